@@ -1,0 +1,166 @@
+//! How nodes hear of each other: a doorbell that may fail ([`Bus`]) and the sets of who is
+//! connected where ([`Presence`]).
+//!
+//! Nothing here lasts and nothing here is needed for a message to be real: the log has it before
+//! the bell rings. Backends pass the contract suite of `tests/cluster_contract.rs` unchanged.
+
+pub mod local;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::domain::{Event, RoomId, SignInId, Username};
+
+/// One run of one node. A node that was declared dead comes back as a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Incarnation(pub Uuid);
+
+impl Incarnation {
+    /// A new one.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.simple().fmt(f)
+    }
+}
+
+/// Why the cluster did not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BusError {
+    /// It can't be reached within its time limit. Nothing is delivered late because of it.
+    #[error("the cluster is unreachable: {0}")]
+    Unreachable(String),
+    /// This incarnation was declared dead by the others; it must take a new id and rewrite.
+    #[error("this incarnation was declared dead")]
+    DeclaredDead,
+}
+
+/// Shorthand for what every call answers.
+pub type Result<T, E = BusError> = std::result::Result<T, E>;
+
+/// What one node tells the others.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// Who says it. A node ignores its own.
+    pub from: Incarnation,
+    /// What.
+    pub notice: Notice,
+}
+
+/// The things nodes tell each other.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// These events of one room were committed.
+    Committed(RoomId, Vec<Arc<Event>>),
+    /// The set of `from` in this room changed.
+    Presence(RoomId, SetChange),
+    /// Somebody is typing; may be lost.
+    Typing(RoomId, Username),
+    /// A sign-in ended: close its sockets. (The store has it too.)
+    SignInEnded(SignInId),
+    /// The operator says something to everybody; may be lost.
+    Announcement(Arc<str>),
+}
+
+impl Notice {
+    /// The room it is about; `None` goes to every node.
+    pub const fn room(&self) -> Option<RoomId> {
+        match self {
+            Self::Committed(room, _) | Self::Presence(room, _) | Self::Typing(room, _) => Some(*room),
+            Self::SignInEnded(_) | Self::Announcement(_) => None,
+        }
+    }
+}
+
+/// A change of one incarnation's set in one room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetChange {
+    /// The room's version after this change: the previous one + 1, or something was missed.
+    pub version: u64,
+    /// Users that came into the set.
+    pub joined: Vec<Username>,
+    /// Users that left it.
+    pub left: Vec<Username>,
+}
+
+/// What a node hears.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// Another node (or this one) said something.
+    Said(Envelope),
+    /// The subscription was interrupted or fell behind: anything may have been missed.
+    Interrupted,
+}
+
+/// The doorbell. Delivery is at most once as far as anyone may rely on it: a notice may be lost,
+/// doubled, late or out of order, also within one room.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// From the answer on (until an `Interrupted`) this node hears notices of that room. Bounded
+    /// to 1 s.
+    async fn subscribe(&self, room: RoomId) -> Result<()>;
+
+    /// It may stop hearing of that room.
+    async fn unsubscribe(&self, room: RoomId);
+
+    /// Rings. `Ok` does not say that anybody heard it. Bounded to 500 ms.
+    async fn publish(&self, envelope: Envelope) -> Result<()>;
+
+    /// What this node hears, in a bounded queue whose overflow is told by `Interrupted`. Answers
+    /// `Some` once.
+    fn listen(&self) -> Option<mpsc::Receiver<Heard>>;
+}
+
+/// All sets of one room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoomSets {
+    /// The room's version: raised by every change of any of its sets.
+    pub version: u64,
+    /// Who is connected at which incarnation, dead ones included until they are reaped.
+    pub sets: Vec<(Incarnation, Vec<Username>)>,
+}
+
+/// A heartbeat counter. It only rises; an observer times its lack of progress by its own clock.
+pub type Beat = u64;
+
+/// The sets of who is connected where. A set belongs to one incarnation and only it changes it,
+/// except that anybody may reap one that is dead.
+#[async_trait]
+pub trait Presence: Send + Sync {
+    /// Changes this incarnation's set in a room and answers the room's new version.
+    ///
+    /// # Errors
+    /// `DeclaredDead` when others have reaped `me`: nothing was changed.
+    async fn change(
+        &self,
+        me: Incarnation,
+        room: RoomId,
+        joined: &[Username],
+        left: &[Username],
+    ) -> Result<u64>;
+
+    /// All sets of a room, with the version they belong to.
+    async fn sets(&self, room: RoomId) -> Result<RoomSets>;
+
+    /// The versions of several rooms, in the order asked; 0 for a room without sets.
+    async fn versions(&self, rooms: &[RoomId]) -> Result<Vec<u64>>;
+
+    /// Raises this incarnation's counter and answers everybody's.
+    ///
+    /// # Errors
+    /// `DeclaredDead` when others have reaped `me`.
+    async fn beat(&self, me: Incarnation) -> Result<Vec<(Incarnation, Beat)>>;
+
+    /// Removes a dead incarnation's sets and answers the rooms that changed. It can't come back.
+    async fn reap(&self, dead: Incarnation) -> Result<Vec<RoomId>>;
+
+    /// This incarnation drains: its sets stay for `grace` and are then gone, without it.
+    async fn withdraw(&self, me: Incarnation, grace: Duration) -> Result<()>;
+}

@@ -1,0 +1,103 @@
+//! Tasks and how they end: every spawned task belongs to the tracker, hears when to stop, and
+//! takes the node down loudly if it panics, because a node that lost an organ must not look well.
+
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The tasks of one node. Clones are handles on the same set.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    failed: CancellationToken,
+}
+
+impl Tasks {
+    /// An empty set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Spawns a task of this node. It should end soon after [`Tasks::stopped`]. A panic in it is
+    /// logged and fails the node.
+    #[expect(clippy::disallowed_methods, reason = "the one home of spawn")]
+    pub fn spawn<F>(&self, name: &'static str, task: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let failed = self.failed.clone();
+        tokio::spawn(self.tracker.track_future(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!(task = name, "a task panicked; the node stops");
+                failed.cancel();
+            }
+        }))
+    }
+
+    /// Spawns the task of one connection: tracked like the others, but small (its future is not
+    /// wrapped) and a panic in it ends that connection only.
+    #[expect(clippy::disallowed_methods, reason = "the one home of spawn")]
+    pub fn spawn_connection<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        tokio::spawn(self.tracker.track_future(task));
+    }
+
+    /// Tells every task to finish.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// The signal to finish, to be selected on.
+    pub const fn stopped(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Ends when a task has panicked.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
+    }
+
+    /// Waits until all tasks have ended, at most `limit`; answers whether they have.
+    pub async fn join(&self, limit: Duration) -> bool {
+        self.tracker.close();
+        tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
+    }
+
+    /// How many tasks there are.
+    pub fn len(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tracker.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panicking_task_fails_the_node() {
+        let tasks = Tasks::new();
+        tasks.spawn("test", async { panic!("on purpose") });
+        tokio::time::timeout(Duration::from_secs(5), tasks.failed())
+            .await
+            .expect("failure is told");
+        assert!(tasks.join(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn joining_is_bounded() {
+        let tasks = Tasks::new();
+        tasks.spawn("stuck", std::future::pending());
+        assert!(!tasks.join(Duration::from_secs(1)).await);
+        assert_eq!(tasks.len(), 1);
+    }
+}
