@@ -1,0 +1,321 @@
+//! What is on its way to one socket: written at once by whoever sends, or queued, within a limit.
+//!
+//! A sender never waits. While the socket takes everything, the sender's own thread writes to it
+//! and nothing is queued. Once the socket takes only a part, the rest and all that follows queue
+//! here and the connection's task, which alone waits for writability, writes them. Promises:
+//!
+//! - What is on the wire is always a run of whole frames, in the order in which they were sent,
+//!   up to the last byte written.
+//! - Nothing is lost unless the limit is passed, the outbox is closed, or the wire fails.
+//! - Past the limit the queued whole frames are dropped, a half-written one is finished, and a
+//!   Close frame (1013) follows: the client knows that it was too slow, and resumes.
+//!
+//! One mutex is held over the (non-blocking) write, because two writers must not interleave.
+
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind, IoSlice},
+    mem,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use super::frame;
+
+/// Close code of a member that is too slow.
+const TOO_SLOW: u16 = 1013;
+/// Pieces joined into one write when a queue is written.
+const PIECES: usize = 32;
+/// Writes per call of [`Outbox::drain`]; then others have their turn.
+const WRITES: usize = 16;
+
+/// Something that takes bytes without waiting.
+pub trait Wire {
+    /// Writes what it can at once; `WouldBlock` when that is nothing.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// The same with several pieces. May look at the first only.
+    fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        pieces.first().map_or(Ok(0), |piece| self.try_write(piece))
+    }
+}
+
+impl Wire for tokio::net::TcpStream {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Self::try_write(self, bytes)
+    }
+
+    fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Self::try_write_vectored(self, pieces)
+    }
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on the wire.
+    Written,
+    /// It waits for the socket.
+    Queued,
+    /// It is lost: the member is closed, or was closed because of it.
+    Dropped,
+}
+
+/// How far the connection's task came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing waits.
+    Clear,
+    /// The socket takes no more at the moment.
+    Blocked,
+    /// The socket takes more, but others should have their turn.
+    More,
+    /// The Close frame is on the wire; nothing will follow.
+    Finished,
+    /// The wire failed, or was given up.
+    Dead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Clear,
+    Blocked,
+    Closing,
+    Finished,
+    Dead,
+}
+
+#[derive(Debug)]
+struct Out {
+    queue: VecDeque<Bytes>,
+    /// Who waits for the queue to become empty.
+    waiting: Vec<Waker>,
+    /// How much of the queue's first piece is on the wire.
+    written: usize,
+    /// What is queued, in bytes.
+    bytes: usize,
+    state: State,
+    /// With which code this side closed; 0 when it did not.
+    code: u16,
+}
+
+/// The outbox of one socket.
+#[derive(Debug)]
+pub struct Outbox<W> {
+    wire: W,
+    limit: usize,
+    task: AtomicWaker,
+    out: Mutex<Out>,
+}
+
+impl<W: Wire> Outbox<W> {
+    /// An empty one that queues at most `limit` bytes.
+    pub const fn new(wire: W, limit: usize) -> Self {
+        let out = Out {
+            queue: VecDeque::new(),
+            waiting: Vec::new(),
+            written: 0,
+            bytes: 0,
+            state: State::Clear,
+            code: 0,
+        };
+        Self { wire, limit, task: AtomicWaker::new(), out: Mutex::new(out) }
+    }
+
+    /// Sends whole frames. Never waits.
+    pub fn send(&self, frames: &Bytes) -> Sent {
+        let mut out = self.out.lock();
+        let sent = match out.state {
+            State::Clear => match self.wire.try_write(frames) {
+                Ok(n) if n == frames.len() => return Sent::Written,
+                Ok(n) => out.block(frames, n, self.limit),
+                Err(error) if is_transient(&error) => out.block(frames, 0, self.limit),
+                Err(_) => out.die(),
+            },
+            State::Blocked => {
+                if out.bytes + frames.len() <= self.limit {
+                    out.push(frames.clone());
+                    return Sent::Queued;
+                }
+                out.overflow()
+            }
+            State::Closing | State::Finished | State::Dead => return Sent::Dropped,
+        };
+        // Without this wake nobody would wait for the socket to become writable.
+        self.wake(out);
+        sent
+    }
+
+    /// Sends a last frame, which is a Close with this code, behind all that waits. Only the first
+    /// call counts.
+    pub fn close(&self, code: u16, frame: Bytes) {
+        let mut out = self.out.lock();
+        if matches!(out.state, State::Clear | State::Blocked) {
+            out.push(frame);
+            out.state = State::Closing;
+            out.code = code;
+            self.wake(out);
+        }
+    }
+
+    /// Gives the socket up: nothing more is written.
+    pub fn kill(&self) {
+        let mut out = self.out.lock();
+        out.die();
+        self.wake(out);
+    }
+
+    /// Writes what waits, for the connection's task, which must have called
+    /// [`Outbox::register`] before: what is queued after the look would otherwise go unnoticed.
+    pub fn drain(&self) -> Progress {
+        for _ in 0..WRITES {
+            let mut out = self.out.lock();
+            match out.state {
+                State::Clear => return Progress::Clear,
+                State::Finished => return Progress::Finished,
+                State::Dead => return Progress::Dead,
+                State::Blocked | State::Closing => {}
+            }
+            match out.write_to(&self.wire) {
+                Ok(0) => drop(out.die()),
+                // What was written leaves the queue only now, when it is on the wire.
+                Ok(n) => out.advance(n),
+                Err(error) if is_transient(&error) => return Progress::Blocked,
+                Err(_) => drop(out.die()),
+            }
+            if out.state != State::Blocked {
+                wake_all(mem::take(&mut out.waiting));
+            }
+        }
+        Progress::More
+    }
+
+    /// Remembers whom to wake when something must be written.
+    pub fn register(&self, waker: &Waker) {
+        self.task.register(waker);
+    }
+
+    /// Ready when nothing is queued, or nothing that is sent from now on would arrive.
+    pub fn poll_drained(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut out = self.out.lock();
+        if out.state != State::Blocked {
+            return Poll::Ready(());
+        }
+        if !out.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            out.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Whether what is sent now can arrive.
+    pub fn is_open(&self) -> bool {
+        matches!(self.out.lock().state, State::Clear | State::Blocked)
+    }
+
+    /// Bytes that wait for the socket.
+    pub fn queued(&self) -> usize {
+        self.out.lock().bytes
+    }
+
+    /// The code with which this side closed, if it did.
+    pub fn closed_with(&self) -> Option<u16> {
+        Some(self.out.lock().code).filter(|code| *code != 0)
+    }
+
+    /// The wire itself.
+    pub const fn wire(&self) -> &W {
+        &self.wire
+    }
+
+    /// Unlocks, then wakes the connection's task and, unless something is queued, who waits for
+    /// that.
+    fn wake(&self, mut out: parking_lot::MutexGuard<'_, Out>) {
+        let waiting = if out.state == State::Blocked { Vec::new() } else { mem::take(&mut out.waiting) };
+        drop(out);
+        self.task.wake();
+        wake_all(waiting);
+    }
+}
+
+impl Out {
+    fn push(&mut self, frames: Bytes) {
+        self.bytes += frames.len();
+        self.queue.push_back(frames);
+    }
+
+    /// The socket took `n` bytes of these frames: the rest waits.
+    fn block(&mut self, frames: &Bytes, n: usize, limit: usize) -> Sent {
+        self.push(frames.clone());
+        self.written = n;
+        self.bytes -= n;
+        self.state = State::Blocked;
+        if self.bytes > limit { self.overflow() } else { Sent::Queued }
+    }
+
+    /// Too much waits: only the frame that is half on the wire is finished, then 1013.
+    fn overflow(&mut self) -> Sent {
+        let begun = self.queue.pop_front().filter(|_| self.written > 0);
+        self.queue.clear();
+        self.bytes = 0;
+        if let Some(begun) = begun {
+            let end = frame::boundary(&begun, self.written);
+            if end > self.written {
+                self.queue.push_back(begun.slice(..end));
+                self.bytes = end - self.written;
+            } else {
+                self.written = 0;
+            }
+        }
+        self.push(frame::close(TOO_SLOW, "too slow"));
+        self.state = State::Closing;
+        self.code = TOO_SLOW;
+        Sent::Dropped
+    }
+
+    fn die(&mut self) -> Sent {
+        self.queue = VecDeque::new();
+        self.bytes = 0;
+        self.written = 0;
+        self.state = State::Dead;
+        Sent::Dropped
+    }
+
+    fn write_to(&self, wire: &impl Wire) -> io::Result<usize> {
+        let mut pieces = [IoSlice::new(&[]); PIECES];
+        let mut written = self.written;
+        let count = self.queue.len().min(PIECES);
+        for (piece, frames) in pieces.iter_mut().zip(&self.queue) {
+            *piece = IoSlice::new(frames.get(written..).unwrap_or_default());
+            written = 0;
+        }
+        wire.try_write_vectored(&pieces[..count])
+    }
+
+    /// `n` more bytes are on the wire.
+    fn advance(&mut self, n: usize) {
+        self.bytes = self.bytes.saturating_sub(n);
+        self.written += n;
+        while let Some(front) = self.queue.front()
+            && self.written >= front.len()
+        {
+            self.written -= front.len();
+            self.queue.pop_front();
+        }
+        if self.queue.is_empty() {
+            // The capacity goes too: a queue is the exception, and most sockets are idle.
+            self.queue = VecDeque::new();
+            self.state = if self.state == State::Closing { State::Finished } else { State::Clear };
+        }
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+fn wake_all(waiting: Vec<Waker>) {
+    waiting.into_iter().for_each(Waker::wake);
+}

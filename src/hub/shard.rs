@@ -1,0 +1,179 @@
+//! One task that owns some rooms: it takes commands in order and serves its rooms in turn.
+//!
+//! A slice is 64 members of one room; then comes the next room, and between slices the other tasks
+//! of the thread. (Slices of 64 kept the p99 of a room of 10 at 1.5 ms while a room of 5,000 was
+//! flooded; 256 gave 2.4 ms, no slices 38 ms, for about a twentieth less CPU.)
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use tokio::sync::{
+    mpsc::{self, error::TryRecvError},
+    oneshot,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Behind, Frame, Member, MemberId, RoomKey, room::Room};
+
+/// Members served before the next room has its turn.
+const SLICE: usize = 64;
+/// Commands taken between two slices.
+const COMMANDS_PER_TURN: usize = 256;
+
+/// What a shard can be told; [`super::Hub`] says what each means.
+#[derive(Debug)]
+pub(super) enum Command {
+    Open {
+        room: RoomKey,
+        delivered: u64,
+    },
+    Deliver {
+        room: RoomKey,
+        numbered: Vec<(u64, Frame)>,
+    },
+    Signal {
+        room: RoomKey,
+        frame: Frame,
+        except: Option<i64>,
+    },
+    Join {
+        room: RoomKey,
+        member: Arc<Member>,
+        at: u64,
+        greeting: Bytes,
+        answer: oneshot::Sender<Result<(), Behind>>,
+    },
+    Leave {
+        room: RoomKey,
+        member: MemberId,
+    },
+    Close {
+        room: RoomKey,
+    },
+}
+
+/// The rooms of one shard.
+#[derive(Default)]
+pub(super) struct Shard {
+    rooms: HashMap<RoomKey, Room>,
+    /// Rooms with something to deliver, in the order of their turns; each stands here once.
+    turns: VecDeque<RoomKey>,
+    /// A room that has so much waiting that no command is taken until it has less.
+    full: Option<RoomKey>,
+}
+
+impl Shard {
+    /// Runs until it is told to stop or nobody can send commands any more.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>, stop: CancellationToken) {
+        loop {
+            if self.turns.is_empty() {
+                let command = tokio::select! {
+                    command = inbox.recv() => command,
+                    () = stop.cancelled() => None,
+                };
+                let Some(command) = command else { return };
+                self.handle(command);
+            }
+            if self.take_commands(&mut inbox).is_err() || stop.is_cancelled() {
+                return;
+            }
+            self.serve_next();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes what has arrived, so that it makes one batch; an error says that nobody sends any
+    /// more and nothing is left to do.
+    fn take_commands(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<(), TryRecvError> {
+        for _ in 0..COMMANDS_PER_TURN {
+            if self.full.is_some() {
+                break;
+            }
+            match inbox.try_recv() {
+                Ok(command) => self.handle(command),
+                Err(TryRecvError::Empty) => break,
+                Err(gone) if self.turns.is_empty() => return Err(gone),
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Open { room, delivered } => {
+                self.rooms.entry(room).or_insert_with(|| Room::new(delivered));
+            }
+            Command::Deliver { room, numbered } => self.line_up(room, |it| it.deliver(numbered)),
+            Command::Signal { room, frame, except } => self.line_up(room, |it| it.signal(frame, except)),
+            Command::Join { room, member, at, greeting, answer } => {
+                // Without the room `answer` is dropped, which is the answer.
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    // The joiner may be gone; its leave follows.
+                    let _ = answer.send(room.join(member, at, &greeting).map_err(Behind));
+                }
+            }
+            Command::Leave { room, member } => {
+                if let Some(room) = self.rooms.get_mut(&room) {
+                    room.leave(member);
+                }
+            }
+            Command::Close { room } => {
+                self.rooms.remove(&room);
+                self.turns.retain(|turn| *turn != room);
+                self.relieve(room);
+            }
+        }
+    }
+
+    fn line_up(&mut self, key: RoomKey, what: impl FnOnce(&mut Room)) {
+        let Some(room) = self.rooms.get_mut(&key) else {
+            return;
+        };
+        what(room);
+        if room.is_busy() && !room.has_turn {
+            room.has_turn = true;
+            self.turns.push_back(key);
+        }
+        if room.is_full() {
+            self.full = Some(key);
+        }
+    }
+
+    /// Serves a slice of the room whose turn it is.
+    fn serve_next(&mut self) {
+        let Some(key) = self.turns.pop_front() else {
+            return;
+        };
+        let Some(room) = self.rooms.get_mut(&key) else {
+            return;
+        };
+        // If its members have all left meanwhile there is nothing to serve.
+        let served = room.serve(SLICE);
+        room.has_turn = room.is_busy();
+        if room.has_turn {
+            self.turns.push_back(key);
+        }
+        if !room.is_full() {
+            self.relieve(key);
+        }
+        count(served.v1, "v1");
+        count(served.seed, "seed");
+    }
+
+    fn relieve(&mut self, key: RoomKey) {
+        if self.full == Some(key) {
+            self.full = None;
+        }
+    }
+}
+
+/// Counted once a slice: a lookup per delivery would cost more than the delivery's own work.
+fn count(frames: u64, dialect: &'static str) {
+    if frames > 0 {
+        metrics::counter!("chorus_deliveries_total", "dialect" => dialect).increment(frames);
+    }
+}
