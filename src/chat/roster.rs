@@ -258,7 +258,8 @@ impl Roster {
 
     /// The list as last told, from the one after `after`.
     pub fn list(&self, after: Option<&Username>) -> impl Iterator<Item = &Username> {
-        let from = after.map_or(std::ops::Bound::Unbounded, |name| std::ops::Bound::Excluded(Listed::new(name)));
+        let from =
+            after.map_or(std::ops::Bound::Unbounded, |name| std::ops::Bound::Excluded(Listed::new(name)));
         self.shown.range((from, std::ops::Bound::Unbounded)).map(|(listed, ())| &listed.1)
     }
 
@@ -381,8 +382,14 @@ mod tests {
         roster.flush();
         roster.arrive(&name(0));
         let fragment = roster.fragment_with(&name(0));
-        assert_eq!(&*fragment.json, r#""users":["user0","user1"],"userCount":2,"version":1"#);
-        assert_eq!(&*roster.fragment().json, r#""users":["user1"],"userCount":1,"version":1"#);
+        assert_eq!(
+            fragment.as_json_fields(),
+            r#""users":["user0","user1"],"userCount":2,"version":1"#
+        );
+        assert_eq!(
+            roster.fragment().as_json_fields(),
+            r#""users":["user1"],"userCount":1,"version":1"#
+        );
     }
 
     #[derive(Debug, Clone)]

@@ -130,7 +130,10 @@ mod tests {
         }
         let now = start + Duration::from_secs(4);
         assert_eq!(window.admit(now, LIMIT), Admission::Limited(Duration::from_secs(6)));
-        assert!(matches!(window.admit(start + Duration::from_secs(10), LIMIT), Admission::Admitted(_)));
+        assert!(matches!(
+            window.admit(start + Duration::from_secs(10), LIMIT),
+            Admission::Admitted(_)
+        ));
     }
 
     #[test]

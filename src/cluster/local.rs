@@ -88,7 +88,10 @@ impl LocalCluster {
     /// A cluster on which notices suffer `faults`.
     pub fn with_faults(tasks: Tasks, faults: Faults) -> Self {
         let shared = Shared { dice: faults.seed, ..Shared::default() };
-        Self { shared: Arc::new(Mutex::new(shared)), faulty: Some((tasks, faults)) }
+        Self {
+            shared: Arc::new(Mutex::new(shared)),
+            faulty: Some((tasks, faults)),
+        }
     }
 
     /// Adds a node and answers its handle.
