@@ -110,7 +110,7 @@ impl Queue {
         let deadline = Instant::now() + self.limit;
         let claim = Claim::default();
         let (answer, outcome) = oneshot::channel();
-        let job = Work { claim: claim.clone(), work: Some(work), done: None, answer };
+        let job = Work { claim: claim.clone(), todo: Some(work), done: None, answer };
         self.send(Box::new(job), deadline).await?;
         match timeout_at(deadline, outcome).await {
             Ok(Ok(result)) => result,
