@@ -113,6 +113,7 @@ impl SqliteStore {
             jobs_per_commit: options.jobs_per_commit,
             max_pages: options.max_pages,
             last_commit: Arc::clone(&last_commit),
+            failing: false,
         };
         start("chorus-store-writer", &dir, thread_life(), || thread.run())?;
 

@@ -38,6 +38,8 @@ pub(super) struct Writer {
     pub(super) max_pages: Option<u32>,
     /// Where it notes that it works.
     pub(super) last_commit: LastCommit,
+    /// Whether the last commit failed: the log tells when that begins and ends, not each time.
+    pub(super) failing: bool,
 }
 
 impl Writer {
@@ -74,19 +76,30 @@ impl Writer {
         }
         let started = Instant::now();
         let outcome = self.recover().and_then(|()| transact(&self.connection, &mut group));
-        *self.last_commit.lock() = outcome.is_ok().then(Instant::now);
         metrics::histogram!("chorus_store_commit_seconds").record(started.elapsed());
         #[expect(clippy::cast_precision_loss, reason = "a group is small")]
         metrics::histogram!("chorus_store_commit_jobs").record(group.len() as f64);
+        self.note(outcome.as_ref().err());
         match outcome {
             Ok(each) => group.into_iter().zip(each).for_each(|(job, outcome)| job.finish(outcome)),
             Err(error) => {
-                tracing::error!(%error, jobs = group.len(), "a commit failed");
                 for job in group {
                     job.finish(Err(error.clone()));
                 }
+                // A full disk may have room again when the WAL is written back and reused.
+                checkpoint(&self.connection, "PRAGMA wal_checkpoint(PASSIVE)");
             }
         }
+    }
+
+    fn note(&mut self, failure: Option<&StoreError>) {
+        *self.last_commit.lock() = failure.is_none().then(Instant::now);
+        match failure {
+            Some(error) if !self.failing => tracing::error!(%error, "the database does not commit"),
+            None if self.failing => tracing::info!("the database commits again"),
+            _ => {}
+        }
+        self.failing = failure.is_some();
     }
 
     /// A transaction that could not be rolled back would swallow what comes next: the connection
@@ -184,6 +197,6 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 /// A failed checkpoint loses nothing: the WAL is kept, and the next one tries again.
 fn checkpoint(connection: &Connection, sql: &str) {
     if let Err(error) = connection.query_row(sql, [], |_| Ok(())) {
-        tracing::warn!(%error, "the write-ahead log could not be written back");
+        tracing::debug!(%error, "the write-ahead log could not be written back");
     }
 }
