@@ -1,1 +1,41 @@
-//! (being built)
+//! Sockets: accepting them, the handshake, and the loop of each connection.
+//!
+//! A socket is owned from the first byte: [`accept`] is our own loop, and after the 101 the
+//! connection is the `TcpStream` itself, watched by one small future that reads, writes what the
+//! hub could not write at once, and hands each text to a [`Session`]. Who may come in is decided by
+//! a [`Doorkeeper`], what is said and answered by the session; this room knows neither. Promises:
+//!
+//! - A connection that is silent, sends half a header, or idles is cut; one whose socket is silent
+//!   for two pings is closed. Nothing here waits without a limit.
+//! - Whatever arrives, the answer is a close code of RFC 6455, and memory is bounded by one frame.
+//! - A session is told exactly once that its socket is gone, and how.
+
+mod accept;
+mod boundary;
+mod connection;
+mod door;
+mod handshake;
+mod patience;
+mod reader;
+mod session;
+mod sockets;
+
+pub use self::{
+    accept::accept,
+    door::{Admitted, Arrive, Door, Doorkeeper},
+    handshake::asks_for_upgrade,
+    reader::FRAME_BYTES,
+    session::{Departure, Later, Session, Step},
+    sockets::{Settings, Sockets},
+};
+
+/// Names and units of what this room counts.
+pub fn describe_metrics() {
+    metrics::describe_gauge!("chorus_sockets", "Open sockets, by dialect");
+    metrics::describe_gauge!(
+        "chorus_outbox_queued_bytes",
+        metrics::Unit::Bytes,
+        "Bytes that wait for slow sockets, looked at once a second"
+    );
+    metrics::describe_counter!("chorus_sockets_closed_total", "Sockets that ended, by cause");
+}

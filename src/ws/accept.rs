@@ -1,0 +1,94 @@
+//! The accept loop, on hyper's own http1 connection.
+//!
+//! Our own because the ready-made ones hold silent connections for ever, leave Nagle's algorithm
+//! on and don't let go of upgraded sockets. Here a connection without a whole request header within
+//! 10 s is cut, at its beginning as well as between requests; a connection that only talks HTTP
+//! lives a few minutes at most; and the loop survives when file descriptors run out.
+
+use std::{error::Error as StdError, net::SocketAddr, time::Duration};
+
+use http::{Request, Response};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use crate::shutdown::Tasks;
+
+/// A request header must be whole within this time; also the idle time between requests.
+const HEADER: Duration = Duration::from_secs(10);
+/// Bytes of a request header, and of what is buffered of a body.
+const BUFFER: usize = 16 * 1024;
+/// How long a connection may talk HTTP; then the request under way is its last.
+const LIFETIME: Duration = Duration::from_mins(5);
+/// How long the last request may take.
+const LAST: Duration = Duration::from_secs(30);
+/// What is waited after an error of `accept`, which mostly says that file descriptors ran out.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Accepts connections until `stop`; each is served by the service made for its peer. After `stop`
+/// requests under way are finished, idle connections closed and upgraded sockets left alone.
+pub async fn accept<F, S, B>(listener: TcpListener, tasks: Tasks, stop: CancellationToken, service: F)
+where
+    F: Fn(SocketAddr) -> S + Send,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Fails only on a socket that is gone already; serving it will tell.
+                let _ = stream.set_nodelay(true);
+                tasks.spawn_connection(serve(stream, service(peer), stop.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+async fn serve<S, B>(stream: TcpStream, service: S, stop: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = Box::pin(connection);
+    tokio::select! {
+        // An error is the client's: a broken request, a timeout, a lost connection.
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => {}
+        () = sleep(LIFETIME) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(LAST, connection).await;
+}
