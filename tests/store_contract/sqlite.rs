@@ -63,8 +63,12 @@ fn small(call_limit: u64) -> SqliteOptions {
 async fn a_second_node_is_told_that_the_directory_is_in_use() {
     let home = home();
     let first = SqliteStore::open(home.path()).unwrap();
-    let second = SqliteStore::open(home.path());
-    assert!(matches!(&second, Err(OpenError::Locked(path)) if path == home.path()));
+    for n in 0..20 {
+        person(&first, &format!("user{n}")).await;
+        assert!(first.account(&name("user0")).await.unwrap().is_some());
+        let second = SqliteStore::open(home.path());
+        assert!(matches!(&second, Err(OpenError::Locked(path)) if path == home.path()));
+    }
     first.close().await;
     SqliteStore::open(home.path()).unwrap().check().await.unwrap();
 }
@@ -121,8 +125,11 @@ async fn closing_writes_the_log_back_into_one_file() {
     let home = home();
     let store = SqliteStore::open(home.path()).unwrap();
     person(&store, "alice").await;
+    assert!(store.account(&name("alice")).await.unwrap().is_some());
     store.close().await;
-    assert!(!home.path().join("chorus.db-wal").exists());
+    for companion in ["chorus.db-wal", "chorus.db-shm"] {
+        assert!(!home.path().join(companion).exists(), "{companion}");
+    }
 }
 
 #[tokio::test]
