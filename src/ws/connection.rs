@@ -186,41 +186,49 @@ impl Connection {
                 Life::Listening(session) if self.member.is_open() => session,
                 _ => break,
             };
-            match self.reader.next(&mut bytes) {
-                Heard::Nothing => {
-                    self.answer_pings(pongs);
-                    return Life::Listening(session);
-                }
-                Heard::Text(text) => {
-                    life = self.settle(session.text(text.as_str()));
-                    continue;
-                }
-                Heard::Ping(payload) => frame::put_pong(&mut pongs, &payload),
-                Heard::Pong => {}
-                Heard::Close(code) => self.hear_close(code),
-                Heard::Bad(code, reason) => self.member.close(code, reason),
+            let heard = self.reader.next(&mut bytes);
+            if let Heard::Ping(payload) = heard {
+                frame::put_pong(&mut pongs, &payload);
+                life = Life::Listening(session);
+                continue;
             }
-            life = Life::Listening(session);
+            // Before anything that may close the member.
+            self.answer_pings(&mut pongs);
+            life = match heard {
+                Heard::Nothing => return Life::Listening(session),
+                Heard::Text(text) => self.settle(session.text(text.as_str())),
+                other => {
+                    self.obey(&other);
+                    Life::Listening(session)
+                }
+            };
         }
-        self.answer_pings(pongs);
+        self.answer_pings(&mut pongs);
         self.rest = Some(bytes.into());
         life
     }
 
-    /// All pings of one read are answered in one write: a flood of them costs little.
-    fn answer_pings(&self, pongs: BytesMut) {
+    /// Pings that come together are answered in one write: a flood of them costs little.
+    fn answer_pings(&self, pongs: &mut BytesMut) {
         if !pongs.is_empty() {
-            self.member.send(pongs.freeze());
+            self.member.send(pongs.split().freeze());
         }
     }
 
-    fn hear_close(&mut self, code: Option<u16>) {
-        self.how = Some(match code {
-            Some(1001) => Departure::Away,
-            None | Some(1000 | 3000..) => Departure::Left,
-            Some(_) => Departure::Lost,
-        });
-        self.member.answer_close(code);
+    /// Closes if that was asked for or deserved.
+    fn obey(&mut self, heard: &Heard) {
+        match *heard {
+            Heard::Close(code) => {
+                self.how = Some(match code {
+                    Some(1001) => Departure::Away,
+                    None | Some(1000 | 3000..) => Departure::Left,
+                    Some(_) => Departure::Lost,
+                });
+                self.member.answer_close(code);
+            }
+            Heard::Bad(code, reason) => self.member.close(code, reason),
+            Heard::Nothing | Heard::Text(_) | Heard::Ping(_) | Heard::Pong => {}
+        }
     }
 
     fn settle(&mut self, step: Step) -> Life {
