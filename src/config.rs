@@ -1,1 +1,483 @@
-//! (being built)
+//! Every setting of a node, read once at start into one typed value.
+//!
+//! `parse` is pure: text in, a whole [`Config`] or all problems out, each with the name of its
+//! variable. `read` feeds it from flags, environment, `.env` and secret files. Secrets are never
+//! printed. An empty value counts as not given, because compose files can't leave one out.
+
+pub mod kept;
+pub mod settings;
+mod source;
+mod values;
+
+use std::{fmt, io::Write, net::IpAddr, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use settings::{Kind, Setting};
+pub use source::{Flags, load_dotenv};
+
+/// Fewest bytes of a secret that signs: as many as SHA-256 has.
+pub const SECRET_MIN_BYTES: usize = 32;
+
+/// What the node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Somebody's own machine: friendly defaults.
+    Development,
+    /// A test run; otherwise like development.
+    Test,
+    /// The real thing: nothing is guessed that matters for security.
+    Production,
+}
+
+impl Environment {
+    /// The name as `NODE_ENV` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Test => "test",
+            Self::Production => "production",
+        }
+    }
+
+    /// Whether it is the real thing.
+    pub const fn is_production(self) -> bool {
+        matches!(self, Self::Production)
+    }
+}
+
+/// All settings. `settings` says what each means; times are durations, sizes bytes.
+#[derive(Debug, Clone)]
+#[expect(
+    missing_docs,
+    reason = "each field is the setting of its name, explained in `settings`"
+)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent switches of the operator"
+)]
+pub struct Config {
+    pub port: u16,
+    pub bind: IpAddr,
+    pub metrics_port: u16,
+    /// `None` when `METRICS_BIND=off`.
+    pub metrics_bind: Option<IpAddr>,
+    pub node_env: Environment,
+    pub log_level: String,
+    pub data_dir: PathBuf,
+    pub client_dir: Option<PathBuf>,
+    /// `None` when the node keeps one of its own; see [`Config::signing_secret`].
+    pub jwt_secret: Option<SecretString>,
+    pub jwt_secret_previous: Option<SecretString>,
+    pub migrate_on_start: bool,
+    /// In the form browsers send: `https://chat.example.org`.
+    pub allowed_origins: Vec<String>,
+    pub require_origin: bool,
+    pub allow_query_token: bool,
+    pub trusted_proxies: Vec<IpNet>,
+    pub rate_limit_per_hour: u32,
+    pub api_limit_per_minute: u32,
+    pub message_limit: u32,
+    pub message_window: Duration,
+    pub message_max_chars: usize,
+    pub max_sockets_per_user: usize,
+    pub max_sockets_per_address: usize,
+    pub max_rooms_per_socket: usize,
+    pub outbox_bytes: usize,
+    pub bcrypt_cost: u32,
+    pub token_ttl: Duration,
+    pub presence_grace: Duration,
+    pub ping_interval: Duration,
+    pub registration_open: bool,
+    pub demo_accounts: bool,
+    pub shutdown_timeout: Duration,
+    pub sentry_dsn: Option<SecretString>,
+    pub otlp_endpoint: Option<String>,
+}
+
+/// What is wrong with one setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Problem {
+    /// The variable.
+    pub name: String,
+    /// What is wrong; never the value.
+    pub reason: String,
+}
+
+impl Problem {
+    /// A problem of that variable.
+    pub fn new(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { name: name.into(), reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.reason)
+    }
+}
+
+/// Prints all problems for the person who starts the node. Logging does not exist yet then.
+pub fn report(problems: &[Problem]) {
+    let mut out = std::io::stderr().lock();
+    let _ = writeln!(out, "chorus can't start with these settings:");
+    for problem in problems {
+        let _ = writeln!(out, "  {problem}");
+    }
+}
+
+impl Config {
+    /// Reads flags and the environment ([`load_dotenv`] comes first).
+    ///
+    /// # Errors
+    /// All problems at once.
+    #[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+    pub fn read(flags: &Flags) -> Result<Self, Vec<Problem>> {
+        let mut given = source::Given::collect(flags, |name| std::env::var(name).ok());
+        let mut problems = std::mem::take(&mut given.problems);
+        match Self::parse(|name| given.get(name)) {
+            Ok(config) => {
+                if config.client_dir.as_ref().is_some_and(|dir| !dir.is_dir()) {
+                    problems.push(Problem::new("CLIENT_DIR", "names no folder"));
+                }
+                if problems.is_empty() { Ok(config) } else { Err(problems) }
+            }
+            Err(more) => {
+                // A secret whose file failed is not missing as well.
+                problems
+                    .extend(more.into_iter().filter(|p| !given_by_file(&problems, p)).collect::<Vec<_>>());
+                Err(problems)
+            }
+        }
+    }
+
+    /// Turns text into settings.
+    ///
+    /// # Errors
+    /// All problems at once, in the order of the table.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
+        let mut reader = Reader { lookup: &lookup, problems: Vec::new() };
+        reader.refuse_what_comes_later();
+        let config = reader.config();
+        reader.check_together(&config);
+        if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
+    }
+
+    /// The defaults of development, with everything that lasts in `data_dir` and any free ports:
+    /// what a test starts a node with.
+    pub fn default_for(data_dir: impl Into<PathBuf>) -> Self {
+        let mut reader = Reader { lookup: &|_| None, problems: Vec::new() };
+        let defaults = reader.config();
+        Self {
+            port: 0,
+            metrics_port: 0,
+            data_dir: data_dir.into(),
+            bcrypt_cost: 4,
+            ..defaults
+        }
+    }
+
+    /// The secret that signs tokens: the given one, or the one kept in `DATA_DIR`.
+    ///
+    /// # Errors
+    /// When it can't be kept.
+    pub fn signing_secret(&self) -> Result<SecretString, Problem> {
+        match &self.jwt_secret {
+            Some(secret) => Ok(secret.clone()),
+            None => kept::open_or_make(&self.data_dir, "jwt_secret").map_err(|error| {
+                let place = self.data_dir.join("jwt_secret");
+                Problem::new(
+                    "JWT_SECRET",
+                    format!("is not given and can't be kept in {}: {error}", place.display()),
+                )
+            }),
+        }
+    }
+}
+
+fn given_by_file(problems: &[Problem], problem: &Problem) -> bool {
+    problems.iter().any(|p| p.name.strip_suffix("_FILE") == Some(&problem.name))
+}
+
+/// Reads one setting after the other and collects what is wrong.
+struct Reader<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn config(&mut self) -> Config {
+        use settings as s;
+        let node_env = self.environment();
+        let bind = self.bind(node_env);
+        Config {
+            port: self.number(&s::PORT),
+            bind,
+            metrics_port: self.number(&s::METRICS_PORT),
+            metrics_bind: self.metrics_bind(bind),
+            node_env,
+            log_level: self.value(&s::LOG_LEVEL, values::log_directives).unwrap_or_default(),
+            data_dir: self.text(&s::DATA_DIR).unwrap_or_default().into(),
+            client_dir: self.text(&s::CLIENT_DIR).map(Into::into),
+            jwt_secret: self.secret(&s::JWT_SECRET, Self::long_enough),
+            jwt_secret_previous: self.secret(&s::JWT_SECRET_PREVIOUS, Self::long_enough),
+            migrate_on_start: self.flag(&s::MIGRATE_ON_START),
+            allowed_origins: self.origins(node_env),
+            require_origin: self.flag(&s::REQUIRE_ORIGIN),
+            allow_query_token: self.flag(&s::ALLOW_QUERY_TOKEN),
+            trusted_proxies: self.value(&s::TRUSTED_PROXIES, values::proxies).unwrap_or_default(),
+            rate_limit_per_hour: self.number(&s::RATE_LIMIT_PER_HOUR),
+            api_limit_per_minute: self.number(&s::API_LIMIT_PER_MINUTE),
+            message_limit: self.number(&s::MESSAGE_LIMIT),
+            message_window: self.seconds(&s::MESSAGE_WINDOW_SECONDS),
+            message_max_chars: self.number(&s::MESSAGE_MAX_CHARS),
+            max_sockets_per_user: self.number(&s::MAX_SOCKETS_PER_USER),
+            max_sockets_per_address: self.number(&s::MAX_SOCKETS_PER_ADDRESS),
+            max_rooms_per_socket: self.number(&s::MAX_ROOMS_PER_SOCKET),
+            outbox_bytes: self.number(&s::OUTBOX_BYTES),
+            bcrypt_cost: self.number(&s::BCRYPT_COST),
+            token_ttl: self.seconds(&s::TOKEN_TTL_SECONDS),
+            presence_grace: self.seconds(&s::PRESENCE_GRACE_SECONDS),
+            ping_interval: self.seconds(&s::PING_SECONDS),
+            registration_open: self.registration(),
+            demo_accounts: self.flag(&s::DEMO_ACCOUNTS),
+            shutdown_timeout: self.seconds(&s::SHUTDOWN_TIMEOUT_SECONDS),
+            sentry_dsn: self.secret(&s::SENTRY_DSN, values::dsn),
+            otlp_endpoint: self.value(&s::OTEL_EXPORTER_OTLP_ENDPOINT, values::endpoint),
+        }
+    }
+
+    fn text(&self, setting: &Setting) -> Option<String> {
+        let given = (self.lookup)(setting.name).map(|text| text.trim().to_owned());
+        given
+            .filter(|text| !text.is_empty())
+            .or_else(|| (!setting.default.is_empty()).then(|| setting.default.to_owned()))
+    }
+
+    fn value<T>(&mut self, setting: &Setting, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(setting)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.problems.push(Problem::new(setting.name, reason));
+                None
+            }
+        }
+    }
+
+    fn number<T: TryFrom<u64> + Default>(&mut self, setting: &Setting) -> T {
+        let Kind::Number { min, max, unit } = setting.kind else { return T::default() };
+        self.value(setting, |text| values::number(text, min, max, unit))
+            .and_then(|value| T::try_from(value).ok())
+            .unwrap_or_default()
+    }
+
+    fn seconds(&mut self, setting: &Setting) -> Duration {
+        Duration::from_secs(self.number(setting))
+    }
+
+    fn flag(&mut self, setting: &Setting) -> bool {
+        self.value(setting, values::flag).unwrap_or_default()
+    }
+
+    fn secret(&mut self, setting: &Setting, check: fn(&str) -> Result<(), String>) -> Option<SecretString> {
+        self.value(setting, |text| check(text).map(|()| text.to_owned().into()))
+    }
+
+    fn long_enough(text: &str) -> Result<(), String> {
+        if text.len() >= SECRET_MIN_BYTES {
+            Ok(())
+        } else {
+            Err(format!(
+                "must be at least {SECRET_MIN_BYTES} bytes; `openssl rand -hex 32` makes a good one"
+            ))
+        }
+    }
+
+    fn environment(&mut self) -> Environment {
+        self.value(&settings::NODE_ENV, |text| match text {
+            "development" => Ok(Environment::Development),
+            "test" => Ok(Environment::Test),
+            "production" => Ok(Environment::Production),
+            _ => Err("must be development, test or production".to_owned()),
+        })
+        .unwrap_or(Environment::Production)
+    }
+
+    fn bind(&mut self, node_env: Environment) -> IpAddr {
+        let everywhere = IpAddr::from([0, 0, 0, 0]);
+        let here = IpAddr::from([127, 0, 0, 1]);
+        self.value(&settings::BIND, values::address).unwrap_or(if node_env.is_production() {
+            everywhere
+        } else {
+            here
+        })
+    }
+
+    fn metrics_bind(&mut self, bind: IpAddr) -> Option<IpAddr> {
+        let given = self.value(&settings::METRICS_BIND, |text| match text {
+            "off" => Ok(None),
+            other => values::address(other).map(Some),
+        });
+        given.unwrap_or(Some(bind))
+    }
+
+    fn origins(&mut self, node_env: Environment) -> Vec<String> {
+        let local = [
+            "http://localhost:5500",
+            "http://127.0.0.1:5500",
+            "http://localhost:8080",
+        ];
+        self.value(&settings::ALLOWED_ORIGINS, values::origins).unwrap_or_else(|| {
+            if node_env.is_production() { Vec::new() } else { local.map(str::to_owned).to_vec() }
+        })
+    }
+
+    fn registration(&mut self) -> bool {
+        self.value(&settings::REGISTRATION, |text| match text {
+            "open" => Ok(true),
+            "closed" => Ok(false),
+            _ => Err("must be open or closed".to_owned()),
+        })
+        .unwrap_or_default()
+    }
+
+    fn refuse_what_comes_later(&mut self) {
+        for name in settings::NOT_YET {
+            if (self.lookup)(name).is_some_and(|value| !value.trim().is_empty()) {
+                let reason = "is set, but this version keeps everything in its own database in DATA_DIR; \
+                    unset it (PostgreSQL and Redis come with the next version)";
+                self.problems.push(Problem::new(*name, reason));
+            }
+        }
+        if (self.lookup)("RETENTION_DAYS").is_some_and(|days| !matches!(days.trim(), "" | "0")) {
+            self.problems
+                .push(Problem::new("RETENTION_DAYS", "is set, but this version keeps every message"));
+        }
+    }
+
+    /// What single settings can't show.
+    fn check_together(&mut self, config: &Config) {
+        let missing = (self.lookup)("JWT_SECRET").is_none_or(|secret| secret.trim().is_empty());
+        if config.node_env.is_production() && missing {
+            let reason = "is required in production; `openssl rand -hex 32` makes a good one";
+            self.problems.push(Problem::new("JWT_SECRET", reason));
+        }
+        if config.node_env.is_production() && (4..10).contains(&config.bcrypt_cost) {
+            self.problems.push(Problem::new("BCRYPT_COST", "must be at least 10 in production"));
+        }
+        if config.port != 0 && config.port == config.metrics_port && config.metrics_bind.is_some() {
+            self.problems.push(Problem::new("METRICS_PORT", "must differ from PORT"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn parse(given: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+        Config::parse(|name| given.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    fn names(problems: &[Problem]) -> Vec<&str> {
+        problems.iter().map(|problem| problem.name.as_str()).collect()
+    }
+
+    const SECRET: &str = "a secret of more than thirty-two bytes";
+
+    #[test]
+    fn nothing_given_is_a_working_development_node() {
+        let config = parse(&[]).unwrap();
+        assert_eq!((config.port, config.metrics_port, config.bcrypt_cost), (8080, 9464, 10));
+        assert_eq!(config.bind.to_string(), "127.0.0.1");
+        assert_eq!(config.metrics_bind, Some(config.bind));
+        assert_eq!(config.allowed_origins.len(), 3);
+        assert_eq!(config.token_ttl, Duration::from_hours(1));
+        assert!(config.migrate_on_start && config.allow_query_token && config.registration_open);
+        assert!(!config.require_origin && !config.demo_accounts);
+    }
+
+    #[test]
+    fn production_guesses_nothing() {
+        assert_eq!(names(&parse(&[("NODE_ENV", "production")]).unwrap_err()), ["JWT_SECRET"]);
+        let config = parse(&[("NODE_ENV", "production"), ("JWT_SECRET", SECRET)]).unwrap();
+        assert_eq!(config.bind.to_string(), "0.0.0.0");
+        assert!(config.allowed_origins.is_empty());
+        let weak = parse(&[
+            ("NODE_ENV", "production"),
+            ("JWT_SECRET", SECRET),
+            ("BCRYPT_COST", "4"),
+        ]);
+        assert_eq!(names(&weak.unwrap_err()), ["BCRYPT_COST"]);
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_and_never_shown() {
+        let problems = parse(&[("JWT_SECRET", "hunter2")]).unwrap_err();
+        assert_eq!(names(&problems), ["JWT_SECRET"]);
+        assert!(!problems[0].to_string().contains("hunter2"));
+        let config = parse(&[
+            ("JWT_SECRET", SECRET),
+            ("SENTRY_DSN", "https://key@sentry.example/1"),
+        ])
+        .unwrap();
+        assert!(!format!("{config:?}").contains("thirty"));
+        assert!(!format!("{config:?}").contains("sentry.example"));
+    }
+
+    #[test]
+    fn all_problems_come_together() {
+        let problems = parse(&[
+            ("PORT", "65536"),
+            ("MESSAGE_LIMIT", "many"),
+            ("REGISTRATION", "maybe"),
+            ("TRUSTED_PROXIES", "everyone"),
+            ("DATABASE_URL", "postgres://u:hidden@h/d"),
+            ("REDIS_URL", "redis://h"),
+            ("RETENTION_DAYS", "30"),
+            ("OUTBOX_BYTES", "-1"),
+        ])
+        .unwrap_err();
+        let expected = [
+            "DATABASE_URL",
+            "REDIS_URL",
+            "RETENTION_DAYS",
+            "PORT",
+            "TRUSTED_PROXIES",
+            "MESSAGE_LIMIT",
+            "OUTBOX_BYTES",
+            "REGISTRATION",
+        ];
+        assert_eq!(names(&problems), expected);
+        assert!(!format!("{problems:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn every_number_is_bounded_and_every_default_is_valid() {
+        for setting in settings::ALL {
+            if let Kind::Number { min, max, .. } = setting.kind {
+                let beyond = max.saturating_add(1).to_string();
+                assert!(parse(&[(setting.name, beyond.as_str())]).is_err(), "{}", setting.name);
+                assert!((min..=max).contains(&setting.default.parse().unwrap()), "{}", setting.name);
+            }
+        }
+    }
+
+    #[test]
+    fn two_listeners_need_two_ports() {
+        assert_eq!(names(&parse(&[("PORT", "9464")]).unwrap_err()), ["METRICS_PORT"]);
+        assert!(parse(&[("PORT", "9464"), ("METRICS_BIND", "off")]).unwrap().metrics_bind.is_none());
+    }
+
+    #[test]
+    fn the_kept_secret_lasts() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::default_for(dir.path());
+        let first = config.signing_secret().unwrap();
+        assert_eq!(first.expose_secret(), config.signing_secret().unwrap().expose_secret());
+    }
+}

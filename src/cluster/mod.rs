@@ -65,8 +65,6 @@ pub enum Notice {
     Typing(RoomId, Username),
     /// A sign-in ended: close its sockets. (The store has it too.)
     SignInEnded(SignInId),
-    /// The operator says something to everybody; may be lost.
-    Announcement(Arc<str>),
 }
 
 impl Notice {
@@ -74,7 +72,7 @@ impl Notice {
     pub const fn room(&self) -> Option<RoomId> {
         match self {
             Self::Committed(room, _) | Self::Presence(room, _) | Self::Typing(room, _) => Some(*room),
-            Self::SignInEnded(_) | Self::Announcement(_) => None,
+            Self::SignInEnded(_) => None,
         }
     }
 }

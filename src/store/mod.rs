@@ -4,11 +4,14 @@
 //! backend runs unchanged. All times are the database's own clock, so nodes whose clocks differ
 //! agree. Every call is bounded in time by the backend and answers with a [`StoreError`] then.
 
+mod clock;
 pub mod sqlite;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use clock::DbClock;
 
 use crate::domain::{
     ClientId, Event, MessageBody, RoomId, RoomName, Seq, SignInId, Timestamp, UserId, Username,

@@ -1,0 +1,121 @@
+//! How a socket comes in and stays: tickets, places, seats.
+
+use std::{net::IpAddr, time::Duration};
+
+use super::{AddressKey, Auth, Place, Seat, SignedIn, TICKET_SECONDS, session_ended};
+use crate::{
+    domain::{SignInId, Timestamp, UserId},
+    error::{Code, Refusal},
+    store::Redeemed,
+};
+
+/// What a coming socket shows.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    /// A ticket (`?ticket=`).
+    Ticket(&'a str),
+    /// A token (`Authorization: Bearer` or `?token=`).
+    Token(&'a str),
+}
+
+/// A socket that may open: who it is, and what it holds until it closes.
+pub struct Admission {
+    /// Whose it is.
+    pub who: SignedIn,
+    /// Its seat; the open socket is to be attached.
+    pub seat: Seat,
+    /// Its places among the person's and the address's sockets.
+    pub places: (Place<UserId>, Place<AddressKey>),
+}
+
+impl Auth {
+    /// A ticket for a page of that origin (`None`: a program) and how many seconds it is good.
+    pub fn ticket(&self, who: &SignedIn, origin: Option<&str>) -> (String, u64) {
+        (self.tickets.make(who.sid, origin, self.now()), TICKET_SECONDS)
+    }
+
+    /// Uses a ticket up.
+    ///
+    /// # Errors
+    /// `unauthorized` when it is not ours, expired, used, or from another origin.
+    pub async fn redeem(&self, ticket: &str, origin: Option<&str>) -> Result<SignedIn, Refusal> {
+        let shown = self.tickets.read(ticket, origin, self.now()).ok_or_else(Refusal::unauthorized)?;
+        match self.redeemer.redeem(shown).await? {
+            Redeemed::Accepted(sign_in) => Ok(sign_in),
+            Redeemed::Used | Redeemed::Ended => Err(Refusal::unauthorized()),
+        }
+    }
+
+    /// Prolongs the sockets of `sid` by a fresh ticket of the same sign-in, and answers until
+    /// when.
+    ///
+    /// # Errors
+    /// `wrong_session` for a ticket of another sign-in, which stays unused; else as `redeem`.
+    pub async fn renew(
+        &self,
+        sid: SignInId,
+        ticket: &str,
+        origin: Option<&str>,
+    ) -> Result<Timestamp, Refusal> {
+        let shown = self.tickets.read(ticket, origin, self.now()).ok_or_else(Refusal::unauthorized)?;
+        if shown.sid != sid {
+            return Err(Refusal::new(Code::WrongSession, "This ticket belongs to another sign-in."));
+        }
+        match self.redeemer.redeem(shown).await? {
+            Redeemed::Accepted(sign_in) => {
+                self.seats.prolong(sid, sign_in.expires_at);
+                Ok(sign_in.expires_at)
+            }
+            Redeemed::Used => Err(Refusal::unauthorized()),
+            Redeemed::Ended => Err(session_ended()),
+        }
+    }
+
+    /// Whether one more socket would be one too many: what `/ws-ticket` answers in advance.
+    ///
+    /// # Errors
+    /// `too_many_sockets`.
+    pub fn has_room(&self, user: UserId, address: IpAddr) -> Result<(), Refusal> {
+        if self.by_user.is_full(&user) || self.by_address.is_full(&address.into()) {
+            return Err(too_many_sockets());
+        }
+        Ok(())
+    }
+
+    /// Admits a socket: takes its places, takes its seat, and only then checks its credential, so
+    /// that no end of the sign-in is missed. (The origin itself is `origins().admit`'s to judge.)
+    ///
+    /// # Errors
+    /// `unauthorized`, `too_many_sockets`, `unavailable`.
+    pub async fn admit(
+        &self,
+        credential: Credential<'_>,
+        origin: Option<&str>,
+        address: IpAddr,
+    ) -> Result<Admission, Refusal> {
+        let at_address = self.by_address.take(address.into()).ok_or_else(too_many_sockets)?;
+        let sid = match credential {
+            Credential::Ticket(ticket) => self.tickets.read(ticket, origin, self.now()).map(|t| t.sid),
+            Credential::Token(token) => self.claims(token).map(|claims| claims.sid),
+        };
+        let seat = self.seats.register(sid.ok_or_else(Refusal::unauthorized)?);
+        let who = match credential {
+            Credential::Ticket(ticket) => self.redeem(ticket, origin).await?,
+            Credential::Token(token) => self.bearer(token).await?,
+        };
+        let of_user = self.by_user.take(who.user).ok_or_else(too_many_sockets)?;
+        seat.checked(who.expires_at);
+        if seat.has_ended() {
+            return Err(Refusal::unauthorized());
+        }
+        Ok(Admission { who, seat, places: (of_user, at_address) })
+    }
+}
+
+fn too_many_sockets() -> Refusal {
+    Refusal::new(
+        Code::TooManySockets,
+        "Too many connections are open. Please close one and try again.",
+    )
+    .retry_after(Duration::from_secs(5))
+}

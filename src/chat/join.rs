@@ -1,0 +1,203 @@
+//! Joining and resuming are one thing: a member is a position, its pages are read from the log
+//! under its own socket's backpressure, and it goes live where its position meets the room's.
+//!
+//! It promises that nothing falls between history and live, and that a hole is never silent: when
+//! the log can't continue from where the member was, `recovered` is false and says why.
+
+use std::sync::Arc;
+
+use super::{
+    Here, Person,
+    rooms::{Arrival, Command, GoLive, NotLive},
+};
+use crate::{
+    domain::{Event, Position, RoomId, RoomName, Seq},
+    error::Refusal,
+    hub::{Member, frame},
+    protocol::{
+        Dialect, Ref,
+        v1::{self, Reason},
+    },
+    store::Slice,
+};
+
+/// How far behind a member may resume, in events (`limits.resume`).
+pub const RESUME: u64 = 1000;
+/// The newest page that a fresh member gets, and the largest page of a resume, in events.
+const PAGE: usize = 100;
+/// The largest page in bytes.
+const PAGE_BYTES: usize = 64 * 1024;
+/// How often a member may find the room ahead or closed before it is told to try again. Each
+/// round reads what is missing, so in practice it takes two.
+const ROUNDS: usize = 20;
+
+/// Somebody who wants to be in a room.
+pub(super) struct Joining<'a> {
+    pub(super) here: &'a Here,
+    pub(super) room: RoomId,
+    pub(super) name: &'a RoomName,
+    pub(super) member: &'a Arc<Member>,
+    pub(super) person: &'a Arc<Person>,
+}
+
+/// From where.
+#[derive(Debug, Clone)]
+enum From {
+    /// From right after this position, which the log holds.
+    Position(Position),
+    /// From the newest page.
+    Newest(Reason),
+}
+
+impl Joining<'_> {
+    /// Joins after `after`, or with the newest page.
+    ///
+    /// # Errors
+    /// What the store refuses; the member is not in the room then.
+    pub(super) async fn run(&self, after: Option<Position>, reference: Option<Ref>) -> Result<(), Refusal> {
+        if self.member.dialect() == Dialect::Seed {
+            return self.go_live_now().await;
+        }
+        let from = match after {
+            None => From::Newest(Reason::Fresh),
+            Some(position) => self.honest(position).await?,
+        };
+        self.read_and_go_live(from, reference).await
+    }
+
+    /// Whether the log goes on from where the member says it was.
+    async fn honest(&self, position: Position) -> Result<From, Refusal> {
+        let heads = self.here.store.heads(&[(self.room, position.seq)]).await?;
+        let Some(head) = heads.into_iter().next() else {
+            return Err(Refusal::room_not_found());
+        };
+        let same = position.seq == Seq::ZERO || head.id_at == position.id;
+        if head.last_seq < position.seq || (!same && head.id_at.is_some()) {
+            return Ok(From::Newest(Reason::LogChanged));
+        }
+        if !same {
+            return Ok(From::Newest(Reason::PositionExpired));
+        }
+        if head.last_seq.0 - position.seq.0 > RESUME {
+            return Ok(From::Newest(Reason::TooFar));
+        }
+        Ok(From::Position(position))
+    }
+
+    async fn read_and_go_live(&self, mut from: From, mut reference: Option<Ref>) -> Result<(), Refusal> {
+        for _ in 0..ROUNDS {
+            if !self.member.is_open() {
+                return Ok(());
+            }
+            self.here.rooms.enter(self.room, self.name.clone()).await?;
+            let arrival = match &from {
+                From::Newest(reason) => self.newest_page(*reason, &reference).await?,
+                From::Position(position) => {
+                    let (events, at) = self.last_page(position.clone(), &mut reference).await?;
+                    // Pages that were sent need not be read again should the room be ahead.
+                    let read = events.first().map_or(at.seq, |first| Seq(first.seq.0 - 1));
+                    if read > position.seq {
+                        from = From::Position(Position { seq: read, id: None });
+                    }
+                    let reference = reference.clone();
+                    Arrival::Page { at, events, recovered: true, reason: None, reference }
+                }
+            };
+            if self.go_live(arrival).await.is_ok() {
+                return Ok(());
+            }
+        }
+        Err(Refusal::unavailable())
+    }
+
+    /// The newest page of the log.
+    async fn newest_page(&self, reason: Reason, reference: &Option<Ref>) -> Result<Arrival, Refusal> {
+        let page = self.here.store.page(self.room, Slice::Newest, PAGE, PAGE_BYTES).await?;
+        let at = page.events.last().map_or(Position::START, Position::after);
+        let (reason, reference) = (Some(reason), reference.clone());
+        Ok(Arrival::Page { at, events: page.events, recovered: false, reason, reference })
+    }
+
+    /// Sends all pages but the last, each when the socket has taken the one before.
+    async fn last_page(
+        &self,
+        mut position: Position,
+        reference: &mut Option<Ref>,
+    ) -> Result<(Vec<Event>, Position), Refusal> {
+        loop {
+            let slice = Slice::After(position.seq);
+            let page = self.here.store.page(self.room, slice, PAGE, PAGE_BYTES).await?;
+            let end = page.events.last().map_or_else(|| position.clone(), Position::after);
+            if !page.has_more {
+                return Ok((page.events, end));
+            }
+            self.send_page(&page.events, end.seq, reference.as_ref()).await?;
+            position = end;
+            self.member.drained().await;
+            if !self.member.is_open() {
+                return Ok((Vec::new(), position));
+            }
+        }
+    }
+
+    async fn send_page(&self, events: &[Event], seq: Seq, reference: Option<&Ref>) -> Result<(), Refusal> {
+        let people = self.here.rooms.fragment(self.room).await.ok_or_else(Refusal::unavailable)?;
+        let joined = v1::Joined {
+            room: self.name,
+            seq,
+            recovered: true,
+            reason: None,
+            has_more: true,
+            messages: events,
+            people: &people,
+            reference,
+        };
+        self.member.send(frame::text(&v1::joined(&joined)));
+        Ok(())
+    }
+
+    async fn go_live_now(&self) -> Result<(), Refusal> {
+        for _ in 0..ROUNDS {
+            self.here.rooms.enter(self.room, self.name.clone()).await?;
+            if self.go_live(Arrival::Now).await.is_ok() || !self.member.is_open() {
+                return Ok(());
+            }
+        }
+        Err(Refusal::unavailable())
+    }
+
+    async fn go_live(&self, arrival: Arrival) -> Result<(), NotLive> {
+        let entry = GoLive {
+            room: self.room,
+            member: Arc::clone(self.member),
+            person: Arc::clone(self.person),
+            arrival,
+        };
+        self.here.rooms.go_live(entry).await
+    }
+}
+
+/// Brings everybody back into a room whose log changed under them, one after another. Who can't
+/// be brought back is closed with 1011 and resumes by reconnecting.
+pub(super) async fn rejoin(
+    here: &Here,
+    room: RoomId,
+    name: RoomName,
+    everybody: Vec<(Arc<Member>, Arc<Person>)>,
+) {
+    for (member, person) in everybody {
+        let joining = Joining { here, room, name: &name, member: &member, person: &person };
+        let back = match member.dialect() {
+            Dialect::Seed => joining.go_live_now().await,
+            Dialect::V1 => joining.read_and_go_live(From::Newest(Reason::LogChanged), None).await,
+        };
+        if back.is_err() {
+            member.close(1011, "the log was lost for this socket");
+        }
+        if !member.is_open() {
+            // It may have left before it came back: leaving twice is harmless.
+            let how = super::Departure::Lost;
+            here.rooms.send(Command::Leave { room, member: member.id(), how }).await;
+        }
+    }
+}

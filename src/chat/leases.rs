@@ -1,0 +1,107 @@
+//! Which incarnations live: heartbeat counters in, deaths out.
+//!
+//! Pure. No clock is compared between nodes: an observer times a counter's lack of progress by
+//! its own monotonic clock. It promises that a counter that moves at least every [`LEASE`] is
+//! never declared dead, and one that stops is, within the lease and one look.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use crate::cluster::{Beat, Incarnation};
+
+/// How long a counter may stand still.
+pub const LEASE: Duration = Duration::from_secs(6);
+
+#[derive(Debug, Default)]
+/// What one node knows of the others' leases.
+pub struct Leases {
+    seen: HashMap<Incarnation, (Beat, Instant)>,
+    dead: HashSet<Incarnation>,
+}
+
+impl Leases {
+    /// Takes all counters as read at `now` and answers who has died since the last look. An
+    /// incarnation that is no longer listed makes no progress either.
+    pub fn observe(&mut self, now: Instant, beats: &[(Incarnation, Beat)]) -> Vec<Incarnation> {
+        for (who, beat) in beats.iter().filter(|(who, _)| !self.dead.contains(who)) {
+            let (last, since) = self.seen.entry(*who).or_insert((*beat, now));
+            if last != beat {
+                (*last, *since) = (*beat, now);
+            }
+        }
+        let died: Vec<Incarnation> = self
+            .seen
+            .extract_if(|_, (_, since)| now.saturating_duration_since(*since) >= LEASE)
+            .map(|(who, _)| who)
+            .collect();
+        self.dead.extend(&died);
+        died
+    }
+
+    /// Somebody was met in a set: its lease is timed from now on even if it never beats.
+    pub fn met(&mut self, now: Instant, who: Incarnation) {
+        if !self.dead.contains(&who) {
+            self.seen.entry(who).or_insert((0, now));
+        }
+    }
+
+    /// Whether an incarnation is dead for this node. That never changes back.
+    pub fn is_dead(&self, who: Incarnation) -> bool {
+        self.dead.contains(&who)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn who_stops_dies_once_and_stays_dead() {
+        let mut leases = Leases::default();
+        let (a, b) = (Incarnation::random(), Incarnation::random());
+        let start = Instant::now();
+        assert!(leases.observe(start, &[(a, 1), (b, 1)]).is_empty());
+        assert!(leases.observe(start + LEASE / 2, &[(a, 2), (b, 1)]).is_empty());
+        assert_eq!(leases.observe(start + LEASE, &[(a, 3), (b, 1)]), [b]);
+        assert!(leases.observe(start + LEASE, &[(a, 3), (b, 9)]).is_empty());
+        assert!(leases.is_dead(b) && !leases.is_dead(a));
+    }
+
+    #[test]
+    fn a_set_without_a_heartbeat_dies_too() {
+        let mut leases = Leases::default();
+        let ghost = Incarnation::random();
+        let start = Instant::now();
+        leases.met(start, ghost);
+        assert!(leases.observe(start + LEASE / 2, &[]).is_empty());
+        assert_eq!(leases.observe(start + LEASE, &[]), [ghost]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn only_who_stood_still_for_a_lease_dies(steps in prop::collection::vec((0u64..4000, any::<bool>()), 1..60)) {
+            let mut leases = Leases::default();
+            let who = Incarnation::random();
+            let mut now = Instant::now();
+            let (mut beat, mut moved) = (0, now);
+            leases.observe(now, &[(who, beat)]);
+            for (pass, beats) in steps {
+                now += Duration::from_millis(pass);
+                if beats {
+                    (beat, moved) = (beat + 1, now);
+                }
+                let died = leases.observe(now, &[(who, beat)]);
+                let still = now - moved >= LEASE;
+                prop_assert_eq!(!died.is_empty(), still);
+                if still {
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Group commit: what is said while one commit is under way becomes the next one.
+//!
+//! Rooms are spread over a few lanes; each lane has one batch in flight. There is no timer: an
+//! idle node commits at once, a busy one commits as much as has gathered. An answer means the
+//! event is on disk. Nothing waits longer than [`LIMIT`]: then the sender is told `unavailable`
+//! (nothing was done) or `outcome_unknown` (ask again with the same id).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    domain::{Event, RoomId, Seq, Timestamp, Username},
+    error::{Code, Refusal},
+    shutdown::Tasks,
+    store::{Appended, NewEvent, Store, StoreError},
+};
+
+/// How long an event may wait for its commit.
+pub const LIMIT: Duration = Duration::from_secs(2);
+/// How many rooms' streams are committed side by side.
+const LANES: usize = 4;
+/// How many events may wait in a lane; one more is refused as `unavailable`.
+const QUEUE: usize = 4096;
+/// The largest batch.
+const BATCH: usize = 512;
+/// The pause before a failed commit is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the sender is told.
+pub type Answer = Result<Committed, Refusal>;
+
+/// Where an event stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Its number.
+    pub seq: Seq,
+    /// Its time.
+    pub timestamp: Timestamp,
+    /// Whether it had been committed before: this is the first answer again.
+    pub duplicate: bool,
+}
+
+/// An event on its way into the log.
+pub struct Entry {
+    /// What to commit.
+    pub event: NewEvent,
+    /// The sender's name, for those it is delivered to.
+    pub username: Username,
+    /// Called once, after the commit or the refusal; must not block.
+    pub answer: Box<dyn FnOnce(Answer) + Send + Sync>,
+    /// When it was handed in.
+    pub since: Instant,
+}
+
+/// Where committed events go on: to the node's own rooms and to the other nodes.
+#[async_trait::async_trait]
+pub trait Outlet: Send + Sync + 'static {
+    /// New events of one room, in order.
+    async fn committed(&self, room: RoomId, events: Vec<Arc<Event>>);
+}
+
+/// The lanes.
+#[derive(Clone)]
+pub struct LogWriter {
+    lanes: Arc<[mpsc::Sender<Entry>]>,
+}
+
+impl LogWriter {
+    /// Starts the lanes.
+    pub fn start(tasks: &Tasks, store: &Arc<dyn Store>, outlet: &Arc<dyn Outlet>) -> Self {
+        let lanes = (0..LANES).map(|_| {
+            let (queue, waiting) = mpsc::channel(QUEUE);
+            let lane = Lane { store: Arc::clone(store), outlet: Arc::clone(outlet) };
+            tasks.spawn("log writer", lane.run(waiting, tasks.stopped().clone()));
+            queue
+        });
+        Self { lanes: lanes.collect() }
+    }
+
+    /// Hands an event in. Its `answer` is called in any case.
+    pub fn submit(&self, entry: Entry) {
+        let lane = usize::try_from(entry.event.room.0.unsigned_abs()).unwrap_or(0) % self.lanes.len();
+        if let Some(lane) = self.lanes.get(lane)
+            && let Err(error) = lane.try_send(entry)
+        {
+            metrics::counter!("chorus_limits_hit_total", "limit" => "log_queue").increment(1);
+            (error.into_inner().answer)(Err(Refusal::unavailable()));
+        }
+    }
+}
+
+struct Lane {
+    store: Arc<dyn Store>,
+    outlet: Arc<dyn Outlet>,
+}
+
+impl Lane {
+    /// Commits what waits until the node stops, and then what still waits.
+    async fn run(self, mut waiting: mpsc::Receiver<Entry>, stopped: tokio_util::sync::CancellationToken) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                _ = waiting.recv_many(&mut batch, BATCH) => {}
+                () = stopped.cancelled(), if !waiting.is_closed() => waiting.close(),
+            }
+            if batch.is_empty() {
+                if waiting.is_closed() && waiting.is_empty() {
+                    return;
+                }
+                continue;
+            }
+            self.commit(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    /// Commits one batch and answers everybody in it. Halves it while the data is refused, so
+    /// that only the bad row is.
+    async fn commit(&self, batch: Vec<Entry>) {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            let began = Instant::now();
+            match self.append(&part).await {
+                Ok(outcomes) => {
+                    metrics::histogram!("chorus_commit_batch_events").record(count(part.len()));
+                    metrics::histogram!("chorus_commit_seconds").record(began.elapsed().as_secs_f64());
+                    self.tell(part, &outcomes).await;
+                }
+                Err(StoreError::Rejected(_)) if part.len() > 1 => {
+                    let second = part.split_off(part.len() / 2);
+                    parts.push(second);
+                    parts.push(part);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, events = part.len(), "the log refused a batch");
+                    let refusal = match error {
+                        StoreError::Rejected(_) => {
+                            Refusal::new(Code::InvalidRequest, "This can't be stored.")
+                        }
+                        error => error.into(),
+                    };
+                    for entry in part {
+                        (entry.answer)(Err(refusal.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// One append, tried again with the same ids until the oldest entry's time is up.
+    async fn append(&self, part: &[Entry]) -> Result<Vec<Appended>, StoreError> {
+        let events: Vec<NewEvent> = part.iter().map(|entry| entry.event.clone()).collect();
+        let oldest = part.iter().map(|entry| entry.since).min().unwrap_or_else(Instant::now);
+        let mut unknown = false;
+        loop {
+            let left = LIMIT.saturating_sub(oldest.elapsed()).max(PAUSE);
+            let error = match tokio::time::timeout(left, self.store.append(&events)).await {
+                Ok(Ok(outcomes)) => return Ok(outcomes),
+                Ok(Err(error @ (StoreError::Rejected(_) | StoreError::Taken))) => return Err(error),
+                Ok(Err(error)) => error,
+                Err(_) => StoreError::OutcomeUnknown("no answer in time".into()),
+            };
+            unknown |= matches!(error, StoreError::OutcomeUnknown(_));
+            if oldest.elapsed() + PAUSE >= LIMIT {
+                return Err(if unknown { StoreError::OutcomeUnknown(error.to_string()) } else { error });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Answers the senders and passes on what is new.
+    async fn tell(&self, part: Vec<Entry>, outcomes: &[Appended]) {
+        let mut fresh: Vec<(RoomId, Vec<Arc<Event>>)> = Vec::new();
+        for (entry, outcome) in part.into_iter().zip(outcomes) {
+            if let Appended::New { seq, timestamp } = *outcome {
+                let room = entry.event.room;
+                let event = Arc::new(Event {
+                    room,
+                    seq,
+                    id: entry.event.id.clone(),
+                    sender: entry.event.sender,
+                    username: entry.username.clone(),
+                    body: entry.event.body.clone(),
+                    timestamp,
+                });
+                match fresh.iter_mut().find(|(of, _)| *of == room) {
+                    Some((_, events)) => events.push(event),
+                    None => fresh.push((room, vec![event])),
+                }
+            }
+            (entry.answer)(answer(*outcome));
+        }
+        for (room, events) in fresh {
+            self.outlet.committed(room, events).await;
+        }
+    }
+}
+
+fn answer(outcome: Appended) -> Answer {
+    match outcome {
+        Appended::New { seq, timestamp } => Ok(Committed { seq, timestamp, duplicate: false }),
+        Appended::Again { seq, timestamp } => Ok(Committed { seq, timestamp, duplicate: true }),
+        Appended::Conflict => Err(Refusal::new(Code::IdConflict, "This id was used for another message.")),
+        Appended::RoomGone => Err(Refusal::room_not_found()),
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a batch has at most some hundred events"
+)]
+const fn count(n: usize) -> f64 {
+    n as f64
+}

@@ -1,0 +1,107 @@
+//! One room on this node: who attends, its order, its people, and when it wants to be looked at.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    chat::{
+        Person,
+        announcer::Announcer,
+        roster::Roster,
+        sequencer::{Patience, Sequencer},
+    },
+    domain::{Event, RoomId, RoomName, Username},
+    error::Refusal,
+    hub::{Frame, Member, MemberId, frame},
+    protocol::{Dialect, seed, v1},
+};
+
+/// Somebody's socket in this room.
+pub(super) struct Attendee {
+    pub(super) member: Arc<Member>,
+    pub(super) person: Arc<Person>,
+}
+
+/// Those who wait for the room to open; `None` when it is open.
+pub(super) type Waiting = Option<Vec<oneshot::Sender<Result<(), Refusal>>>>;
+
+pub(super) struct Room {
+    pub(super) name: RoomName,
+    pub(super) sequencer: Sequencer,
+    pub(super) roster: Roster,
+    pub(super) announcer: Announcer,
+    pub(super) attendees: HashMap<MemberId, Attendee>,
+    pub(super) seeds: usize,
+    pub(super) waiting: Waiting,
+    /// When the agenda has it.
+    pub(super) wake: Option<Instant>,
+}
+
+impl Room {
+    pub(super) fn new(id: RoomId, name: RoomName) -> Self {
+        Self {
+            name,
+            sequencer: Sequencer::new(id),
+            roster: Roster::default(),
+            announcer: Announcer::default(),
+            attendees: HashMap::new(),
+            seeds: 0,
+            waiting: Some(Vec::new()),
+            wake: None,
+        }
+    }
+
+    /// Adds a socket; a second call for the same one changes nothing. Answers whether the person
+    /// came into this node's own set.
+    pub(super) fn attend(&mut self, member: &Arc<Member>, person: &Arc<Person>) -> bool {
+        let attendee = Attendee { member: Arc::clone(member), person: Arc::clone(person) };
+        if self.attendees.insert(member.id(), attendee).is_some() {
+            return false;
+        }
+        self.seeds += usize::from(member.dialect() == Dialect::Seed);
+        self.roster.arrive(&person.username)
+    }
+
+    /// Removes a socket.
+    pub(super) fn forget(&mut self, member: MemberId) -> Option<Attendee> {
+        let attendee = self.attendees.remove(&member)?;
+        self.seeds -= usize::from(attendee.member.dialect() == Dialect::Seed);
+        Some(attendee)
+    }
+
+    /// The frames of committed events, encoded once for each dialect that is present.
+    pub(super) fn frames(&self, events: &[Arc<Event>]) -> Vec<(u64, Frame)> {
+        let encode = |event: &Arc<Event>| {
+            let v1 = if self.attendees.len() > self.seeds {
+                frame::text(&v1::message(&self.name, event))
+            } else {
+                bytes::Bytes::new()
+            };
+            let seed = if self.seeds > 0 { frame::text(&seed::message(event)) } else { bytes::Bytes::new() };
+            (event.seq.0, Frame { v1, seed })
+        };
+        events.iter().map(encode).collect()
+    }
+
+    /// When it wants to be looked at next.
+    pub(super) fn next_look(&self, now: Instant, patience: Patience, repairing: bool) -> Option<Instant> {
+        if self.waiting.is_some() {
+            return None;
+        }
+        let gap = self.sequencer.gap_since().filter(|_| !repairing).map(|since| since + patience.duration());
+        let delta = self.roster.is_dirty().then(|| self.announcer.delta_at(now));
+        let list = self.announcer.list_at(now).filter(|_| self.seeds > 0);
+        [gap, delta, list, self.roster.next_end()].into_iter().flatten().min()
+    }
+
+    /// Whether nobody attends it and nobody is waited for.
+    pub(super) fn is_over(&self) -> bool {
+        self.waiting.is_none() && self.attendees.is_empty() && self.roster.own_is_empty()
+    }
+    /// The number that the hub knows a person's sockets here by.
+    pub(super) fn tag_of(&self, name: &Username) -> Option<i64> {
+        let of_them = |one: &&Attendee| one.person.username == *name;
+        self.attendees.values().find(of_them).map(|one| one.person.user.0)
+    }
+}

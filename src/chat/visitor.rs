@@ -1,0 +1,166 @@
+//! One connection's part in chat: which rooms it joined and what it may do there.
+//!
+//! It belongs to the connection's task and is told of each frame in turn.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Chat, Person, PostRefused, join::Joining, rooms::Command, roster::Departure};
+use crate::{
+    domain::{ClientId, Position, RoomId, RoomName},
+    error::{Code, Refusal},
+    hub::{Member, frame},
+    protocol::{Dialect, Ref, v1},
+};
+
+/// The least time between two typing hints of one socket in one room.
+const TYPING: Duration = Duration::from_secs(3);
+
+struct Attendance {
+    name: RoomName,
+    id: RoomId,
+    typed: Option<Instant>,
+}
+
+/// A connection in chat.
+pub struct Visitor {
+    chat: Arc<Chat>,
+    member: Arc<Member>,
+    person: Arc<Person>,
+    rooms: Vec<Attendance>,
+}
+
+impl Visitor {
+    /// A connection that has joined nothing yet.
+    pub const fn new(chat: Arc<Chat>, member: Arc<Member>, person: Arc<Person>) -> Self {
+        Self { chat, member, person, rooms: Vec::new() }
+    }
+
+    /// Its end of the socket.
+    pub const fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    /// Whose it is.
+    pub const fn person(&self) -> &Arc<Person> {
+        &self.person
+    }
+
+    /// Joins a room, or resumes in it. Joining again is a new start: the old place is given up.
+    /// The `joined` frames are sent here; it returns when the member is live.
+    ///
+    /// # Errors
+    /// `room_not_found`, `too_many_rooms`, or what the store refuses.
+    pub async fn join(
+        &mut self,
+        name: RoomName,
+        after: Option<Position>,
+        re: Option<Ref>,
+    ) -> Result<(), Refusal> {
+        let id = self.chat.room_id(&name).await?;
+        if self.rooms.iter().any(|room| room.id == id) {
+            self.forget(id, Departure::Lost).await;
+        } else if self.rooms.len() >= self.chat.settings.max_rooms_per_socket {
+            return Err(Refusal::new(
+                Code::TooManyRooms,
+                "This connection has joined as many rooms as it may.",
+            ));
+        }
+        self.rooms.push(Attendance { name: name.clone(), id, typed: None });
+        let (here, member, person) = (&self.chat.here, &self.member, &self.person);
+        let joined = Joining { here, room: id, name: &name, member, person }.run(after, re).await;
+        if joined.is_err() {
+            self.forget(id, Departure::Lost).await;
+        }
+        joined
+    }
+
+    /// Leaves a room.
+    ///
+    /// # Errors
+    /// `not_joined`.
+    pub async fn leave(&mut self, name: &RoomName) -> Result<(), Refusal> {
+        let id = self.attendance(name)?.id;
+        self.forget(id, Departure::Left).await;
+        Ok(())
+    }
+
+    /// Says something. The `ack` or the refusal is sent when the log has answered; what is
+    /// refused at once is answered here.
+    ///
+    /// # Errors
+    /// A refusal to be sent with `id` and `re`, or that this connection must be closed.
+    pub fn post(
+        &mut self,
+        name: &RoomName,
+        id: ClientId,
+        text: &str,
+        re: Option<Ref>,
+    ) -> Result<(), PostRefused> {
+        let room = self.attendance(name)?.id;
+        let (member, room_name, client_id) = (Arc::clone(&self.member), name.clone(), id.clone());
+        self.chat.submit(&self.person, room, id, text, move |answer| {
+            if member.dialect() == Dialect::Seed {
+                if let Err(refusal) = answer {
+                    member.send(frame::text(&crate::protocol::seed::error(&refusal.message)));
+                }
+                return;
+            }
+            let text = match answer {
+                Ok(at) => v1::ack(&client_id, &room_name, at.seq, at.timestamp, at.duplicate, re.as_ref()),
+                Err(refusal) => v1::error(&refusal, Some(&client_id), re.as_ref()),
+            };
+            member.send(frame::text(&text));
+        })
+    }
+
+    /// Asks for the list of people; it is sent here.
+    ///
+    /// # Errors
+    /// `not_joined`.
+    pub async fn users(&self, name: &RoomName, re: Option<Ref>) -> Result<(), Refusal> {
+        let id = self.attendance(name)?.id;
+        let people = self.chat.here.rooms.fragment(id).await.ok_or_else(Refusal::unavailable)?;
+        self.member.send(frame::text(&v1::user_list(name, &people, re.as_ref())));
+        Ok(())
+    }
+
+    /// Tells the others that this person is typing, at most once per 3 s; more is ignored.
+    ///
+    /// # Errors
+    /// `not_joined`.
+    pub async fn typing(&mut self, name: &RoomName) -> Result<(), Refusal> {
+        let attended = self.rooms.iter_mut().find(|room| room.name == *name).ok_or_else(not_joined)?;
+        if attended.typed.is_some_and(|at| at.elapsed() < TYPING) {
+            return Ok(());
+        }
+        attended.typed = Some(Instant::now());
+        let room = attended.id;
+        self.chat.typing(room, &self.person).await;
+        Ok(())
+    }
+
+    /// The socket is gone.
+    pub async fn gone(mut self, how: Departure) {
+        while let Some(room) = self.rooms.last() {
+            let id = room.id;
+            self.forget(id, how).await;
+        }
+    }
+
+    async fn forget(&mut self, id: RoomId, how: Departure) {
+        self.rooms.retain(|room| room.id != id);
+        let leave = Command::Leave { room: id, member: self.member.id(), how };
+        self.chat.here.rooms.send(leave).await;
+    }
+
+    fn attendance(&self, name: &RoomName) -> Result<&Attendance, Refusal> {
+        self.rooms.iter().find(|room| room.name == *name).ok_or_else(not_joined)
+    }
+}
+
+fn not_joined() -> Refusal {
+    Refusal::new(Code::NotJoined, "This connection has not joined that room.")
+}

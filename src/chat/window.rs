@@ -1,0 +1,192 @@
+//! How many messages a person may send in a time: a sliding window that belongs to the person,
+//! so that neither a reconnect nor a second tab gives a new one.
+//!
+//! [`RateWindow`] is pure. It promises that in no stretch of the window's length more than
+//! `limit` messages are admitted.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use crate::domain::UserId;
+
+/// The limit: so many messages in so long.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowLimit {
+    /// Messages admitted in one window.
+    pub messages: usize,
+    /// The window's length.
+    pub window: Duration,
+}
+
+/// Whether a message may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Yes. The moment names the place it took, for [`RateWindow::give_back`].
+    Admitted(Instant),
+    /// Not before so long.
+    Limited(Duration),
+    /// More than three times the limit was tried in one window: this is no person.
+    Excess,
+}
+
+/// One person's window.
+#[derive(Debug, Default)]
+pub struct RateWindow {
+    admitted: VecDeque<Instant>,
+    refused: VecDeque<Instant>,
+}
+
+impl RateWindow {
+    /// Asks for a place at `now`.
+    pub fn admit(&mut self, now: Instant, limit: WindowLimit) -> Admission {
+        self.forget(now, limit.window);
+        if self.admitted.len() < limit.messages {
+            self.admitted.push_back(now);
+            return Admission::Admitted(now);
+        }
+        self.refused.push_back(now);
+        if self.admitted.len() + self.refused.len() > limit.messages * 3 {
+            self.refused.pop_front();
+            return Admission::Excess;
+        }
+        let first = self.admitted.front().copied().unwrap_or(now);
+        Admission::Limited((first + limit.window).saturating_duration_since(now))
+    }
+
+    /// Gives a place back: what took it turned out to be committed before.
+    pub fn give_back(&mut self, place: Instant) {
+        if let Some(at) = self.admitted.iter().position(|taken| *taken == place) {
+            self.admitted.remove(at);
+        }
+    }
+
+    /// Whether nothing of the window is left at `now`.
+    pub fn is_idle(&mut self, now: Instant, window: Duration) -> bool {
+        self.forget(now, window);
+        self.admitted.is_empty() && self.refused.is_empty()
+    }
+
+    fn forget(&mut self, now: Instant, window: Duration) {
+        for times in [&mut self.admitted, &mut self.refused] {
+            while times.front().is_some_and(|at| now.saturating_duration_since(*at) >= window) {
+                times.pop_front();
+            }
+        }
+    }
+}
+
+/// The windows of everybody who spoke lately on this node.
+#[derive(Debug)]
+pub struct Windows {
+    limit: WindowLimit,
+    of: Mutex<HashMap<UserId, RateWindow>>,
+}
+
+impl Windows {
+    /// Nobody has spoken yet.
+    pub fn new(limit: WindowLimit) -> Self {
+        Self { limit, of: Mutex::default() }
+    }
+
+    /// Asks for a place in `user`'s window.
+    pub fn admit(&self, user: UserId) -> Admission {
+        self.of.lock().entry(user).or_default().admit(Instant::now(), self.limit)
+    }
+
+    /// Gives a place back.
+    pub fn give_back(&self, user: UserId, place: Instant) {
+        if let Some(window) = self.of.lock().get_mut(&user) {
+            window.give_back(place);
+        }
+    }
+
+    /// Forgets those who have been silent for a window; called every few seconds, so that the map
+    /// is no larger than the people who spoke lately.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        self.of.lock().retain(|_, window| !window.is_idle(now, self.limit.window));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: WindowLimit = WindowLimit { messages: 20, window: Duration::from_secs(10) };
+
+    #[test]
+    fn the_21st_waits_until_the_first_is_out_of_the_window() {
+        let mut window = RateWindow::default();
+        let start = Instant::now();
+        for n in 0..20 {
+            let now = start + Duration::from_millis(n * 100);
+            assert_eq!(window.admit(now, LIMIT), Admission::Admitted(now));
+        }
+        let now = start + Duration::from_secs(4);
+        assert_eq!(window.admit(now, LIMIT), Admission::Limited(Duration::from_secs(6)));
+        assert!(matches!(
+            window.admit(start + Duration::from_secs(10), LIMIT),
+            Admission::Admitted(_)
+        ));
+    }
+
+    #[test]
+    fn three_times_the_limit_is_excess() {
+        let mut window = RateWindow::default();
+        let now = Instant::now();
+        let answers: Vec<_> = (0..61).map(|_| window.admit(now, LIMIT)).collect();
+        assert_eq!(answers.iter().filter(|a| matches!(a, Admission::Admitted(_))).count(), 20);
+        assert_eq!(answers.iter().filter(|a| matches!(a, Admission::Limited(_))).count(), 40);
+        assert_eq!(answers[60], Admission::Excess);
+    }
+
+    #[test]
+    fn a_place_given_back_can_be_taken_again() {
+        let mut window = RateWindow::default();
+        let now = Instant::now();
+        for _ in 0..20 {
+            window.admit(now, LIMIT);
+        }
+        window.give_back(now);
+        assert_eq!(window.admit(now, LIMIT), Admission::Admitted(now));
+        assert!(matches!(window.admit(now, LIMIT), Admission::Limited(_)));
+    }
+
+    #[test]
+    fn the_silent_are_forgotten() {
+        let windows = Windows::new(WindowLimit { messages: 1, window: Duration::ZERO });
+        windows.admit(UserId(1));
+        windows.sweep();
+        assert!(windows.of.lock().is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn no_stretch_of_a_window_admits_more_than_the_limit(steps in prop::collection::vec(0u64..3000, 1..200)) {
+            let mut window = RateWindow::default();
+            let mut now = Instant::now();
+            let mut admitted: Vec<Instant> = Vec::new();
+            for step in steps {
+                now += Duration::from_millis(step);
+                match window.admit(now, LIMIT) {
+                    Admission::Admitted(at) => admitted.push(at),
+                    Admission::Limited(wait) => {
+                        prop_assert!(wait > Duration::ZERO && wait <= LIMIT.window);
+                        prop_assert_eq!(admitted.iter().filter(|at| now - **at < LIMIT.window).count(), 20);
+                    }
+                    Admission::Excess => {}
+                }
+                let recent = admitted.iter().filter(|at| now - **at < LIMIT.window).count();
+                prop_assert!(recent <= LIMIT.messages);
+                prop_assert!(window.refused.len() <= LIMIT.messages * 3);
+            }
+        }
+    }
+}

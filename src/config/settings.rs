@@ -1,0 +1,148 @@
+//! The table of settings: one row each, from which the help, the flags and the defaults come, so
+//! that they can't disagree.
+
+/// What a setting's text must be.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// A whole number within bounds, of some unit.
+    Number {
+        /// The smallest that is accepted.
+        min: u64,
+        /// The largest.
+        max: u64,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// `true` or `false`.
+    Flag,
+    /// Some other text; the words show its form in the help.
+    Text(&'static str),
+    /// Text that is never printed and never a flag, since flags are visible to every user of the
+    /// machine. It can also be read from the file that `NAME_FILE` names.
+    Secret,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The variable's name.
+    pub name: &'static str,
+    /// What it must be.
+    pub kind: Kind,
+    /// The text that stands when nothing is given; empty when there is none.
+    pub default: &'static str,
+    /// What it does, for the help.
+    pub help: &'static str,
+}
+
+const fn number(min: u64, max: u64, unit: &'static str) -> Kind {
+    Kind::Number { min, max, unit }
+}
+
+macro_rules! settings {
+    ($($name:ident: $kind:expr, $default:literal, $help:literal;)*) => {
+        $(
+            #[doc = concat!("`", stringify!($name), "`: its row.")]
+            pub const $name: Setting =
+                Setting { name: stringify!($name), kind: $kind, default: $default, help: $help };
+        )*
+
+        /// All rows, in the order of the help.
+        pub const ALL: &[Setting] = &[$($name),*];
+    };
+}
+
+use Kind::{Flag, Secret, Text};
+
+settings! {
+    PORT: number(0, 65_535, "port"), "8080", "Port of the chat; 0 takes any free one";
+    BIND: Text("address"), "", "Address of the chat; 127.0.0.1 in development, 0.0.0.0 in production";
+    METRICS_PORT: number(0, 65_535, "port"), "9464", "Port of metrics, health and administration";
+    METRICS_BIND: Text("address or off"), "", "Address of that port; as BIND";
+    NODE_ENV: Text("development, test or production"), "development", "What this node is for";
+    LOG_LEVEL: Text("directives"), "info", "What is logged: error, warn, info, debug, trace, or directives such as info,chorus::ws=debug";
+    DATA_DIR: Text("folder"), "./data", "Where the embedded database and kept secrets live";
+    CLIENT_DIR: Text("folder"), "", "Serve the browser client from here instead of the built-in copy";
+    JWT_SECRET: Secret, "", "Signs tokens, at least 32 bytes; outside production one is made and kept in DATA_DIR";
+    JWT_SECRET_PREVIOUS: Secret, "", "Still accepted on tokens, for a change of JWT_SECRET";
+    MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start";
+    ALLOWED_ORIGINS: Text("origins, comma-separated"), "", "Pages that may call and connect, besides this node's own; local ones in development, none in production";
+    REQUIRE_ORIGIN: Flag, "false", "Refuse sockets that name no origin (programs)";
+    ALLOW_QUERY_TOKEN: Flag, "true", "Accept ?token= when a socket is opened, as the predecessor did";
+    TRUSTED_PROXIES: Text("networks, loopback, private or none"), "loopback", "Proxies whose X-Forwarded headers are believed";
+    RATE_LIMIT_PER_HOUR: number(1, 10_000_000, "calls"), "200", "API calls without sign-in per address and hour";
+    API_LIMIT_PER_MINUTE: number(1, 10_000_000, "calls"), "600", "API calls per signed-in user and minute";
+    MESSAGE_LIMIT: number(1, 100_000, "messages"), "20", "Messages per user and window";
+    MESSAGE_WINDOW_SECONDS: number(1, 3_600, "seconds"), "10", "Length of that window";
+    MESSAGE_MAX_CHARS: number(1, 4_000, "characters"), "500", "Longest message";
+    MAX_SOCKETS_PER_USER: number(1, 1_000_000, "sockets"), "20", "Sockets per user on this node";
+    MAX_SOCKETS_PER_ADDRESS: number(1, 1_000_000, "sockets"), "200", "Sockets per address on this node";
+    MAX_ROOMS_PER_SOCKET: number(1, 1_000, "rooms"), "50", "Rooms one socket may be in";
+    OUTBOX_BYTES: number(65_536, 67_108_864, "bytes"), "262144", "What may wait for one slow socket before it is closed";
+    BCRYPT_COST: number(4, 15, "log2 of rounds"), "10", "Cost of a password hash; at least 10 in production";
+    TOKEN_TTL_SECONDS: number(1, 2_592_000, "seconds"), "3600", "How long a token is valid";
+    PRESENCE_GRACE_SECONDS: number(0, 300, "seconds"), "5", "How long somebody without a socket still counts as here";
+    PING_SECONDS: number(1, 600, "seconds"), "25", "How often sockets are pinged; silent for two of them closes";
+    REGISTRATION: Text("open or closed"), "open", "Whether anybody may register";
+    DEMO_ACCOUNTS: Flag, "false", "Make the accounts demo (demo1234) and guest (guest1234) at start";
+    SHUTDOWN_TIMEOUT_SECONDS: number(1, 600, "seconds"), "10", "After this long a stopping node ends the hard way";
+    SENTRY_DSN: Secret, "", "Where errors are reported";
+    OTEL_EXPORTER_OTLP_ENDPOINT: Text("URL"), "", "Where traces are sent (OTLP over HTTP); other OTEL_ variables have their standard meaning";
+}
+
+/// Settings of the versions to come. A node that ignored one would keep its messages in another
+/// place than the operator believes.
+pub const NOT_YET: &[&str] = &[
+    "DATABASE_URL",
+    "DATABASE_URL_FILE",
+    "DATABASE_REPLICA_URLS",
+    "DATABASE_REPLICA_URLS_FILE",
+    "DB_HOST",
+    "DB_PORT",
+    "DB_USER",
+    "DB_PASSWORD",
+    "DB_PASSWORD_FILE",
+    "DB_NAME",
+    "REDIS_URL",
+    "REDIS_URL_FILE",
+];
+
+impl Setting {
+    /// The flag's name: `--message-limit`, for a secret `--jwt-secret-file`.
+    pub fn flag(&self) -> String {
+        self.variable().to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// The variable that the flag stands for: the setting, for a secret its file.
+    pub fn variable(&self) -> String {
+        match self.kind {
+            Secret => self.file_variable(),
+            _ => self.name.to_owned(),
+        }
+    }
+
+    /// The variable that names the file a secret is read from.
+    pub fn file_variable(&self) -> String {
+        format!("{}_FILE", self.name)
+    }
+
+    /// Whether it is never printed.
+    pub const fn is_secret(&self) -> bool {
+        matches!(self.kind, Secret)
+    }
+
+    /// The help: what it does, its bounds and unit, its default.
+    pub fn explained(&self) -> String {
+        let form = match self.kind {
+            Kind::Number { min, max, unit } => format!(" [{min} to {max} {unit}]"),
+            Flag => " [true or false]".to_owned(),
+            Text(form) => format!(" [{form}]"),
+            Secret => format!(" [secret: {} or a file]", self.name),
+        };
+        let default = match self.default {
+            "" => String::new(),
+            text => format!(" [default: {text}]"),
+        };
+        format!("{}{form}{default}", self.help)
+    }
+}

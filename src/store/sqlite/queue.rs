@@ -1,0 +1,157 @@
+//! The way from an async caller to the threads that own connections, and back.
+//!
+//! A queue is bounded: when it is full, a caller waits for a place, and when its time is over it
+//! is told `Unavailable`. A job that nobody has begun when its caller gives up is never run, so
+//! nothing is done behind the back of somebody who was told it was not.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+use rusqlite::Connection;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use crate::store::{Result, StoreError};
+
+/// A piece of work for a thread that owns a connection.
+pub(super) trait Job: Send {
+    /// Takes the job. `false` when its caller has given up: it must not be run.
+    fn begin(&self) -> bool;
+
+    /// Does the work and keeps what came of it.
+    fn run(&mut self, connection: &Connection) -> Result<()>;
+
+    /// Answers the caller: what came of it, or why it did not last.
+    fn finish(self: Box<Self>, outcome: Result<()>);
+}
+
+/// Whoever sets this first decides: the thread that begins the job, or the caller that gives up.
+#[derive(Clone, Default)]
+struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+struct Work<F, T> {
+    claim: Claim,
+    todo: Option<F>,
+    done: Option<T>,
+    answer: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Job for Work<F, T>
+where
+    F: FnOnce(&Connection) -> Result<T> + Send,
+    T: Send,
+{
+    fn begin(&self) -> bool {
+        self.claim.take()
+    }
+
+    fn run(&mut self, connection: &Connection) -> Result<()> {
+        if let Some(work) = self.todo.take() {
+            self.done = Some(work(connection)?);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<()>) {
+        let Self { done, answer, .. } = *self;
+        let nothing = || StoreError::Unavailable("the work was not done".into());
+        // The caller may have gone; then nobody wants to know.
+        let _ = answer.send(outcome.and_then(|()| done.ok_or_else(nothing)));
+    }
+}
+
+/// What a caller must think of a job that was begun and not answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unanswered {
+    /// It only reads: nothing was changed.
+    Harmless,
+    /// It may have been committed.
+    MayBeDone,
+}
+
+/// What the threads receive.
+pub(super) type Inbox = mpsc::Receiver<Box<dyn Job>>;
+
+/// The callers' end of a bounded queue of jobs.
+pub(super) struct Queue {
+    sender: RwLock<Option<mpsc::Sender<Box<dyn Job>>>>,
+    limit: Duration,
+    unanswered: Unanswered,
+}
+
+impl Queue {
+    /// A queue of at most `places` jobs whose callers wait at most `limit`, queueing included.
+    pub(super) fn new(places: usize, limit: Duration, unanswered: Unanswered) -> (Self, Inbox) {
+        let (sender, inbox) = mpsc::channel(places.max(1));
+        let sender = RwLock::new(Some(sender));
+        (Self { sender, limit, unanswered }, inbox)
+    }
+
+    /// Has `work` done, and waits for its outcome.
+    pub(super) async fn ask<F, T>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let deadline = Instant::now() + self.limit;
+        let claim = Claim::default();
+        let (answer, outcome) = oneshot::channel();
+        let job = Work { claim: claim.clone(), todo: Some(work), done: None, answer };
+        self.send(Box::new(job), deadline).await?;
+        match timeout_at(deadline, outcome).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(self.unanswered("its thread ended")),
+            Err(_) if claim.take() => Err(unavailable("too many calls are waiting")),
+            Err(_) => Err(self.unanswered("no answer in time")),
+        }
+    }
+
+    async fn send(&self, job: Box<dyn Job>, deadline: Instant) -> Result<()> {
+        let sender = self.sender.read().clone().ok_or_else(closed)?;
+        match timeout_at(deadline, sender.send(job)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(closed()),
+            Err(_) => Err(unavailable("the queue is full")),
+        }
+    }
+
+    /// Takes no more jobs. Those that are in the queue are still done.
+    pub(super) fn close(&self) {
+        self.sender.write().take();
+    }
+
+    /// Whether it still takes jobs.
+    pub(super) fn is_open(&self) -> bool {
+        self.sender.read().is_some()
+    }
+
+    fn unanswered(&self, why: &str) -> StoreError {
+        match self.unanswered {
+            Unanswered::Harmless => unavailable(why),
+            Unanswered::MayBeDone => StoreError::OutcomeUnknown(why.into()),
+        }
+    }
+}
+
+/// What a call after the end is told.
+pub(super) fn closed() -> StoreError {
+    unavailable("the database is closed")
+}
+
+fn unavailable(why: &str) -> StoreError {
+    StoreError::Unavailable(why.into())
+}

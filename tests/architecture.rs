@@ -1,0 +1,304 @@
+//! The house of DESIGN as a test: who may import whom. A room that looks up or sideways fails
+//! here, with the line that does it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A room, and what no file in it may name. `crate::x` is another room, `x::` a package.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    // The nouns know nothing.
+    (
+        "domain",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::cluster",
+            "crate::config",
+            "crate::error",
+            "crate::http",
+            "crate::hub",
+            "crate::node",
+            "crate::protocol",
+            "crate::shutdown",
+            "crate::store",
+            "crate::telemetry",
+            "crate::ws",
+            "tokio::",
+            "axum::",
+            "async fn",
+            "std::net",
+            "std::fs",
+            "std::env",
+        ],
+    ),
+    (
+        "error.rs",
+        &[
+            "axum::",
+            "hyper::",
+            "crate::http",
+            "crate::ws",
+            "crate::chat",
+            "crate::auth",
+            "crate::hub",
+        ],
+    ),
+    (
+        "store",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::cluster",
+            "crate::http",
+            "crate::hub",
+            "crate::node",
+            "crate::protocol",
+            "crate::ws",
+            "crate::config",
+            "axum::",
+            "hyper::",
+            "fred::",
+        ],
+    ),
+    (
+        "cluster",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::store",
+            "crate::http",
+            "crate::hub",
+            "crate::node",
+            "crate::protocol",
+            "crate::ws",
+            "crate::config",
+            "axum::",
+            "hyper::",
+            "rusqlite::",
+        ],
+    ),
+    (
+        "protocol",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::cluster",
+            "crate::store",
+            "crate::http",
+            "crate::hub",
+            "crate::node",
+            "crate::ws",
+            "crate::config",
+            "tokio::",
+            "axum::",
+            "hyper::",
+        ],
+    ),
+    (
+        "hub",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::cluster",
+            "crate::store",
+            "crate::http",
+            "crate::node",
+            "crate::ws",
+            "crate::config",
+            "crate::domain",
+            "axum::",
+            "hyper::",
+            "serde_json",
+        ],
+    ),
+    (
+        "chat",
+        &[
+            "crate::auth",
+            "crate::cli",
+            "crate::http",
+            "crate::node",
+            "crate::ws",
+            "crate::config",
+            "axum::",
+            "hyper::",
+            "store::sqlite",
+            "cluster::local",
+        ],
+    ),
+    (
+        "auth",
+        &[
+            "crate::chat",
+            "crate::cli",
+            "crate::http",
+            "crate::node",
+            "crate::ws",
+            "axum::",
+            "hyper::",
+            "store::sqlite",
+            "cluster::local",
+        ],
+    ),
+    (
+        "ws",
+        &[
+            "crate::http",
+            "crate::cli",
+            "crate::node",
+            "crate::config",
+            "crate::cluster",
+            "store::sqlite",
+            "cluster::local",
+            "rusqlite::",
+        ],
+    ),
+    (
+        "http",
+        &[
+            "crate::ws",
+            "crate::cli",
+            "crate::node",
+            "crate::cluster",
+            "store::sqlite",
+            "cluster::local",
+            "rusqlite::",
+            "tungstenite::",
+        ],
+    ),
+    (
+        "main.rs",
+        &[
+            "chorus::store",
+            "chorus::cluster",
+            "chorus::chat",
+            "chorus::hub",
+            "chorus::ws",
+        ],
+    ),
+];
+
+/// Only these may name a backend.
+const NAMES_A_BACKEND: &[&str] = &["node.rs", "node", "store/sqlite", "cluster/local.rs", "cli"];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files(below: &Path, found: &mut Vec<PathBuf>) {
+    if below.is_file() {
+        found.push(below.to_owned());
+        return;
+    }
+    for entry in fs::read_dir(below).unwrap_or_else(|error| panic!("{}: {error}", below.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() || path.extension().is_some_and(|ext| ext == "rs") {
+            files(&path, found);
+        }
+    }
+}
+
+/// The lines of a file that are the program: without comments and without its tests.
+fn program(path: &Path) -> Vec<(usize, String)> {
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().enumerate().map(|(n, line)| (n + 1, line.to_owned()));
+    let before_tests = lines.take_while(|(_, line)| line.trim() != "#[cfg(test)]");
+    before_tests.filter(|(_, line)| !line.trim_start().starts_with("//")).collect()
+}
+
+/// `use crate::{a::b, c}` names `crate::a` and `crate::c` too.
+fn names(lines: &[(usize, String)], word: &str) -> Option<usize> {
+    let direct = lines.iter().find(|(_, line)| line.contains(word)).map(|(n, _)| *n);
+    let Some(room) = word.strip_prefix("crate::") else { return direct };
+    direct.or_else(|| {
+        let mut inside = false;
+        for (n, line) in lines {
+            if line.trim() == "use crate::{" {
+                inside = true;
+            } else if line.starts_with('}') {
+                inside = false;
+            } else if inside
+                && line.strip_prefix("    ").is_some_and(|rest| {
+                    rest.strip_prefix(room)
+                        .is_some_and(|rest| rest.starts_with("::") || rest.starts_with(','))
+                })
+            {
+                return Some(*n);
+            } else if line.starts_with("use crate::{") && line.contains(&format!("{room}::")) {
+                return Some(*n);
+            }
+        }
+        None
+    })
+}
+
+#[test]
+fn dependencies_point_down_only() {
+    let mut wrong = Vec::new();
+    for (room, forbidden) in FORBIDDEN {
+        let mut found = Vec::new();
+        files(&source().join(room), &mut found);
+        assert!(!found.is_empty(), "{room} is gone; is the table still true?");
+        for path in found {
+            let lines = program(&path);
+            for word in *forbidden {
+                if let Some(line) = names(&lines, word) {
+                    wrong.push(format!("{}:{line} names {word}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "rooms that look up or sideways:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_composition_root_names_a_backend() {
+    let mut found = Vec::new();
+    files(&source(), &mut found);
+    let allowed = |path: &Path| NAMES_A_BACKEND.iter().any(|place| path.starts_with(source().join(place)));
+    let wrong: Vec<String> = found
+        .iter()
+        .filter(|path| !allowed(path))
+        .filter(|path| {
+            program(path)
+                .iter()
+                .any(|(_, line)| line.contains("SqliteStore") || line.contains("LocalCluster"))
+        })
+        .map(|path| path.display().to_string())
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let mut found = Vec::new();
+    files(&source(), &mut found);
+    let silent: Vec<_> = found
+        .iter()
+        .filter(|path| !fs::read_to_string(path).unwrap().starts_with("//!"))
+        .collect();
+    assert!(silent.is_empty(), "without a module comment: {silent:?}");
+}
+
+#[test]
+fn the_table_would_notice() {
+    let lines: Vec<(usize, String)> = ["use crate::{", "    chat::Chat,", "    error::Refusal,", "};"]
+        .map(str::to_owned)
+        .into_iter()
+        .enumerate()
+        .collect();
+    assert_eq!(names(&lines, "crate::chat"), Some(1));
+    assert_eq!(names(&lines, "crate::auth"), None);
+    assert_eq!(names(&[(7, "use crate::ws::Peer;".to_owned())], "crate::ws"), Some(7));
+    assert_eq!(
+        names(&[(7, "use crate::{chat::Chat, hub::Hub};".to_owned())], "crate::hub"),
+        Some(7)
+    );
+}

@@ -1,0 +1,93 @@
+//! The promises of `chorus::store`, which every backend keeps.
+//!
+//! [`contract!`] makes one test of each promise for a backend; a backend is a function that opens
+//! a fresh, empty store. What only the embedded backend promises is in `store_contract/sqlite.rs`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "store_contract/accounts.rs"]
+mod accounts;
+#[path = "store_contract/fixture.rs"]
+mod fixture;
+#[path = "store_contract/histories.rs"]
+mod histories;
+#[path = "store_contract/log.rs"]
+mod log;
+#[path = "store_contract/sign_ins.rs"]
+mod sign_ins;
+#[path = "store_contract/sqlite.rs"]
+mod sqlite;
+#[path = "store_contract/upkeep.rs"]
+mod upkeep;
+
+/// Runs every promise, each on a fresh store that `$open` answers as `fixture::Opened`.
+macro_rules! contract {
+    ($backend:ident, $open:expr, $($room:ident: $($promise:ident),+;)+) => {
+        mod $backend {
+            $(mod $room {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                    async fn $promise() {
+                        let opened = $open().await;
+                        crate::$room::$promise(&opened.store).await;
+                        opened.store.close().await;
+                    }
+                )+
+            })+
+        }
+    };
+    ($backend:ident, $open:expr) => {
+        contract! { $backend, $open,
+            accounts:
+                names_are_one_whatever_their_case,
+                of_racing_registrations_one_wins,
+                a_hash_is_replaced_only_while_it_is_the_old_one,
+                a_password_change_ends_all_other_sign_ins,
+                of_racing_password_changes_one_wins,
+                a_deleted_account_leaves_a_tombstone_and_a_free_name,
+                a_deleted_account_can_not_sign_in;
+            sign_ins:
+                a_token_is_valid_until_it_expires,
+                an_ended_sign_in_is_never_valid_again,
+                a_renewal_prolongs_the_sign_in,
+                an_expired_sign_in_can_not_be_prolonged,
+                somebody_elses_sign_in_can_not_be_prolonged,
+                the_same_token_twice_is_refused,
+                a_renewal_racing_a_logout_leaves_nothing_valid,
+                revocations_are_listed_within_their_window,
+                a_ticket_is_accepted_once_in_a_batch,
+                of_racing_uses_of_a_ticket_one_is_accepted,
+                a_ticket_of_an_ended_sign_in_is_refused;
+            log:
+                the_lobby_is_always_there,
+                of_racing_rooms_of_one_name_one_is_made,
+                rooms_are_listed_by_name_in_pages,
+                numbers_follow_the_batch_without_a_gap,
+                a_retry_gets_the_first_answer,
+                an_id_used_for_another_text_is_a_conflict,
+                the_same_id_is_free_for_others_and_elsewhere,
+                a_missing_room_is_told_and_the_rest_committed,
+                a_refused_row_refuses_its_batch_and_nothing_else,
+                texts_come_back_as_they_were,
+                pages_are_ascending_and_bounded,
+                pages_chain_to_the_whole_log_in_both_directions,
+                a_page_and_its_head_are_one_snapshot,
+                missing_ranges_come_back_in_one_answer,
+                missing_gives_every_range_at_least_one,
+                heads_tell_the_id_at_a_number;
+            histories:
+                generated_histories_follow_the_model,
+                concurrent_writers_leave_no_gap_and_no_double;
+            upkeep:
+                the_clock_advances_and_dates_messages,
+                the_node_clock_follows_the_stores,
+                a_healthy_store_passes_its_check,
+                a_sweep_takes_what_expired_and_nothing_valid,
+                a_sweep_works_in_steps_through_many_rows,
+                a_closed_store_is_unavailable,
+                what_was_begun_is_finished_by_closing;
+        }
+    };
+}
+
+contract!(embedded, crate::sqlite::fresh);
