@@ -100,7 +100,7 @@ impl Doorkeeper for Keeper {
             tag: 1,
             arrive: Box::new(move |member| {
                 members.send(member.clone()).unwrap();
-                Box::new(Recorder { member, notes, gate, _seat: seat })
+                Step::Next(Box::new(Recorder { member, notes, gate, _seat: seat }))
             }),
         })
     }
