@@ -8,8 +8,6 @@
 //! The pulse cuts those that take too long.
 
 use std::{
-    cell::Cell,
-    io::{self, ErrorKind},
     mem,
     pin::Pin,
     sync::Arc,
@@ -21,7 +19,8 @@ use bytes::BytesMut;
 
 use super::{
     patience::Patience,
-    reader::{FRAME_BYTES, Heard, Reader},
+    read::poll_read,
+    reader::{Heard, Reader},
     session::{Departure, Later, Session, Step},
     sockets::Entered,
 };
@@ -252,62 +251,6 @@ impl Connection {
         let ended = self.member.closed_with() == Some(4001);
         self.how.unwrap_or(if ended { Departure::Left } else { Departure::Lost })
     }
-}
-
-/// Reads once. `None` says that the client has closed its half, or that the socket is broken.
-fn poll_read(member: &Member, cx: &mut Context<'_>) -> Poll<Option<Filled>> {
-    loop {
-        match member.stream().poll_read_ready(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(_)) => return Poll::Ready(None),
-            Poll::Ready(Ok(())) => {}
-        }
-        let mut filled = Filled::empty();
-        match member.stream().try_read(&mut filled.buffer) {
-            Ok(0) => return Poll::Ready(None),
-            Ok(count) => {
-                filled.count = count;
-                return Poll::Ready(Some(filled));
-            }
-            Err(error) if is_transient(&error) => {}
-            Err(_) => return Poll::Ready(None),
-        }
-    }
-}
-
-thread_local! {
-    /// One per thread, so that ten thousand idle sockets don't hold ten thousand of them.
-    static BUFFER: Cell<Box<[u8]>> = Cell::default();
-}
-
-/// The thread's buffer with what was read; goes back when it is dropped.
-struct Filled {
-    buffer: Box<[u8]>,
-    count: usize,
-}
-
-impl Filled {
-    fn empty() -> Self {
-        let mut buffer = BUFFER.take();
-        if buffer.is_empty() {
-            buffer = vec![0; FRAME_BYTES].into();
-        }
-        Self { buffer, count: 0 }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.count]
-    }
-}
-
-impl Drop for Filled {
-    fn drop(&mut self) {
-        BUFFER.set(mem::take(&mut self.buffer));
-    }
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 impl Future for Connection {
