@@ -62,7 +62,8 @@ mod tests {
         readiness.set(Cause::Database, true);
         readiness.set(Cause::Starting, false);
         assert_eq!(readiness.causes(), [Cause::Database]);
-        readiness.clone().set(Cause::Database, false);
-        assert!(readiness.causes().is_empty());
+        let handle = readiness.clone();
+        readiness.set(Cause::Database, false);
+        assert!(handle.causes().is_empty());
     }
 }
