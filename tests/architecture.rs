@@ -9,45 +9,180 @@ use std::{
 /// A room, and what no file in it may name. `crate::x` is another room, `x::` a package.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     // The nouns know nothing.
-    ("domain", &[
-        "crate::auth", "crate::chat", "crate::cli", "crate::cluster", "crate::config", "crate::error",
-        "crate::http", "crate::hub", "crate::node", "crate::protocol", "crate::shutdown", "crate::store",
-        "crate::telemetry", "crate::ws", "tokio::", "axum::", "async fn", "std::net", "std::fs", "std::env",
-    ]),
-    ("error.rs", &["axum::", "hyper::", "crate::http", "crate::ws", "crate::chat", "crate::auth", "crate::hub"]),
-    ("store", &[
-        "crate::auth", "crate::chat", "crate::cli", "crate::cluster", "crate::http", "crate::hub",
-        "crate::node", "crate::protocol", "crate::ws", "crate::config", "axum::", "hyper::", "fred::",
-    ]),
-    ("cluster", &[
-        "crate::auth", "crate::chat", "crate::cli", "crate::store", "crate::http", "crate::hub",
-        "crate::node", "crate::protocol", "crate::ws", "crate::config", "axum::", "hyper::", "rusqlite::",
-    ]),
-    ("protocol", &[
-        "crate::auth", "crate::chat", "crate::cli", "crate::cluster", "crate::store", "crate::http",
-        "crate::hub", "crate::node", "crate::ws", "crate::config", "tokio::", "axum::", "hyper::",
-    ]),
-    ("hub", &[
-        "crate::auth", "crate::chat", "crate::cli", "crate::cluster", "crate::store", "crate::http",
-        "crate::node", "crate::ws", "crate::config", "crate::domain", "axum::", "hyper::", "serde_json",
-    ]),
-    ("chat", &[
-        "crate::auth", "crate::cli", "crate::http", "crate::node", "crate::ws", "crate::config", "axum::",
-        "hyper::", "store::sqlite", "cluster::local",
-    ]),
-    ("auth", &[
-        "crate::chat", "crate::cli", "crate::http", "crate::node", "crate::ws", "crate::config", "axum::",
-        "hyper::", "store::sqlite", "cluster::local",
-    ]),
-    ("ws", &[
-        "crate::http", "crate::cli", "crate::node", "crate::config", "crate::cluster", "store::sqlite",
-        "cluster::local", "rusqlite::",
-    ]),
-    ("http", &[
-        "crate::ws", "crate::cli", "crate::node", "crate::cluster", "store::sqlite", "cluster::local",
-        "rusqlite::", "tungstenite::",
-    ]),
-    ("main.rs", &["chorus::store", "chorus::cluster", "chorus::chat", "chorus::hub", "chorus::ws"]),
+    (
+        "domain",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::cluster",
+            "crate::config",
+            "crate::error",
+            "crate::http",
+            "crate::hub",
+            "crate::node",
+            "crate::protocol",
+            "crate::shutdown",
+            "crate::store",
+            "crate::telemetry",
+            "crate::ws",
+            "tokio::",
+            "axum::",
+            "async fn",
+            "std::net",
+            "std::fs",
+            "std::env",
+        ],
+    ),
+    (
+        "error.rs",
+        &[
+            "axum::",
+            "hyper::",
+            "crate::http",
+            "crate::ws",
+            "crate::chat",
+            "crate::auth",
+            "crate::hub",
+        ],
+    ),
+    (
+        "store",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::cluster",
+            "crate::http",
+            "crate::hub",
+            "crate::node",
+            "crate::protocol",
+            "crate::ws",
+            "crate::config",
+            "axum::",
+            "hyper::",
+            "fred::",
+        ],
+    ),
+    (
+        "cluster",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::store",
+            "crate::http",
+            "crate::hub",
+            "crate::node",
+            "crate::protocol",
+            "crate::ws",
+            "crate::config",
+            "axum::",
+            "hyper::",
+            "rusqlite::",
+        ],
+    ),
+    (
+        "protocol",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::cluster",
+            "crate::store",
+            "crate::http",
+            "crate::hub",
+            "crate::node",
+            "crate::ws",
+            "crate::config",
+            "tokio::",
+            "axum::",
+            "hyper::",
+        ],
+    ),
+    (
+        "hub",
+        &[
+            "crate::auth",
+            "crate::chat",
+            "crate::cli",
+            "crate::cluster",
+            "crate::store",
+            "crate::http",
+            "crate::node",
+            "crate::ws",
+            "crate::config",
+            "crate::domain",
+            "axum::",
+            "hyper::",
+            "serde_json",
+        ],
+    ),
+    (
+        "chat",
+        &[
+            "crate::auth",
+            "crate::cli",
+            "crate::http",
+            "crate::node",
+            "crate::ws",
+            "crate::config",
+            "axum::",
+            "hyper::",
+            "store::sqlite",
+            "cluster::local",
+        ],
+    ),
+    (
+        "auth",
+        &[
+            "crate::chat",
+            "crate::cli",
+            "crate::http",
+            "crate::node",
+            "crate::ws",
+            "axum::",
+            "hyper::",
+            "store::sqlite",
+            "cluster::local",
+        ],
+    ),
+    (
+        "ws",
+        &[
+            "crate::http",
+            "crate::cli",
+            "crate::node",
+            "crate::config",
+            "crate::cluster",
+            "store::sqlite",
+            "cluster::local",
+            "rusqlite::",
+        ],
+    ),
+    (
+        "http",
+        &[
+            "crate::ws",
+            "crate::cli",
+            "crate::node",
+            "crate::cluster",
+            "store::sqlite",
+            "cluster::local",
+            "rusqlite::",
+            "tungstenite::",
+        ],
+    ),
+    (
+        "main.rs",
+        &[
+            "chorus::store",
+            "chorus::cluster",
+            "chorus::chat",
+            "chorus::hub",
+            "chorus::ws",
+        ],
+    ),
 ];
 
 /// Only these may name a backend.
@@ -89,9 +224,12 @@ fn names(lines: &[(usize, String)], word: &str) -> Option<usize> {
                 inside = true;
             } else if line.starts_with('}') {
                 inside = false;
-            } else if inside && line.strip_prefix("    ").is_some_and(|rest| {
-                rest.strip_prefix(room).is_some_and(|rest| rest.starts_with("::") || rest.starts_with(','))
-            }) {
+            } else if inside
+                && line.strip_prefix("    ").is_some_and(|rest| {
+                    rest.strip_prefix(room)
+                        .is_some_and(|rest| rest.starts_with("::") || rest.starts_with(','))
+                })
+            {
                 return Some(*n);
             } else if line.starts_with("use crate::{") && line.contains(&format!("{room}::")) {
                 return Some(*n);
@@ -128,7 +266,11 @@ fn only_the_composition_root_names_a_backend() {
     let wrong: Vec<String> = found
         .iter()
         .filter(|path| !allowed(path))
-        .filter(|path| program(path).iter().any(|(_, line)| line.contains("SqliteStore") || line.contains("LocalCluster")))
+        .filter(|path| {
+            program(path)
+                .iter()
+                .any(|(_, line)| line.contains("SqliteStore") || line.contains("LocalCluster"))
+        })
         .map(|path| path.display().to_string())
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
@@ -138,16 +280,25 @@ fn only_the_composition_root_names_a_backend() {
 fn every_file_says_what_it_is_for() {
     let mut found = Vec::new();
     files(&source(), &mut found);
-    let silent: Vec<_> = found.iter().filter(|path| !fs::read_to_string(path).unwrap().starts_with("//!")).collect();
+    let silent: Vec<_> = found
+        .iter()
+        .filter(|path| !fs::read_to_string(path).unwrap().starts_with("//!"))
+        .collect();
     assert!(silent.is_empty(), "without a module comment: {silent:?}");
 }
 
 #[test]
 fn the_table_would_notice() {
-    let lines: Vec<(usize, String)> =
-        ["use crate::{", "    chat::Chat,", "    error::Refusal,", "};"].map(str::to_owned).into_iter().enumerate().collect();
+    let lines: Vec<(usize, String)> = ["use crate::{", "    chat::Chat,", "    error::Refusal,", "};"]
+        .map(str::to_owned)
+        .into_iter()
+        .enumerate()
+        .collect();
     assert_eq!(names(&lines, "crate::chat"), Some(1));
     assert_eq!(names(&lines, "crate::auth"), None);
     assert_eq!(names(&[(7, "use crate::ws::Peer;".to_owned())], "crate::ws"), Some(7));
-    assert_eq!(names(&[(7, "use crate::{chat::Chat, hub::Hub};".to_owned())], "crate::hub"), Some(7));
+    assert_eq!(
+        names(&[(7, "use crate::{chat::Chat, hub::Hub};".to_owned())], "crate::hub"),
+        Some(7)
+    );
 }

@@ -71,6 +71,7 @@ macro_rules! contract {
                 texts_come_back_as_they_were,
                 pages_are_ascending_and_bounded,
                 pages_chain_to_the_whole_log_in_both_directions,
+                a_page_and_its_head_are_one_snapshot,
                 missing_ranges_come_back_in_one_answer,
                 missing_gives_every_range_at_least_one,
                 heads_tell_the_id_at_a_number;

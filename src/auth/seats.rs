@@ -15,6 +15,7 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::domain::{SignInId, Timestamp};
+use crate::hub::Member;
 
 /// The close code of a sign-in that ended.
 pub const CLOSE_SESSION_ENDED: u16 = 4001;
@@ -25,6 +26,12 @@ pub const REASON_SESSION_ENDED: &str = "session_ended";
 pub trait Closes: Send + Sync {
     /// Sends what is queued and this close frame, then ends.
     fn close(&self, code: u16, reason: &'static str);
+}
+
+impl Closes for Member {
+    fn close(&self, code: u16, reason: &'static str) {
+        Self::close(self, code, reason);
+    }
 }
 
 /// All seats of this node.

@@ -70,10 +70,14 @@ enum Line {
 
 impl Connection {
     /// The connection of this member. `read` is what came with the handshake.
-    pub(super) fn new(member: Arc<Member>, session: Box<dyn Session>, read: &[u8], entered: Entered) -> Self {
+    pub(super) fn new(member: Arc<Member>, begun: Step, read: &[u8], entered: Entered) -> Self {
+        let life = match begun {
+            Step::Next(session) | Step::Refused(session) => Life::Listening(session),
+            Step::Wait(later) => Life::Waiting(later),
+        };
         Self {
             member,
-            life: Life::Listening(session),
+            life,
             line: Line::Up,
             reader: Reader::default(),
             rest: Some(read).filter(|read| !read.is_empty()).map(Box::from),

@@ -13,7 +13,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{connection::Connection, handshake::Handshake, session::Session, sockets::Sockets};
+use super::{connection::Connection, handshake::Handshake, session::Step, sockets::Sockets};
 use crate::{
     error::{Code, Refusal},
     hub::Member,
@@ -30,13 +30,13 @@ pub trait Doorkeeper: Send + Sync + 'static {
 /// What begins when the socket is there. Everything that was reserved for it (a seat, a place
 /// among its sign-in's sockets) belongs in here and later in the session: if the socket never
 /// comes about this is dropped, and the reservation with it.
-pub type Arrive = Box<dyn FnOnce(Arc<Member>) -> Box<dyn Session> + Send>;
+pub type Arrive = Box<dyn FnOnce(Arc<Member>) -> Step + Send>;
 
 /// An admitted client.
 pub struct Admitted {
     /// The person's opaque number, which becomes [`Member::tag`].
     pub tag: i64,
-    /// Greets the member and answers its session.
+    /// Greets the member and answers how its session begins.
     pub arrive: Arrive,
 }
 
@@ -91,8 +91,8 @@ impl Promise {
         let member = Member::new(parts.io.into_inner(), self.admitted.tag, self.dialect, outbox_bytes);
         let member = Arc::new(member);
         let entered = self.sockets.enter(&member);
-        let session = (self.admitted.arrive)(member.clone());
-        Some(Connection::new(member, session, &parts.read_buf, entered))
+        let begun = (self.admitted.arrive)(member.clone());
+        Some(Connection::new(member, begun, &parts.read_buf, entered))
     }
 }
 

@@ -14,6 +14,8 @@ mod accept;
 mod boundary;
 mod connection;
 mod door;
+mod doorkeeper;
+mod guest;
 mod handshake;
 mod patience;
 mod reader;
@@ -23,6 +25,7 @@ mod sockets;
 pub use self::{
     accept::accept,
     door::{Admitted, Arrive, Door, Doorkeeper},
+    doorkeeper::Reception,
     handshake::asks_for_upgrade,
     reader::FRAME_BYTES,
     session::{Departure, Later, Session, Step},

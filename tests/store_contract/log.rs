@@ -254,6 +254,25 @@ pub(crate) async fn pages_chain_to_the_whole_log_in_both_directions(store: &Arc<
     }
 }
 
+pub(crate) async fn a_page_and_its_head_are_one_snapshot(store: &Arc<dyn Store>) {
+    let alice = person(&**store, "alice").await;
+    let room = any_room(&**store).await.id;
+    let mut writing = JoinSet::new();
+    let writer = Arc::clone(store);
+    writing.spawn(async move {
+        for n in 0..200 {
+            writer.append(&[say(room, alice, &format!("a{n}"), "1")]).await.unwrap();
+        }
+    });
+    while !writing.is_empty() {
+        for _ in 0..20 {
+            let page = store.page(room, Slice::Newest, 1, BYTES).await.unwrap();
+            assert_eq!(page.events.last().map_or(Seq::ZERO, |event| event.seq), page.last_seq);
+        }
+        writing.try_join_next();
+    }
+}
+
 pub(crate) async fn missing_ranges_come_back_in_one_answer(store: &Arc<dyn Store>) {
     let alice = person(&**store, "alice").await;
     let (one, two) = (any_room(&**store).await.id, any_room(&**store).await.id);

@@ -54,17 +54,26 @@ fn beside(home: &Path) -> Connection {
     Connection::open(home.join("chorus.db")).unwrap()
 }
 
+/// Short waits, one place in the queue, and a commit for each call.
 fn small(call_limit: u64) -> SqliteOptions {
-    let call_limit = Duration::from_millis(call_limit);
-    SqliteOptions { call_limit, queue: 1, ..SqliteOptions::default() }
+    SqliteOptions {
+        call_limit: Duration::from_millis(call_limit),
+        queue: 1,
+        jobs_per_commit: 1,
+        ..SqliteOptions::default()
+    }
 }
 
 #[tokio::test]
 async fn a_second_node_is_told_that_the_directory_is_in_use() {
     let home = home();
     let first = SqliteStore::open(home.path()).unwrap();
-    let second = SqliteStore::open(home.path());
-    assert!(matches!(&second, Err(OpenError::Locked(path)) if path == home.path()));
+    for n in 0..20 {
+        person(&first, &format!("user{n}")).await;
+        assert!(first.account(&name("user0")).await.unwrap().is_some());
+        let second = SqliteStore::open(home.path());
+        assert!(matches!(&second, Err(OpenError::Locked(path)) if path == home.path()));
+    }
     first.close().await;
     SqliteStore::open(home.path()).unwrap().check().await.unwrap();
 }
@@ -121,8 +130,11 @@ async fn closing_writes_the_log_back_into_one_file() {
     let home = home();
     let store = SqliteStore::open(home.path()).unwrap();
     person(&store, "alice").await;
+    assert!(store.account(&name("alice")).await.unwrap().is_some());
     store.close().await;
-    assert!(!home.path().join("chorus.db-wal").exists());
+    for companion in ["chorus.db-wal", "chorus.db-shm"] {
+        assert!(!home.path().join(companion).exists(), "{companion}");
+    }
 }
 
 #[tokio::test]
@@ -270,7 +282,7 @@ async fn a_call_that_was_never_begun_is_never_done() {
     let answers = calls.join_all().await;
     let unknown = answers.iter().filter(|a| matches!(a, Err(StoreError::OutcomeUnknown(_)))).count();
     let refused = answers.iter().filter(|a| matches!(a, Err(StoreError::Unavailable(_)))).count();
-    assert_eq!((unknown, refused), (1, 4), "{answers:?}");
+    assert!(unknown <= 1 && unknown + refused == 5, "{answers:?}");
     blocker.execute_batch("ROLLBACK").unwrap();
 
     wait_until_writable(&*store).await;

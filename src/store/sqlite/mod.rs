@@ -80,7 +80,7 @@ pub struct SqliteStore {
     writes: Queue,
     reads: Queue,
     last_commit: LastCommit,
-    /// Ends when the last thread has ended: each holds a sender.
+    /// Ends when the writer has ended, which is the last of the threads.
     ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
 
@@ -98,33 +98,25 @@ impl SqliteStore {
     pub fn open_with(data_dir: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
         let dir = DataDir::make(data_dir)?;
         let life = Arc::new(dir.lock("chorus.lock")?);
-        let mut connection = dir.connect()?;
-        schema::migrate(&dir, &mut connection)?;
+        let connection = schema::open(&dir)?;
         writer::limit_size(&connection, options.max_pages).map_err(|error| dir.explain(&error))?;
-        let (alive, ended) = mpsc::channel(1);
-        let thread_life = || (Arc::clone(&life), alive.clone());
-
-        let (writes, inbox) = Queue::new(options.queue, options.call_limit, Unanswered::MayBeDone);
+        let (writes, write_inbox) = Queue::new(options.queue, options.call_limit, Unanswered::MayBeDone);
+        let (reads, read_inbox) = Queue::new(options.queue, options.call_limit, Unanswered::Harmless);
         let last_commit = LastCommit::default();
+        let threads = Threads { dir, life };
+        let readers = threads.start_readers(options.readers, read_inbox)?;
         let thread = Writer {
-            dir: dir.clone(),
+            dir: threads.dir.clone(),
             connection,
-            inbox,
+            inbox: write_inbox,
             jobs_per_commit: options.jobs_per_commit,
             max_pages: options.max_pages,
+            readers,
             last_commit: Arc::clone(&last_commit),
             failing: false,
         };
-        start("chorus-store-writer", &dir, thread_life(), || thread.run())?;
-
-        let (reads, inbox) = Queue::new(options.queue, options.call_limit, Unanswered::Harmless);
-        let inbox = Arc::new(Mutex::new(inbox));
-        for _ in 0..options.readers.max(1) {
-            let connection = dir.connect_reader()?;
-            let inbox = Arc::clone(&inbox);
-            let thread = Reader { connection, inbox };
-            start("chorus-store-reader", &dir, thread_life(), || thread.run())?;
-        }
+        let (alive, ended) = mpsc::channel(1);
+        threads.start("chorus-store-writer", alive, || thread.run())?;
         let ended = tokio::sync::Mutex::new(ended);
         Ok(Self { writes, reads, last_commit, ended })
     }
@@ -133,9 +125,7 @@ impl SqliteStore {
     /// need the node's lock: a node that runs meanwhile goes on with the schema it knows, as far
     /// as the new one allows it.
     pub fn migrate(data_dir: &Path) -> Result<(), OpenError> {
-        let dir = DataDir::make(data_dir)?;
-        let mut connection = dir.connect()?;
-        schema::migrate(&dir, &mut connection)
+        schema::open(&DataDir::make(data_dir)?).map(drop)
     }
 
     async fn write<F, T>(&self, work: F) -> Result<T>
@@ -155,23 +145,44 @@ impl SqliteStore {
     }
 }
 
-/// What a thread holds while it lives: the directory's lock, and the sign that it is there.
-type ThreadLife = (Arc<DirLock>, mpsc::Sender<()>);
+/// What the threads of a store share.
+struct Threads {
+    dir: DataDir,
+    /// Held by each of them as long as it lives.
+    life: Arc<DirLock>,
+}
 
-fn start(
-    name: &str,
-    dir: &DataDir,
-    life: ThreadLife,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<(), OpenError> {
-    let body = move || {
-        let _life = life;
-        run();
-    };
-    let started = thread::Builder::new().name(name.into()).spawn(body);
-    started
-        .map(drop)
-        .map_err(|source: io::Error| OpenError::File { path: dir.database(), source })
+impl Threads {
+    /// Starts the readers; what is answered ends when the last of them has ended.
+    fn start_readers(&self, count: usize, inbox: queue::Inbox) -> Result<mpsc::Receiver<()>, OpenError> {
+        let (alive, ended) = mpsc::channel(1);
+        let inbox = Arc::new(Mutex::new(inbox));
+        for _ in 0..count.max(1) {
+            let reader = Reader {
+                connection: self.dir.connect_reader()?,
+                inbox: Arc::clone(&inbox),
+            };
+            self.start("chorus-store-reader", alive.clone(), || reader.run())?;
+        }
+        Ok(ended)
+    }
+
+    fn start(
+        &self,
+        name: &str,
+        alive: mpsc::Sender<()>,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), OpenError> {
+        let life = (Arc::clone(&self.life), alive);
+        let body = move || {
+            let _life = life;
+            run();
+        };
+        let started = thread::Builder::new().name(name.into()).spawn(body);
+        started
+            .map(drop)
+            .map_err(|source: io::Error| OpenError::File { path: self.dir.database(), source })
+    }
 }
 
 /// The database's clock: the system's, because they are one machine.

@@ -24,9 +24,16 @@ mod embedded {
 /// How long another process may migrate before we give up.
 const MIGRATION_WAIT: Duration = Duration::from_secs(10);
 
-/// Brings the schema up to date. Safe at each start and from several processes at once.
-pub(super) fn migrate(dir: &DataDir, connection: &mut Connection) -> Result<(), OpenError> {
+/// Opens the database with its schema brought up to date. Safe at each start and from several
+/// processes at once: a file is not even looked at while another process fills it.
+pub(super) fn open(dir: &DataDir) -> Result<Connection, OpenError> {
     let _one_at_a_time = migration_lock(dir)?;
+    let mut connection = dir.connect()?;
+    migrate(dir, &mut connection)?;
+    Ok(connection)
+}
+
+fn migrate(dir: &DataDir, connection: &mut Connection) -> Result<(), OpenError> {
     let runner = embedded::migrations::runner();
     let known = runner.get_migrations().iter().map(|m| i32_of(m.version())).max().unwrap_or(0);
     let found = applied(connection).map_err(|error| dir.explain(&error))?;

@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
+use tokio::sync::mpsc;
 
 use super::{
     file::DataDir,
@@ -36,6 +37,8 @@ pub(super) struct Writer {
     pub(super) jobs_per_commit: usize,
     /// The database's size limit, for a new connection.
     pub(super) max_pages: Option<u32>,
+    /// Ends when the last reader has ended; nothing is ever sent.
+    pub(super) readers: mpsc::Receiver<()>,
     /// Where it notes that it works.
     pub(super) last_commit: LastCommit,
     /// Whether the last commit failed: the log tells when that begins and ends, not each time.
@@ -43,7 +46,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until the queue is closed and empty, then writes the WAL back.
+    /// Works until the queue is closed and empty, and the readers have ended; then writes the WAL
+    /// back. As the last one it leaves a single file: connections that close at the same moment
+    /// would each think that another still needs the WAL.
     pub(super) fn run(mut self) {
         let mut checkpointed = self.connection.total_changes();
         while let Some(first) = self.inbox.blocking_recv() {
@@ -56,6 +61,7 @@ impl Writer {
                 checkpointed = changes;
             }
         }
+        self.readers.blocking_recv();
         checkpoint(&self.connection, "PRAGMA wal_checkpoint(TRUNCATE)");
     }
 

@@ -1,0 +1,135 @@
+//! Who may open a socket: origin, credential, places; in this order, before the 101.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use async_trait::async_trait;
+use axum::extract::ConnectInfo;
+use http::{HeaderMap, Uri, header, request::Parts};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    door::{Admitted, Doorkeeper},
+    guest::{Guest, Held},
+};
+use crate::{
+    auth::{Admission, Asked, Auth, Credential},
+    chat::{Chat, Person, Visitor},
+    error::{Code, Refusal},
+    hub::frame,
+    protocol::{Dialect, Limits, v1},
+};
+
+/// The doorkeeper of a node.
+pub struct Reception {
+    /// Says who somebody is.
+    pub auth: Arc<Auth>,
+    /// Where they go.
+    pub chat: Arc<Chat>,
+    /// What a client is told it may do.
+    pub limits: Limits,
+    /// Names the client that this node serves.
+    pub build: String,
+    /// Whether `?token=` is a credential.
+    pub allow_query_token: bool,
+    /// Set when this node drains: nobody new comes in.
+    pub draining: CancellationToken,
+}
+
+#[async_trait]
+impl Doorkeeper for Arc<Reception> {
+    async fn admit(&self, request: &Parts, dialect: Dialect) -> Result<Admitted, Refusal> {
+        if self.draining.is_cancelled() {
+            return Err(Refusal::new(
+                Code::Draining,
+                "This node is about to stop. Please connect again.",
+            ));
+        }
+        let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let peer = peer.ok_or_else(Refusal::unauthorized)?;
+        let proxies = self.auth.proxies();
+        let trusted = proxies.trust(peer);
+        let origin = text(&request.headers, header::ORIGIN.as_str());
+        self.auth.origins().admit(&Asked {
+            origin,
+            host: text(&request.headers, header::HOST.as_str()),
+            forwarded_host: text(&request.headers, "x-forwarded-host").filter(|_| trusted),
+        })?;
+        let forwarded =
+            request.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let address = proxies.client(peer, forwarded.collect::<Vec<_>>().into_iter());
+        let (ticket, token) = (query(&request.uri, "ticket"), query(&request.uri, "token"));
+        let bearer = text(&request.headers, header::AUTHORIZATION.as_str()).and_then(bearer);
+        let credential = match (ticket, bearer, token.filter(|_| self.allow_query_token)) {
+            (Some(ticket), _, _) => Credential::Ticket(ticket),
+            (None, Some(token), _) | (None, None, Some(token)) => Credential::Token(token),
+            (None, None, None) => return Err(Refusal::unauthorized()),
+        };
+        let admission = self.auth.admit(credential, origin, address).await?;
+        let origin = origin.map(Box::from);
+        Ok(self.welcome(admission, dialect, origin))
+    }
+}
+
+impl Reception {
+    /// What happens when the socket is there.
+    fn welcome(
+        self: &Arc<Self>,
+        admission: Admission,
+        dialect: Dialect,
+        origin: Option<Box<str>>,
+    ) -> Admitted {
+        let Admission { who, seat, places } = admission;
+        let reception = Arc::clone(self);
+        let tag = who.user.0;
+        let arrive = move |member: Arc<crate::hub::Member>| {
+            if dialect == Dialect::V1 {
+                let text = v1::welcome(&who.username, &reception.build, &reception.limits, who.expires_at);
+                member.send(frame::text(&text));
+            }
+            seat.attach(&member);
+            let person = Arc::new(Person { user: who.user, username: who.username });
+            let visitor = Visitor::new(Arc::clone(&reception.chat), member, person);
+            Guest::new(visitor, Arc::clone(&reception.auth), Held { seat, places }, origin).begin()
+        };
+        Admitted { tag, arrive: Box::new(arrive) }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The value of one query parameter. Credentials are URL-safe, so nothing needs decoding.
+fn query<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
+    let pairs = uri.query()?.split('&');
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_parameter_is_found_whole() {
+        let uri: Uri = "/ws?x=1&ticket=a.b-c_d&token=t".parse().unwrap();
+        assert_eq!(query(&uri, "ticket"), Some("a.b-c_d"));
+        assert_eq!(query(&uri, "token"), Some("t"));
+        assert_eq!(query(&uri, "tick"), None);
+        assert_eq!(query(&"/".parse().unwrap(), "ticket"), None);
+    }
+
+    #[test]
+    fn the_scheme_is_bearer_in_any_case() {
+        assert_eq!(bearer("bearer abc"), Some("abc"));
+        assert_eq!(bearer("Basic abc"), None);
+        assert_eq!(bearer("Bearer"), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! One socket's session: texts in its dialect become calls on its [`Visitor`], answers become
+//! frames.
+
+use std::sync::Arc;
+
+use super::session::{Departure, Later, Session, Step};
+use crate::{
+    auth::{AddressKey, Auth, Place, Seat},
+    chat::{self, PostRefused, Visitor},
+    domain::{ClientId, RoomName, SignInId, UserId},
+    error::Refusal,
+    hub::{Member, frame},
+    protocol::{
+        Dialect,
+        client::{self, ClientFrame, Ref, Rejected},
+        seed, v1,
+    },
+};
+
+/// The close code of policy: too many messages or too many bad frames.
+const POLICY: u16 = 1008;
+/// What the predecessor says when it closes for too many messages.
+const RATE_LIMIT_EXCEEDED: &str = "Rate limit exceeded";
+
+/// What a socket holds until it is gone.
+pub(super) struct Held {
+    /// Its sign-in's hand on it.
+    pub(super) seat: Seat,
+    /// Its places among the person's and the address's sockets.
+    pub(super) places: (Place<UserId>, Place<AddressKey>),
+}
+
+/// The session of an admitted socket.
+pub(super) struct Guest {
+    visitor: Visitor,
+    auth: Arc<Auth>,
+    held: Held,
+    /// The page's origin, which its tickets must name too.
+    origin: Option<Box<str>>,
+}
+
+impl Guest {
+    pub(super) fn new(visitor: Visitor, auth: Arc<Auth>, held: Held, origin: Option<Box<str>>) -> Box<Self> {
+        Box::new(Self { visitor, auth, held, origin })
+    }
+
+    /// How the session begins: a seed socket is in the lobby without asking.
+    pub(super) fn begin(mut self: Box<Self>) -> Step {
+        if self.member().dialect() == Dialect::V1 {
+            return Step::Next(self);
+        }
+        Step::Wait(Box::pin(async move {
+            if let Err(refusal) = self.visitor.join(RoomName::lobby(), None, None).await {
+                self.member().send(frame::text(&seed::error(&refusal.message)));
+                self.member().close(1011, "the lobby can't be read");
+            }
+            Step::Next(self as Box<dyn Session>)
+        }))
+    }
+
+    fn member(&self) -> &Arc<Member> {
+        self.visitor.member()
+    }
+
+    fn sid(&self) -> SignInId {
+        self.held.seat.sid()
+    }
+
+    fn refuse(&self, refusal: &Refusal, id: Option<&ClientId>, re: Option<&Ref>) {
+        if let Some(cause) = &refusal.cause {
+            tracing::warn!(%cause, code = refusal.code.as_str(), "a frame could not be served");
+        }
+        let text = match self.member().dialect() {
+            Dialect::V1 => v1::error(refusal, id, re),
+            Dialect::Seed => seed::error(&refusal.message),
+        };
+        self.member().send(frame::text(&text));
+    }
+
+    /// A message: handed to the log, which answers later; reading goes on at once.
+    fn post(mut self: Box<Self>, room: &RoomName, id: ClientId, text: &str, re: Option<Ref>) -> Step {
+        match self.visitor.post(room, id.clone(), text, re.clone()) {
+            Ok(()) => {}
+            Err(PostRefused::Excess) => self.member().close(POLICY, RATE_LIMIT_EXCEEDED),
+            Err(PostRefused::Refused(refusal)) if self.is_over_the_seed_limit(&refusal) => {
+                self.member().close(POLICY, RATE_LIMIT_EXCEEDED);
+            }
+            Err(PostRefused::Refused(refusal)) => self.refuse(&refusal, Some(&id), re.as_ref()),
+        }
+        Step::Next(self)
+    }
+
+    /// The predecessor closes at the first message over the limit.
+    fn is_over_the_seed_limit(&self, refusal: &Refusal) -> bool {
+        self.member().dialect() == Dialect::Seed && refusal.code == crate::error::Code::RateLimited
+    }
+
+    fn seed_text(self: Box<Self>, text: &str) -> Step {
+        match client::parse_seed(text) {
+            Ok(said) => {
+                let id = ClientId::from_store(uuid::Uuid::now_v7().simple().to_string());
+                self.post(&RoomName::lobby(), id, &said, None)
+            }
+            Err(refusal) => {
+                self.refuse(&refusal, None, None);
+                Step::Refused(self)
+            }
+        }
+    }
+
+    fn v1_text(self: Box<Self>, text: &str) -> Step {
+        match client::parse_v1(text) {
+            Ok((ClientFrame::Message { room, id, text }, re)) => self.post(&room, id, &text, re),
+            Ok((asked, re)) => Step::Wait(Box::pin(self.serve(asked, re))),
+            Err(Rejected { refusal, reference, id }) => {
+                self.refuse(&refusal, id.as_ref(), reference.as_ref());
+                Step::Refused(self)
+            }
+        }
+    }
+
+    /// What takes time: nothing more is read from this socket until it is done.
+    async fn serve(mut self: Box<Self>, asked: ClientFrame, re: Option<Ref>) -> Step {
+        let echoed = re.clone();
+        let done = match asked {
+            ClientFrame::Join { room, after } => self.visitor.join(room, after, re).await,
+            ClientFrame::Leave { room } => self.visitor.leave(&room).await,
+            ClientFrame::Users { room } => self.visitor.users(&room, re).await,
+            ClientFrame::Typing { room } => self.visitor.typing(&room).await,
+            ClientFrame::Renew { ticket } => self.renew(&ticket, re).await,
+            ClientFrame::Message { .. } => Ok(()),
+        };
+        if let Err(refusal) = done {
+            self.refuse(&refusal, None, echoed.as_ref());
+        }
+        Step::Next(self)
+    }
+
+    async fn renew(&self, ticket: &str, re: Option<Ref>) -> Result<(), Refusal> {
+        let expires_at = self.auth.renew(self.sid(), ticket, self.origin.as_deref()).await?;
+        self.member().send(frame::text(&v1::renewed(expires_at, re.as_ref())));
+        Ok(())
+    }
+}
+
+impl Session for Guest {
+    fn text(self: Box<Self>, text: &str) -> Step {
+        match self.member().dialect() {
+            Dialect::V1 => self.v1_text(text),
+            Dialect::Seed => self.seed_text(text),
+        }
+    }
+
+    /// Whoever's sign-in ended has left; anybody else may be reloading the page, however politely
+    /// the old page said goodbye, and stays in the lists for the grace time.
+    fn gone(self: Box<Self>, _how: Departure) -> Later<()> {
+        let signed_out = self.held.seat.has_ended();
+        Box::pin(async move {
+            let how = if signed_out { chat::Departure::Left } else { chat::Departure::Lost };
+            let Self { visitor, held, .. } = *self;
+            visitor.gone(how).await;
+            drop(held.places);
+        })
+    }
+}
