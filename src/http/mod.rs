@@ -129,3 +129,6 @@ fn asks_for_upgrade(request: &Request) -> bool {
     let upgrade = request.headers().get(header::UPGRADE);
     upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
+
+#[cfg(test)]
+mod tests;
