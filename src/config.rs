@@ -194,6 +194,15 @@ impl Config {
             }),
         }
     }
+
+    /// A new token for the operator, kept in `DATA_DIR/admin_token` as long as this run lasts.
+    ///
+    /// # Errors
+    /// When it can't be kept.
+    pub fn new_admin_token(&self) -> Result<SecretString, Problem> {
+        kept::replace(&self.data_dir, kept::ADMIN_TOKEN)
+            .map_err(|error| Problem::new("DATA_DIR", format!("can't keep the operator's token: {error}")))
+    }
 }
 
 fn given_by_file(problems: &[Problem], problem: &Problem) -> bool {

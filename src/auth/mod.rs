@@ -19,7 +19,7 @@ mod tickets;
 mod tokens;
 mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use secrecy::SecretString;
@@ -38,7 +38,6 @@ pub use self::{
 use self::{redeemer::Redeemer, tickets::Tickets, tokens::Tokens, watch::Watch};
 use crate::{
     cluster::{Bus, Envelope, Incarnation, Notice},
-    config::Config,
     domain::{Password, SignInId, Timestamp, UserId, Username},
     error::{Code, Refusal},
     shutdown::Tasks,
@@ -65,6 +64,29 @@ pub struct Issued {
     pub username: Username,
     /// When it expires.
     pub expires_at: Timestamp,
+}
+
+/// What `auth` is set to. The settings of these names say what each means.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Signs tokens and tickets.
+    pub secret: SecretString,
+    /// Verifies those made before the secret was changed.
+    pub previous_secret: Option<SecretString>,
+    /// How long a token is valid.
+    pub token_ttl: Duration,
+    /// The cost of a password hash, log2 of the rounds.
+    pub bcrypt_cost: u32,
+    /// Sockets of one user on this node.
+    pub max_sockets_per_user: usize,
+    /// Sockets of one address on this node.
+    pub max_sockets_per_address: usize,
+    /// Whether anybody may register.
+    pub registration_open: bool,
+    /// Pages that may connect.
+    pub origins: Origins,
+    /// Proxies that are believed.
+    pub proxies: Proxies,
 }
 
 /// What a node hands to `auth`.
@@ -97,23 +119,23 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// By these settings, signing with this secret ([`Config::signing_secret`]).
-    pub fn new(config: &Config, secret: &SecretString, parts: Parts) -> Self {
-        let previous = config.jwt_secret_previous.as_ref();
+    /// By these settings.
+    pub fn new(settings: Settings, parts: Parts) -> Self {
+        let (secret, previous) = (&settings.secret, settings.previous_secret.as_ref());
         let (redeemer, counter) = Redeemer::new();
         Self {
-            accounts: Accounts::new(parts.store.clone(), Passwords::new(config.bcrypt_cost)),
+            accounts: Accounts::new(parts.store.clone(), Passwords::new(settings.bcrypt_cost)),
             tokens: Tokens::new(secret, previous),
             tickets: Tickets::new(secret, previous),
             redeemer,
             counter: Mutex::new(Some(counter)),
             seats: Arc::default(),
-            by_user: Counts::new(config.max_sockets_per_user),
-            by_address: Counts::new(config.max_sockets_per_address),
-            origins: Origins::new(config.allowed_origins.clone(), config.require_origin),
-            proxies: Proxies::new(config.trusted_proxies.clone()),
-            token_seconds: config.token_ttl.as_secs().cast_signed(),
-            registration_open: config.registration_open,
+            by_user: Counts::new(settings.max_sockets_per_user),
+            by_address: Counts::new(settings.max_sockets_per_address),
+            origins: settings.origins,
+            proxies: settings.proxies,
+            token_seconds: settings.token_ttl.as_secs().cast_signed(),
+            registration_open: settings.registration_open,
             parts,
         }
     }

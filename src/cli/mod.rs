@@ -1,1 +1,166 @@
-//! (being built)
+//! What an operator can do beside serving: see whether a node lives, bring the schema up to date,
+//! manage accounts.
+//!
+//! Accounts are managed through the running node when there is one (it has the lock on the data,
+//! and must close the sockets of whoever is deleted), else in the data itself. The rules are
+//! `auth`'s either way. Passwords are read from standard input, never from arguments, which every
+//! user of the machine can see.
+
+mod ask;
+mod user;
+
+use std::{
+    fmt,
+    io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+
+pub use self::user::UserCommand;
+use crate::{
+    config::{Config, Flags},
+    store::sqlite::{OpenError, SqliteStore},
+};
+
+/// How long a healthcheck may take.
+const HEALTH: Duration = Duration::from_secs(2);
+
+/// Chorus, a self-hosted real-time chat. Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "chorus", version, about)]
+pub struct Cli {
+    /// The settings given as flags.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// What to do; nothing means serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What else the program can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Ask the node on PORT whether it lives; exit code 0 or 1
+    Healthcheck,
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Add an account, set its password, delete it
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+/// Why a command did not do its work, in a sentence.
+#[derive(Debug)]
+struct Failure(String);
+
+impl<E: fmt::Display> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Does it, tells how it went, and answers the exit code.
+pub fn run(command: &Command, config: &Config) -> ExitCode {
+    let done = match command {
+        Command::Healthcheck => healthcheck(config),
+        Command::Migrate => migrate(config),
+        Command::User(what) => user::run(what, config),
+    };
+    match done {
+        Ok(told) => {
+            let _ = writeln!(std::io::stdout().lock(), "{told}");
+            ExitCode::SUCCESS
+        }
+        Err(Failure(why)) => {
+            let _ = writeln!(std::io::stderr().lock(), "chorus: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn healthcheck(config: &Config) -> Result<String, Failure> {
+    let node = reachable(config.bind, config.port);
+    let answer = ask::get(node, "/health", HEALTH)?;
+    if answer.status == 200 {
+        Ok("ok".to_owned())
+    } else {
+        Err(Failure(format!("the node answers with status {}", answer.status)))
+    }
+}
+
+/// Opening the embedded store migrates it.
+fn migrate(config: &Config) -> Result<String, Failure> {
+    match SqliteStore::open(&config.data_dir) {
+        Ok(_) => Ok("The schema is up to date.".to_owned()),
+        Err(OpenError::Locked(_)) => Err(Failure(
+            "a node is running on this data; it has migrated it, or does so at its next start".to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where a listener on `bind` is reached from this machine.
+const fn reachable(bind: IpAddr, port: u16) -> SocketAddr {
+    let address = match bind {
+        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        other => other,
+    };
+    SocketAddr::new(address, port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_shows_every_setting_with_its_default() {
+        use clap::CommandFactory;
+        let help = Cli::command().render_long_help().to_string();
+        for setting in crate::config::settings::ALL {
+            assert!(help.contains(&format!("--{}", setting.flag())), "{}", setting.name);
+            assert!(help.contains(setting.default), "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn a_flag_is_a_setting_wherever_it_stands() {
+        for line in [
+            ["chorus", "--port", "7", "healthcheck"],
+            ["chorus", "healthcheck", "--port", "7"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert_eq!(Config::read(&cli.flags).unwrap().port, 7);
+        }
+        assert!(Cli::try_parse_from(["chorus", "--jwt-secret", "x"]).is_err());
+        assert!(Cli::try_parse_from(["chorus", "user", "add", "alice", "her password"]).is_err());
+    }
+
+    #[test]
+    fn everywhere_is_reached_here() {
+        assert_eq!(reachable("0.0.0.0".parse().unwrap(), 1).to_string(), "127.0.0.1:1");
+        assert_eq!(reachable("::".parse().unwrap(), 1).to_string(), "[::1]:1");
+        assert_eq!(reachable("10.0.0.1".parse().unwrap(), 1).to_string(), "10.0.0.1:1");
+    }
+
+    #[test]
+    fn no_node_is_an_unhealthy_node() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = Config::default_for("unused");
+        config.port = silent.local_addr().unwrap().port();
+        let began = std::time::Instant::now();
+        assert!(healthcheck(&config).is_err());
+        assert!(began.elapsed() < Duration::from_secs(4));
+        drop(silent);
+        assert!(healthcheck(&config).is_err());
+    }
+}

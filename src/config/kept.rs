@@ -14,6 +14,9 @@ use std::{
 use secrecy::SecretString;
 use uuid::Uuid;
 
+/// The name of the token with which this machine's operator may administer a running node.
+pub const ADMIN_TOKEN: &str = "admin_token";
+
 /// The secret of this name: the kept one, or a new one that is kept from now on.
 ///
 /// # Errors

@@ -1,1 +1,134 @@
-//! (being built)
+//! The HTTP face: routes, layers, limits, the browser client.
+//!
+//! A request passes, from outside in: [`passage`] (id, span, timing, an overall limit), Sentry's
+//! hub of its own, a net for panics, the headers that every answer carries, CORS (which answers
+//! preflights itself), the limits of calls, and then its handler. Every refusal on the way is
+//! `{"message","code"}`; a 5xx says nothing of the inside.
+
+mod accounts;
+mod asker;
+mod body;
+mod client;
+mod headers;
+mod limits;
+mod operator;
+mod passage;
+mod readiness;
+mod refusal;
+mod rooms;
+mod server;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State as Extract},
+    handler::Handler,
+    middleware::{from_fn, from_fn_with_state},
+    response::IntoResponse,
+    routing::{MethodRouter, get, post},
+};
+use http::header;
+use sentry::integrations::tower::{NewSentryLayer, SentryHttpLayer};
+use tower::{ServiceBuilder, ServiceExt, util::option_layer};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+
+pub use self::{
+    client::build,
+    operator::{Render, metrics_router},
+    passage::describe_metrics,
+    readiness::{Cause, Readiness},
+};
+use crate::{auth::Auth, chat::Chat, config::Config, protocol::Limits, shutdown::Tasks};
+
+/// What the handlers work with.
+pub struct State {
+    /// Says who somebody is.
+    pub auth: Arc<Auth>,
+    /// Knows rooms and what is said in them.
+    pub chat: Arc<Chat>,
+    /// Whether this node should be sent people.
+    pub readiness: Readiness,
+    /// The limits a client is told.
+    pub limits: Limits,
+    /// The settings.
+    pub config: Arc<Config>,
+}
+
+/// The public listener's routes. `socket` answers requests that want to become a WebSocket, on
+/// `/ws` and on `/`. Starts the task that forgets old callers.
+///
+/// Each request must carry its peer as `ConnectInfo<SocketAddr>`.
+pub fn router(state: &Arc<State>, socket: MethodRouter, tasks: &Tasks) -> Router {
+    let counted = limits::Limits::new(state.config.rate_limit_per_hour, state.config.api_limit_per_minute);
+    counted.sweep(tasks);
+    // Costs a copy of the headers per request, so only when somebody is told.
+    let reported = state.config.sentry_dsn.is_some();
+    Router::new()
+        .merge(public_calls().layer(counted.of_address()))
+        .merge(callers_calls().layer(counted.of_caller(state.auth.clone())))
+        .merge(free_routes(socket))
+        .method_not_allowed_fallback(refusal::method_not_allowed)
+        .layer(
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(state.clone(), passage::pass))
+                .layer(option_layer(reported.then(NewSentryLayer::<Request>::new_from_top)))
+                .layer(option_layer(reported.then(SentryHttpLayer::new)))
+                .layer(CatchPanicLayer::custom(refusal::panicked))
+                .layer(from_fn(headers::secure))
+                .layer(headers::cors(state)),
+        )
+        .with_state(state.clone())
+}
+
+/// Calls that come before somebody is signed in.
+fn public_calls() -> Router<Arc<State>> {
+    Router::new()
+        .route("/register", post(accounts::register))
+        .route("/login", post(accounts::login))
+        .route("/server", get(server::server))
+        .route("/debug-sentry", get(server::debug_sentry))
+}
+
+/// Calls of somebody who is signed in.
+fn callers_calls() -> Router<Arc<State>> {
+    Router::new()
+        .route("/logout", post(accounts::logout))
+        .route("/refresh", post(accounts::refresh))
+        .route("/ws-ticket", post(accounts::ticket))
+        .route("/me", get(accounts::me))
+        .route("/password", post(accounts::password))
+        .route("/rooms", get(rooms::list).post(rooms::create))
+        .route("/rooms/{room}", get(rooms::one))
+        .route("/rooms/{room}/messages", get(rooms::messages).post(rooms::post))
+        .route("/rooms/{room}/users", get(rooms::users))
+}
+
+/// What costs no call: health, the page and its files, sockets (which have limits of their own).
+fn free_routes(socket: MethodRouter) -> Router<Arc<State>> {
+    let file = client::file.layer(CompressionLayer::new());
+    let page = get(file.clone());
+    let at_root = socket.clone();
+    let root = move |Extract(state): Extract<Arc<State>>, request: Request| async move {
+        let found = if asks_for_upgrade(&request) {
+            at_root.oneshot(request).await
+        } else {
+            page.with_state(state).oneshot(request).await
+        };
+        found.into_response()
+    };
+    Router::new()
+        .route("/health", get(server::health))
+        .route("/ready", get(server::ready))
+        .route("/ws", socket.with_state(()))
+        .route("/", get(root))
+        .fallback(file)
+}
+
+fn asks_for_upgrade(request: &Request) -> bool {
+    let upgrade = request.headers().get(header::UPGRADE);
+    upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+#[cfg(test)]
+mod tests;

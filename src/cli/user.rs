@@ -1,0 +1,213 @@
+//! `chorus user …`: accounts, through the running node or in the data itself.
+
+use std::{io::BufRead, net::SocketAddr, sync::Arc, time::Duration};
+
+use clap::Subcommand;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Failure, ask, reachable};
+use crate::{
+    auth::{Accounts, Passwords},
+    config::{Config, kept},
+    domain::{Password, Username},
+    error::Refusal,
+    store::{
+        Store,
+        sqlite::{OpenError, SqliteStore},
+    },
+};
+
+/// How long the node may take, its queue of password hashes included.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// What can be done with an account. Passwords are read as one line from standard input.
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserCommand {
+    /// Add an account; its password is one line of standard input
+    Add {
+        /// The account's name
+        name: String,
+        /// Said for clarity: the password always comes from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Set an account's password and end its sign-ins; the password is one line of standard input
+    Password {
+        /// The account's name
+        name: String,
+        /// Said for clarity: the password always comes from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Delete an account; what it said stays
+    Delete {
+        /// The account's name
+        name: String,
+    },
+}
+
+/// A command whose parts have been read and found possible.
+enum Task {
+    Add(Username, Password),
+    Set(Username, Password),
+    Delete(Username),
+}
+
+pub(super) fn run(command: &UserCommand, config: &Config) -> Result<String, Failure> {
+    let task = Task::read(command, &mut std::io::stdin().lock())?;
+    match SqliteStore::open(&config.data_dir) {
+        Ok(store) => in_the_data(&task, config, store)?,
+        Err(OpenError::Locked(_)) => through_the_node(&task, config)?,
+        Err(error) => return Err(error.into()),
+    }
+    Ok(task.told())
+}
+
+impl Task {
+    fn read(command: &UserCommand, input: &mut impl BufRead) -> Result<Self, Failure> {
+        match command {
+            UserCommand::Add { name, .. } => Ok(Self::Add(Username::parse(name)?, password(input)?)),
+            UserCommand::Password { name, .. } => Ok(Self::Set(Username::parse(name)?, password(input)?)),
+            // A name that came from the predecessor may not fit today's rule.
+            UserCommand::Delete { name } => Ok(Self::Delete(Username::from_store(name.as_str()))),
+        }
+    }
+
+    fn told(&self) -> String {
+        match self {
+            Self::Add(name, _) => format!("{name} can sign in now."),
+            Self::Set(name, _) => format!("{name} has a new password; all earlier sign-ins have ended."),
+            Self::Delete(name) => format!("{name} is deleted."),
+        }
+    }
+
+    /// As the node is asked for it.
+    fn request(&self) -> (&'static str, Value) {
+        match self {
+            Self::Add(name, password) => {
+                ("/admin/users", json!({ "username": name, "password": password.expose() }))
+            }
+            Self::Set(name, password) => (
+                "/admin/users/password",
+                json!({ "username": name, "password": password.expose() }),
+            ),
+            Self::Delete(name) => ("/admin/users/delete", json!({ "username": name })),
+        }
+    }
+}
+
+fn password(input: &mut impl BufRead) -> Result<Password, Failure> {
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    Ok(Password::parse(line.trim_end_matches(['\r', '\n']))?)
+}
+
+/// No node runs: the rules are applied to the data.
+fn in_the_data(task: &Task, config: &Config, store: SqliteStore) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store: Arc<dyn Store> = Arc::new(store);
+        let done = apply(task, &Accounts::new(store.clone(), Passwords::new(config.bcrypt_cost))).await;
+        store.close().await;
+        done.map_err(|refusal| Failure(refusal.message.into_owned()))
+    })
+}
+
+async fn apply(task: &Task, accounts: &Accounts) -> Result<(), Refusal> {
+    match task {
+        Task::Add(name, password) => accounts.create(name, password).await,
+        Task::Set(name, password) => accounts.set(name, password).await.map(drop),
+        Task::Delete(name) => accounts.delete(name).await.map(drop),
+    }
+}
+
+/// A node runs: it is asked, so that it also closes the sockets of whoever is concerned.
+fn through_the_node(task: &Task, config: &Config) -> Result<(), Failure> {
+    let (node, token) = administration(config)?;
+    let (path, body) = task.request();
+    let answer = ask::post(node, path, &token, &body.to_string(), LIMIT)
+        .map_err(|error| Failure(format!("a node is running, but not reachable at {node}: {error}")))?;
+    if (200..300).contains(&answer.status) {
+        return Ok(());
+    }
+    let told = serde_json::from_str::<Told>(&answer.body);
+    Err(Failure(told.map_or_else(
+        |_| format!("the node answers with status {}", answer.status),
+        |told| told.message,
+    )))
+}
+
+/// A refusal, as nodes answer it.
+#[derive(Deserialize)]
+struct Told {
+    message: String,
+}
+
+/// Where the node listens for its operator, and the token it wrote at its start.
+fn administration(config: &Config) -> Result<(SocketAddr, SecretString), Failure> {
+    let Some(bind) = config.metrics_bind else {
+        return Err(Failure(
+            "a node is running with METRICS_BIND=off; stop it, or let it listen".to_owned(),
+        ));
+    };
+    let place = config.data_dir.join(kept::ADMIN_TOKEN);
+    let token = kept::read(&place).map_err(|error| {
+        Failure(format!("a node is running, but {} can't be read: {error}", place.display()))
+    })?;
+    Ok((reachable(bind, config.metrics_port), token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    fn add(line: &str) -> Result<Task, Failure> {
+        let command = UserCommand::Add { name: "alice".to_owned(), password_stdin: true };
+        Task::read(&command, &mut line.as_bytes())
+    }
+
+    #[test]
+    fn the_password_is_one_line() {
+        for line in [
+            "correct horse\n",
+            "correct horse\r\n",
+            "correct horse",
+            "correct horse\nmore",
+        ] {
+            assert!(
+                matches!(add(line).unwrap(), Task::Add(_, password) if password.expose() == "correct horse")
+            );
+        }
+        assert!(add("").is_err());
+        assert!(add("short\n").is_err());
+    }
+
+    #[test]
+    fn accounts_are_managed_in_the_data_when_no_node_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::default_for(dir.path());
+        let name = Username::parse("alice").unwrap();
+        let password = Password::parse("correct horse").unwrap();
+        let act = |task: &Task| in_the_data(task, &config, SqliteStore::open(dir.path()).unwrap());
+        act(&Task::Add(name.clone(), password.clone())).unwrap();
+        let again = act(&Task::Add(Username::parse("ALICE").unwrap(), password)).unwrap_err();
+        assert!(again.0.contains("has this name"), "{}", again.0);
+        act(&Task::Set(name.clone(), Password::parse("another horse").unwrap())).unwrap();
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
+            let accounts = Accounts::new(store.clone(), Passwords::new(4));
+            let old = accounts.authenticate("alice", "correct horse").await.unwrap_err();
+            assert_eq!(old.code, Code::InvalidCredentials);
+            assert!(accounts.authenticate("alice", "another horse").await.is_ok());
+            store.close().await;
+            drop(accounts);
+        });
+        act(&Task::Delete(name.clone())).unwrap();
+        assert!(act(&Task::Delete(name)).is_err());
+    }
+}

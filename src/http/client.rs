@@ -1,0 +1,173 @@
+//! The browser client: built into the binary, or read from `CLIENT_DIR` at each request so that
+//! an edited file is served at once.
+//!
+//! Every file has an `ETag` from its content and is asked for again each time (`no-cache`), which
+//! costs a 304: a new version of the client is never mixed with an old one.
+
+use std::{borrow::Cow, path::Path, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Request, State as Extract},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
+
+use super::{State, refusal};
+use crate::error::Refusal;
+
+#[derive(RustEmbed)]
+#[folder = "client/"]
+struct BuiltIn;
+
+/// The page that `/` is.
+const PAGE: &str = "index.html";
+
+/// Any path that is no call: a file of the client, or not found.
+pub(super) async fn file(Extract(state): Extract<Arc<State>>, request: Request) -> Result<Response, Refusal> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(refusal::not_found());
+    }
+    let name = name_of(request.uri().path()).ok_or_else(refusal::not_found)?;
+    let content = match &state.config.client_dir {
+        Some(dir) => read(dir, name).await,
+        None => BuiltIn::get(name).map(|file| file.data),
+    };
+    let content = content.ok_or_else(refusal::not_found)?;
+    Ok(answer(name, content, request.headers()))
+}
+
+/// The client's name in `welcome`: changes whenever a built-in file changes.
+pub fn build() -> String {
+    let mut names: Vec<_> = BuiltIn::iter().collect();
+    names.sort_unstable();
+    let mut sum = Sha256::new();
+    for file in names.iter().filter_map(|name| BuiltIn::get(name)) {
+        sum.update(file.metadata.sha256_hash());
+    }
+    let sum = URL_SAFE_NO_PAD.encode(sum.finalize());
+    format!("{}-{}", env!("CARGO_PKG_VERSION"), &sum[..8])
+}
+
+/// The file a path names. Nothing hidden, nothing outside: each part is a plain name.
+fn name_of(path: &str) -> Option<&str> {
+    let name = path.strip_prefix('/')?;
+    let name = if name.is_empty() { PAGE } else { name };
+    let plain = |part: &str| {
+        let bytes = part.bytes();
+        !part.is_empty()
+            && !part.starts_with('.')
+            && bytes.into_iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    };
+    name.split('/').all(plain).then_some(name)
+}
+
+/// Follows links only to places inside of `dir`.
+async fn read(dir: &Path, name: &str) -> Option<Cow<'static, [u8]>> {
+    let dir = tokio::fs::canonicalize(dir).await.ok()?;
+    let place = tokio::fs::canonicalize(dir.join(name)).await.ok()?;
+    if !place.starts_with(&dir) {
+        return None;
+    }
+    tokio::fs::read(place).await.ok().map(Cow::Owned)
+}
+
+fn answer(name: &str, content: Cow<'static, [u8]>, asked: &HeaderMap) -> Response {
+    // Weak, because a compressed answer carries the same one.
+    let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&content)[..18]));
+    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let unchanged = known.flat_map(|tags| tags.split(',')).any(|known| known.trim() == tag);
+    let mut response = if unchanged {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Response::new(match content {
+            Cow::Borrowed(bytes) => Body::from(bytes),
+            Cow::Owned(bytes) => Body::from(bytes),
+        })
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "json" | "map" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "png" => "image/png",
+        "webp" => "image/webp",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" | "md" | "ts" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_plain_name() {
+        assert_eq!(name_of("/"), Some("index.html"));
+        assert_eq!(name_of("/sdk/api.js"), Some("sdk/api.js"));
+        for bad in [
+            "",
+            "//etc/passwd",
+            "/../Cargo.toml",
+            "/sdk/../../x",
+            "/.env",
+            "/sdk/",
+            "/%2e%2e/x",
+            "/a\\b",
+            "/a b",
+        ] {
+            assert_eq!(name_of(bad), None, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn links_out_of_the_folder_are_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (inside, secret) = (dir.path().join("client"), dir.path().join("secret"));
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(&secret, "secret").unwrap();
+        std::fs::write(inside.join("page.html"), "page").unwrap();
+        std::os::unix::fs::symlink(&secret, inside.join("link.html")).unwrap();
+        assert_eq!(read(&inside, "page.html").await.unwrap().as_ref(), b"page");
+        assert!(read(&inside, "link.html").await.is_none());
+        assert!(read(&inside, "none.html").await.is_none());
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_sent_again() {
+        let first = answer("a.js", Cow::Borrowed(b"1"), &HeaderMap::new());
+        assert_eq!(first.status(), 200);
+        let mut asked = HeaderMap::new();
+        asked.insert(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone());
+        assert_eq!(answer("a.js", Cow::Borrowed(b"1"), &asked).status(), 304);
+        assert_eq!(answer("a.js", Cow::Borrowed(b"2"), &asked).status(), 200);
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_leaves_the_folder(path in "(/|\\.|%2e|[a-z]|\\\\){0,20}") {
+            if let Some(name) = name_of(&path) {
+                prop_assert!(name.split('/').all(|part| !part.is_empty() && !part.starts_with('.')));
+            }
+        }
+    }
+}

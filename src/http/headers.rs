@@ -1,0 +1,66 @@
+//! Headers that every answer carries, and who may read answers from another origin.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{extract::Request, middleware::Next, response::Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::{State, asker::Asker};
+
+/// Scripts, styles and connections of this origin only, nothing inline, no frames around it.
+/// (`'self'` covers `ws:` and `wss:` of the same host in current browsers.)
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
+    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const ALWAYS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=()",
+    ),
+];
+
+/// A year, as browsers' preload lists want it at least.
+const STRICT_TRANSPORT: &str = "max-age=31536000";
+
+/// Adds what every answer carries. Answers that say nothing of caching are not to be kept: they
+/// are about somebody.
+pub(super) async fn secure(asker: Asker, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if asker.over_tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(STRICT_TRANSPORT));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Pages of the origin list may call and read, never with credentials of the browser.
+pub(super) fn cors(state: &Arc<State>) -> CorsLayer {
+    let state = state.clone();
+    let listed = move |origin: &HeaderValue, _: &http::request::Parts| {
+        origin.to_str().is_ok_and(|origin| state.auth.origins().lists(origin))
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(listed))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .max_age(Duration::from_mins(10))
+}

@@ -1,0 +1,109 @@
+//! What happens around every request: it gets an id and a span, it is timed, counted and bounded.
+//!
+//! A span says method, matched path, request id and status; never a query or a header, where
+//! credentials travel.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State as Extract},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, Method};
+use tokio::time::timeout;
+use tracing::{Instrument, Span, field};
+use uuid::Uuid;
+
+use super::{State, asker::Asker};
+use crate::error::Refusal;
+
+const REQUEST_ID: &str = "x-request-id";
+/// The longest anything here may take; every wait inside has a shorter limit of its own.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Around everything else.
+pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = request_id(&request);
+    let path = request.extensions().get::<MatchedPath>().map_or("(file)", MatchedPath::as_str).to_owned();
+    let method = method(request.method());
+    let asker = Asker::of(&request, state.auth.proxies());
+    request.extensions_mut().insert(asker);
+
+    let span = tracing::info_span!(
+        "request",
+        method,
+        path,
+        request_id = id.to_str().unwrap_or_default(),
+        status = field::Empty,
+        otel.name = format!("{method} {path}"),
+        otel.kind = "server",
+    );
+    let mut response = async {
+        match timeout(LIMIT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Refusal::unavailable().into_response(),
+        }
+    }
+    .instrument(span.clone())
+    .await;
+    record(&span, &response, method, path, began.elapsed());
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+fn record(span: &Span, response: &Response, method: &'static str, path: String, took: Duration) {
+    let status = response.status().as_u16();
+    span.record("status", status);
+    span.in_scope(|| tracing::debug!(status, took_ms = took.as_millis(), "answered"));
+    let labels = [
+        ("method", method.to_owned()),
+        ("path", path),
+        ("status", status.to_string()),
+    ];
+    metrics::counter!("chorus_http_requests_total", &labels).increment(1);
+    metrics::histogram!("chorus_http_request_seconds").record(took.as_secs_f64());
+}
+
+/// What a proxy called it, if that is a sane name, else one of our own.
+fn request_id(request: &Request) -> HeaderValue {
+    let sane = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        (1..=64).contains(&bytes.len()) && bytes.iter().all(plain)
+    };
+    let given = request.headers().get(REQUEST_ID).filter(sane).cloned();
+    given.unwrap_or_else(|| {
+        let made = Uuid::new_v4().simple().to_string();
+        HeaderValue::from_str(&made).unwrap_or(HeaderValue::from_static("-"))
+    })
+}
+
+/// One of few names: methods are the client's to invent, metrics are not.
+const fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Names and units of what is counted here.
+pub fn describe_metrics() {
+    metrics::describe_counter!("chorus_http_requests_total", "HTTP requests, by method, path and status");
+    metrics::describe_histogram!(
+        "chorus_http_request_seconds",
+        metrics::Unit::Seconds,
+        "How long HTTP requests took"
+    );
+    metrics::describe_counter!(
+        "chorus_limits_hit_total",
+        "Calls, messages and sockets refused by a limit, by limit"
+    );
+}
