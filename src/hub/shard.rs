@@ -177,3 +177,42 @@ fn count(frames: u64, dialect: &'static str) {
         metrics::counter!("chorus_deliveries_total", "dialect" => dialect).increment(frames);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::{hub::frame, protocol::Dialect};
+
+    #[tokio::test]
+    async fn a_full_room_makes_the_callers_wait_until_it_has_less() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let member = Arc::new(Member::new(stream, 1, Dialect::V1, 1024));
+        let (commands, mut inbox) = mpsc::channel(8);
+        let mut shard = Shard::default();
+        shard.handle(Command::Open { room: 1, delivered: 0 });
+        let (answer, joined) = oneshot::channel();
+        shard.handle(Command::Join { room: 1, member, at: 0, greeting: Bytes::new(), answer });
+        assert_eq!(joined.await, Ok(Ok(())));
+
+        let flood = Frame { v1: frame::text(&"x".repeat(10_000)), seed: Bytes::new() };
+        let numbered = (1..=110).map(|mark| (mark, flood.clone())).collect();
+        shard.handle(Command::Deliver { room: 1, numbered });
+        commands.send(Command::Open { room: 2, delivered: 0 }).await.unwrap();
+        assert!(shard.take_commands(&mut inbox).is_ok());
+        assert!(!shard.rooms.contains_key(&2), "taken although room 1 is full");
+
+        // Two passes of 64 KiB bring it below its megabyte.
+        shard.serve_next();
+        shard.serve_next();
+        assert!(shard.take_commands(&mut inbox).is_ok());
+        assert!(shard.rooms.contains_key(&2), "never taken");
+        while !shard.turns.is_empty() {
+            shard.serve_next();
+        }
+        assert!(!shard.rooms[&1].is_busy());
+    }
+}
