@@ -1,1 +1,350 @@
-//! (being built)
+//! The composition root: picks the backends, wires the rooms of the house, starts and drains one
+//! node. The only place that names a backend.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::extract::ConnectInfo;
+use tokio::{net::TcpListener, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::{self, Auth},
+    chat::{self, Chat, window::WindowLimit},
+    cluster::{Bus, Incarnation, Presence, local::LocalCluster},
+    config::{Config, Problem},
+    domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
+    error::Refusal,
+    http::{self, Readiness},
+    hub::Hub,
+    protocol::Limits,
+    shutdown::Tasks,
+    store::{
+        DbClock, Store, StoreError,
+        sqlite::{OpenError, SqliteStore},
+    },
+    ws::{self, Door, Reception, Sockets},
+};
+
+/// How long a second node on the same folder waits for the first to go.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
+/// How often it looks.
+const LOCK_LOOK: Duration = Duration::from_millis(500);
+/// How often the database's clock is read and its health asked.
+const CLOCK_TICK: Duration = Duration::from_secs(2);
+/// How often what has expired is deleted.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// What a node stands on.
+#[derive(Clone)]
+pub struct Backends {
+    /// What lasts.
+    pub store: Arc<dyn Store>,
+    /// The doorbell.
+    pub bus: Arc<dyn Bus>,
+    /// Who is connected where.
+    pub presence: Arc<dyn Presence>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting does not do.
+    #[error("{0}")]
+    Setting(Problem),
+    /// A port can't be listened on.
+    #[error("{name} {address}: {source}")]
+    Listen {
+        /// Which setting names it.
+        name: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database can't be opened.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// The database can't be asked.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// A demo account can't be made.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+}
+
+/// A running node.
+pub struct Node {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where its metrics are, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
+    auth: Arc<Auth>,
+    chat: Arc<Chat>,
+    store: Arc<dyn Store>,
+    readiness: Readiness,
+    sockets: Sockets,
+    draining: CancellationToken,
+    accepting: CancellationToken,
+    tasks: Tasks,
+    shutdown_timeout: Duration,
+}
+
+impl Backends {
+    /// The embedded database in `DATA_DIR` and a cluster of one. Waits while another node holds
+    /// the folder.
+    ///
+    /// # Errors
+    /// What opening it answers; `Locked` after a minute.
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let began = Instant::now();
+        let store = loop {
+            match SqliteStore::open(&config.data_dir) {
+                Err(OpenError::Locked(_)) if began.elapsed() < LOCK_WAIT => {
+                    if began.elapsed() < LOCK_LOOK {
+                        tracing::warn!(data_dir = %config.data_dir.display(), "another node uses this folder; waiting for it");
+                    }
+                    sleep(LOCK_LOOK).await;
+                }
+                other => break other?,
+            }
+        };
+        let node = LocalCluster::new().node();
+        Ok(Self { store: Arc::new(store), bus: node.clone(), presence: node })
+    }
+}
+
+impl Node {
+    /// Starts a node on these backends. It is ready when this returns.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub async fn start(config: &Config, backends: Backends) -> Result<Self, StartError> {
+        let secret = config.signing_secret().map_err(StartError::Setting)?;
+        let listener = listen("PORT", config.bind, config.port).await?;
+        let metrics_listener = match config.metrics_bind {
+            Some(bind) => Some(listen("METRICS_PORT", bind, config.metrics_port).await?),
+            None => None,
+        };
+        let clock = DbClock::new();
+        clock.refresh(&*backends.store).await?;
+        let tasks = Tasks::new();
+        let readiness = Readiness::default();
+        let auth = wire_auth(config, &secret, &backends, &clock);
+        auth.start(&tasks);
+        if config.demo_accounts {
+            auth.make_demo_accounts().await?;
+        }
+        let chat = wire_chat(config, &backends, &clock, &tasks, &auth);
+        let sockets = Sockets::start(&tasks, ws_settings(config));
+        let draining = CancellationToken::new();
+        let reception = Arc::new(Reception {
+            auth: Arc::clone(&auth),
+            chat: Arc::clone(&chat),
+            limits: limits(config),
+            build: http::client_build(config),
+            allow_query_token: config.allow_query_token,
+            draining: draining.clone(),
+        });
+        let door = Door::new(sockets.clone(), Arc::new(reception));
+        let node = Self {
+            address: address(&listener, config.bind),
+            metrics_address: metrics_listener.as_ref().map(|listener| address(listener, config.bind)),
+            auth,
+            chat,
+            store: backends.store,
+            readiness,
+            sockets,
+            draining,
+            accepting: CancellationToken::new(),
+            tasks,
+            shutdown_timeout: config.shutdown_timeout,
+        };
+        node.serve(config, listener, metrics_listener, door);
+        node.tasks.spawn(
+            "clock",
+            tend_clock(node.store.clone(), clock, node.readiness.clone(), node.tasks.clone()),
+        );
+        node.tasks.spawn("sweep", sweep(node.store.clone(), node.tasks.clone()));
+        Ok(node)
+    }
+
+    fn serve(&self, _config: &Config, listener: TcpListener, _metrics: Option<TcpListener>, door: Door) {
+        let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+            let door = door.clone();
+            async move {
+                match door.open(request).await {
+                    Ok(response) => response.map(|()| axum::body::Body::empty()),
+                    Err(refusal) => axum::response::IntoResponse::into_response((
+                        axum::http::StatusCode::from_u16(refusal.code.status()).unwrap_or_default(),
+                        refusal.to_string(),
+                    )),
+                }
+            }
+        });
+        let service = move |peer: SocketAddr| {
+            let app = app.clone();
+            tower::service_fn(move |mut request: axum::http::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                tower::ServiceExt::oneshot(app.clone(), request)
+            })
+        };
+        self.tasks.spawn(
+            "accept",
+            ws::accept(listener, self.tasks.clone(), self.accepting.clone(), service),
+        );
+    }
+
+    /// Who may sign in here, for tests that need no HTTP.
+    pub const fn auth(&self) -> &Arc<Auth> {
+        &self.auth
+    }
+
+    /// How many sockets are open.
+    pub fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Ends when a task of the node has panicked.
+    pub async fn failed(&self) {
+        self.tasks.failed().await;
+    }
+
+    /// Stops in stages: not ready, nobody new, clients sent away over half the limit, the rest
+    /// closed with 1001, the log written, the database closed. Answers whether all ended in time.
+    pub async fn stop(self) -> bool {
+        let limit = self.shutdown_timeout;
+        self.readiness.set("draining");
+        self.draining.cancel();
+        self.sockets.drain(limit / 2).await;
+        self.chat.withdraw().await;
+        self.accepting.cancel();
+        self.tasks.stop();
+        let all = self.tasks.join(limit / 4).await;
+        if tokio::time::timeout(limit / 4, self.store.close()).await.is_err() {
+            return false;
+        }
+        all
+    }
+
+    /// Ends at once, telling nobody, as far as one process can play that: for tests.
+    pub async fn die(self) {
+        self.accepting.cancel();
+        self.tasks.stop();
+        self.tasks.join(Duration::from_secs(5)).await;
+    }
+}
+
+async fn listen(name: &'static str, bind: IpAddr, port: u16) -> Result<TcpListener, StartError> {
+    let address = SocketAddr::new(bind, port);
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { name, address, source })
+}
+
+fn address(listener: &TcpListener, bind: IpAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(SocketAddr::new(bind, 0))
+}
+
+fn wire_auth(
+    config: &Config,
+    secret: &secrecy::SecretString,
+    backends: &Backends,
+    clock: &DbClock,
+) -> Arc<Auth> {
+    let clock = clock.clone();
+    let parts = auth::Parts {
+        store: Arc::clone(&backends.store),
+        bus: Arc::clone(&backends.bus),
+        me: Incarnation::random(),
+        now: Arc::new(move || clock.now()),
+    };
+    Arc::new(Auth::new(config, secret, parts))
+}
+
+fn wire_chat(
+    config: &Config,
+    backends: &Backends,
+    clock: &DbClock,
+    tasks: &Tasks,
+    auth: &Arc<Auth>,
+) -> Arc<Chat> {
+    let seams = chat::Seams {
+        store: Arc::clone(&backends.store),
+        bus: Arc::clone(&backends.bus),
+        presence: Arc::clone(&backends.presence),
+        clock: clock.clone(),
+    };
+    let settings = chat::Settings {
+        message_chars: config.message_max_chars,
+        window: WindowLimit {
+            messages: config.message_limit as usize,
+            window: config.message_window,
+        },
+        max_rooms_per_socket: config.max_rooms_per_socket,
+        grace: config.presence_grace,
+    };
+    let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let hub = Hub::start(tasks, shards);
+    let auth = Arc::clone(auth);
+    Chat::start(seams, hub, tasks, settings, Arc::new(move |sid| auth.handle_ended(sid)))
+}
+
+const fn ws_settings(config: &Config) -> ws::Settings {
+    ws::Settings {
+        ping: config.ping_interval,
+        outbox_bytes: config.outbox_bytes,
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        message_chars: config.message_max_chars,
+        messages: config.message_limit,
+        window_seconds: config.message_window.as_secs(),
+        frame_bytes: ws::FRAME_BYTES,
+        rooms_per_socket: config.max_rooms_per_socket,
+        resume: chat::join::RESUME,
+        username_min: USERNAME_MIN,
+        username_max: USERNAME_MAX,
+        password_min: PASSWORD_MIN,
+        password_max: PASSWORD_MAX,
+    }
+}
+
+/// Keeps the reckoning of the database's clock, and says when the database does not answer.
+async fn tend_clock(store: Arc<dyn Store>, clock: DbClock, readiness: Readiness, tasks: Tasks) {
+    let mut tick = tokio::time::interval(CLOCK_TICK);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = tasks.stopped().cancelled() => return,
+        }
+        match clock.refresh(&*store).await {
+            Ok(()) => readiness.clear("database"),
+            Err(error) => {
+                tracing::warn!(%error, "the database does not answer");
+                readiness.set("database");
+            }
+        }
+    }
+}
+
+async fn sweep(store: Arc<dyn Store>, tasks: Tasks) {
+    let mut tick = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = tasks.stopped().cancelled() => return,
+        }
+        match store.sweep().await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "expired rows deleted"),
+            Err(error) => tracing::warn!(%error, "expired rows could not be deleted"),
+        }
+    }
+}

@@ -1,6 +1,13 @@
 //! The outbox over generated histories: whatever the socket takes, refuses or breaks, what is on
 //! the wire is whole frames in order, nothing is lost without a reason, and the limit holds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may fail"
+)]
+
 use std::{
     io::{self, ErrorKind, IoSlice},
     sync::{

@@ -11,9 +11,11 @@
 //! - A large room does not keep a small one waiting: rooms are served in turn, a slice at a time.
 //! - What waits for a room is bounded too; when it is too much the callers wait.
 
+mod batch;
 pub mod frame;
 mod member;
 mod outbox;
+mod queue;
 mod room;
 mod shard;
 

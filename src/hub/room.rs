@@ -1,25 +1,21 @@
 //! One room of a shard: its members, what waits for them, and the pass that is under way.
 //!
 //! Everything the room is told to deliver gets a place in one line. A pass takes the front of the
-//! line (up to 64 KiB) as a batch, joins it once per dialect into one buffer, and walks over the
-//! members. A seat remembers from which place on its member is served and which marks it has
-//! already; most seats are simply due for the whole batch and get the shared buffer, the few that
-//! joined in its middle, read the log ahead of us or are excepted from a signal get their own
-//! selection. So a join never waits for a pass and still nothing is doubled or lost.
-//!
-//! Pure but for the final write: the shard drives it.
+//! line (up to 64 KiB) as a [`Batch`] and walks over the seats. What arrives meanwhile lines up for
+//! the next pass; members come and go at any moment, because each seat knows which part of the
+//! line is its own.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     Frame,
+    batch::{Batch, Item, Seat},
     member::{Member, MemberId},
-    outbox::Sent,
 };
 use crate::protocol::Dialect;
 
@@ -27,125 +23,6 @@ use crate::protocol::Dialect;
 const BATCH_BYTES: usize = 64 * 1024;
 /// Bytes that may wait for one room before its shard takes no more commands.
 const PENDING_BYTES: usize = 1024 * 1024;
-
-/// Something to deliver.
-struct Item {
-    frame: Frame,
-    /// Its number; `None` for a signal.
-    mark: Option<u64>,
-    /// The person that does not get it.
-    except: Option<i64>,
-}
-
-impl Item {
-    const fn weight(&self) -> usize {
-        self.frame.v1.len() + self.frame.seed.len()
-    }
-
-    const fn bytes(&self, dialect: Dialect) -> &Bytes {
-        match dialect {
-            Dialect::V1 => &self.frame.v1,
-            Dialect::Seed => &self.frame.seed,
-        }
-    }
-}
-
-/// A member's place in the room.
-struct Seat {
-    member: Arc<Member>,
-    /// The first place in line that it is served.
-    from: u64,
-    /// The last mark it had when it joined.
-    at: u64,
-}
-
-impl Seat {
-    fn is_due(&self, place: u64, item: &Item) -> bool {
-        place >= self.from
-            && item.mark.is_none_or(|mark| mark > self.at)
-            && item.except.is_none_or(|tag| tag != self.member.tag())
-    }
-}
-
-/// The front of the line, on its way to the members.
-struct Batch {
-    /// The place of its first item.
-    first: u64,
-    items: Vec<Item>,
-    /// The lowest mark in it.
-    lowest: u64,
-    /// The persons that don't get all of it, sorted.
-    excepted: Vec<i64>,
-    v1: Shared,
-    seed: Shared,
-}
-
-/// A batch in one dialect.
-struct Shared {
-    frames: Bytes,
-    count: u64,
-}
-
-impl Shared {
-    fn give(&self, member: &Member) -> u64 {
-        match member.offer(&self.frames) {
-            Sent::Written | Sent::Queued => self.count,
-            Sent::Dropped => 0,
-        }
-    }
-}
-
-impl Batch {
-    fn new(first: u64, items: Vec<Item>) -> Self {
-        let mut excepted: Vec<_> = items.iter().filter_map(|item| item.except).collect();
-        excepted.sort_unstable();
-        excepted.dedup();
-        Self {
-            first,
-            lowest: items.iter().find_map(|item| item.mark).unwrap_or(u64::MAX),
-            excepted,
-            v1: joined(&items, Dialect::V1, |_, _| true),
-            seed: joined(&items, Dialect::Seed, |_, _| true),
-            items,
-        }
-    }
-
-    /// Gives a seat what it is due; answers how many frames that were.
-    fn serve(&self, seat: &Seat) -> u64 {
-        let dialect = seat.member.dialect();
-        let whole = seat.from <= self.first
-            && seat.at < self.lowest
-            && (self.excepted.is_empty() || self.excepted.binary_search(&seat.member.tag()).is_err());
-        if whole {
-            let shared = match dialect {
-                Dialect::V1 => &self.v1,
-                Dialect::Seed => &self.seed,
-            };
-            return shared.give(&seat.member);
-        }
-        joined(&self.items, dialect, |index, item| seat.is_due(self.first + index, item)).give(&seat.member)
-    }
-}
-
-/// The chosen items in one dialect, in one run of bytes. A single one is shared as it is.
-fn joined(items: &[Item], dialect: Dialect, due: impl Fn(u64, &Item) -> bool) -> Shared {
-    let due = || {
-        (0u64..)
-            .zip(items)
-            .filter(|(index, item)| due(*index, item))
-            .map(|(_, item)| item.bytes(dialect))
-            .filter(|bytes| !bytes.is_empty())
-    };
-    let (count, size) = due().fold((0, 0), |(count, size), bytes| (count + 1, size + bytes.len()));
-    let frames = if count == 1 {
-        due().next().cloned().unwrap_or_default()
-    } else {
-        let mut frames = BytesMut::with_capacity(size);
-        due().for_each(|bytes| frames.extend_from_slice(bytes));
-        frames.freeze()
-    };
-    Shared { frames, count }
-}
 
 /// Frames handed to members in one slice.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! put into a WebSocket frame once and shared by everybody who gets it.
 
 pub mod client;
+mod fields;
 mod json;
 mod limits;
 pub mod seed;

@@ -8,8 +8,6 @@
 //! The pulse cuts those that take too long.
 
 use std::{
-    cell::Cell,
-    io::{self, ErrorKind},
     mem,
     pin::Pin,
     sync::Arc,
@@ -21,7 +19,8 @@ use bytes::BytesMut;
 
 use super::{
     patience::Patience,
-    reader::{FRAME_BYTES, Heard, Reader},
+    read::poll_read,
+    reader::{Heard, Reader},
     session::{Departure, Later, Session, Step},
     sockets::Entered,
 };
@@ -190,41 +189,49 @@ impl Connection {
                 Life::Listening(session) if self.member.is_open() => session,
                 _ => break,
             };
-            match self.reader.next(&mut bytes) {
-                Heard::Nothing => {
-                    self.answer_pings(pongs);
-                    return Life::Listening(session);
-                }
-                Heard::Text(text) => {
-                    life = self.settle(session.text(text.as_str()));
-                    continue;
-                }
-                Heard::Ping(payload) => frame::put_pong(&mut pongs, &payload),
-                Heard::Pong => {}
-                Heard::Close(code) => self.hear_close(code),
-                Heard::Bad(code, reason) => self.member.close(code, reason),
+            let heard = self.reader.next(&mut bytes);
+            if let Heard::Ping(payload) = heard {
+                frame::put_pong(&mut pongs, &payload);
+                life = Life::Listening(session);
+                continue;
             }
-            life = Life::Listening(session);
+            // Before anything that may close the member.
+            self.answer_pings(&mut pongs);
+            life = match heard {
+                Heard::Nothing => return Life::Listening(session),
+                Heard::Text(text) => self.settle(session.text(text.as_str())),
+                other => {
+                    self.obey(&other);
+                    Life::Listening(session)
+                }
+            };
         }
-        self.answer_pings(pongs);
+        self.answer_pings(&mut pongs);
         self.rest = Some(bytes.into());
         life
     }
 
-    /// All pings of one read are answered in one write: a flood of them costs little.
-    fn answer_pings(&self, pongs: BytesMut) {
+    /// Pings that come together are answered in one write: a flood of them costs little.
+    fn answer_pings(&self, pongs: &mut BytesMut) {
         if !pongs.is_empty() {
-            self.member.send(pongs.freeze());
+            self.member.send(pongs.split().freeze());
         }
     }
 
-    fn hear_close(&mut self, code: Option<u16>) {
-        self.how = Some(match code {
-            Some(1001) => Departure::Away,
-            None | Some(1000 | 3000..) => Departure::Left,
-            Some(_) => Departure::Lost,
-        });
-        self.member.answer_close(code);
+    /// Closes if that was asked for or deserved.
+    fn obey(&mut self, heard: &Heard) {
+        match *heard {
+            Heard::Close(code) => {
+                self.how = Some(match code {
+                    Some(1001) => Departure::Away,
+                    None | Some(1000 | 3000..) => Departure::Left,
+                    Some(_) => Departure::Lost,
+                });
+                self.member.answer_close(code);
+            }
+            Heard::Bad(code, reason) => self.member.close(code, reason),
+            Heard::Nothing | Heard::Text(_) | Heard::Ping(_) | Heard::Pong => {}
+        }
     }
 
     fn settle(&mut self, step: Step) -> Life {
@@ -244,62 +251,6 @@ impl Connection {
         let ended = self.member.closed_with() == Some(4001);
         self.how.unwrap_or(if ended { Departure::Left } else { Departure::Lost })
     }
-}
-
-/// Reads once. `None` says that the client has closed its half, or that the socket is broken.
-fn poll_read(member: &Member, cx: &mut Context<'_>) -> Poll<Option<Filled>> {
-    loop {
-        match member.stream().poll_read_ready(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(_)) => return Poll::Ready(None),
-            Poll::Ready(Ok(())) => {}
-        }
-        let mut filled = Filled::empty();
-        match member.stream().try_read(&mut filled.buffer) {
-            Ok(0) => return Poll::Ready(None),
-            Ok(count) => {
-                filled.count = count;
-                return Poll::Ready(Some(filled));
-            }
-            Err(error) if is_transient(&error) => {}
-            Err(_) => return Poll::Ready(None),
-        }
-    }
-}
-
-thread_local! {
-    /// One per thread, so that ten thousand idle sockets don't hold ten thousand of them.
-    static BUFFER: Cell<Box<[u8]>> = Cell::default();
-}
-
-/// The thread's buffer with what was read; goes back when it is dropped.
-struct Filled {
-    buffer: Box<[u8]>,
-    count: usize,
-}
-
-impl Filled {
-    fn empty() -> Self {
-        let mut buffer = BUFFER.take();
-        if buffer.is_empty() {
-            buffer = vec![0; FRAME_BYTES].into();
-        }
-        Self { buffer, count: 0 }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.count]
-    }
-}
-
-impl Drop for Filled {
-    fn drop(&mut self) {
-        BUFFER.set(mem::take(&mut self.buffer));
-    }
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 impl Future for Connection {

@@ -18,6 +18,7 @@ mod doorkeeper;
 mod guest;
 mod handshake;
 mod patience;
+mod read;
 mod reader;
 mod session;
 mod sockets;

@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_secs(2);
 const TICK_TROUBLED: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(500));
 /// The largest repair, in bytes; what does not fit is asked for next.
 const REPAIR_BYTES: usize = 1024 * 1024;
+/// How long a room stays open without members: longer than anybody takes to read their way in,
+/// and a room that is left and entered again need not be opened again.
+const KEPT: Duration = Duration::from_secs(10);
 /// The pause after a repair that failed.
 const REPAIR_PAUSE: Duration = Duration::from_millis(200);
 
@@ -87,7 +90,7 @@ impl Conductor {
     async fn obey(&mut self, command: Command) {
         let now = Instant::now();
         match command {
-            Command::Enter { room, name, answer } => self.enter(room, name, answer),
+            Command::Enter { room, name, answer } => self.enter(now, room, name, answer),
             Command::GoLive { entry, answer } => {
                 let joining = self.go_live(now, entry).await;
                 let _ = answer.send(joining);
@@ -168,9 +171,16 @@ impl Conductor {
 
     // ---- opening and closing -------------------------------------------------------------
 
-    fn enter(&mut self, id: RoomId, name: RoomName, answer: oneshot::Sender<Result<(), Refusal>>) {
+    fn enter(
+        &mut self,
+        now: Instant,
+        id: RoomId,
+        name: RoomName,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    ) {
         let known = self.rooms.contains_key(&id);
         let room = self.rooms.entry(id).or_insert_with(|| Room::new(id, name));
+        room.kept_until = now + KEPT;
         match &mut room.waiting {
             None => drop(answer.send(Ok(()))),
             Some(waiting) => waiting.push(answer),
@@ -405,7 +415,7 @@ impl Conductor {
             if room.seeds > 0 && room.announcer.list_at(now).is_some_and(|at| at <= now) {
                 Self::tell_seeds(&self.hub, now, id, room).await;
             }
-            if room.is_over() {
+            if room.is_over(now) {
                 return self.close(id).await;
             }
             self.repair(now);

@@ -34,6 +34,8 @@ pub(super) struct Room {
     pub(super) attendees: HashMap<MemberId, Attendee>,
     pub(super) seeds: usize,
     pub(super) waiting: Waiting,
+    /// Until when it stays open without members: somebody may be reading their way in.
+    pub(super) kept_until: Instant,
     /// When the agenda has it.
     pub(super) wake: Option<Instant>,
 }
@@ -48,6 +50,7 @@ impl Room {
             attendees: HashMap::new(),
             seeds: 0,
             waiting: Some(Vec::new()),
+            kept_until: Instant::now(),
             wake: None,
         }
     }
@@ -92,11 +95,16 @@ impl Room {
         let gap = self.sequencer.gap_since().filter(|_| !repairing).map(|since| since + patience.duration());
         let delta = self.roster.is_dirty().then(|| self.announcer.delta_at(now));
         let list = self.announcer.list_at(now).filter(|_| self.seeds > 0);
-        [gap, delta, list, self.roster.next_end()].into_iter().flatten().min()
+        let end = self.is_empty().then_some(self.kept_until);
+        [gap, delta, list, end, self.roster.next_end()].into_iter().flatten().min()
     }
 
     /// Whether nobody attends it and nobody is waited for.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.is_empty() && self.kept_until <= now
+    }
+
+    fn is_empty(&self) -> bool {
         self.waiting.is_none() && self.attendees.is_empty() && self.roster.own_is_empty()
     }
     /// The number that the hub knows a person's sockets here by.

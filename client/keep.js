@@ -1,0 +1,115 @@
+/**
+ * What outlives a reload: who is signed in, the theme, and refused messages nobody has looked at yet.
+ * (Messages that still wait are the sdk's, in the same storage.) A browser may forbid storage or run
+ * out of it; then the page works as before and forgets on reload.
+ */
+import { isObject } from './sdk/protocol.js';
+
+/** @typedef {import('./sdk/api.js').Session} Session */
+/** @typedef {{id: string, room: string, message: string, reason: string, at: number}} Refused */
+
+const SESSION = 'chorus.session';
+const THEME = 'chorus.theme';
+
+/** @returns {Storage | null} */
+export function openStorage() {
+  try {
+    return window.localStorage;
+  } catch {
+    return null;
+  }
+}
+
+const storage = openStorage();
+
+/** Without storage the session lives as long as the page. @type {string | null} */
+let inMemory = null;
+
+/** @returns {Session | null} */
+export function keptSession() {
+  const value = parse(storage ? storage.getItem(SESSION) : inMemory);
+  if (!value) return null;
+  const { token, username, expiresAt } = value;
+  const whole = typeof token === 'string' && typeof username === 'string' && typeof expiresAt === 'string';
+  return whole ? { token, username, expiresAt } : null;
+}
+
+/** @param {Session} session */
+export function keepSession(session) {
+  inMemory = JSON.stringify(session);
+  write(SESSION, inMemory);
+}
+
+export function forgetSession() {
+  inMemory = null;
+  write(SESSION, null);
+}
+
+/**
+ * Another tab signed in, out, or got a new token.
+ * @param {() => void} changed
+ */
+export function onSessionElsewhere(changed) {
+  window.addEventListener('storage', (event) => {
+    if (event.key === SESSION || event.key === null) changed();
+  });
+}
+
+/** @returns {import('./state.js').Theme} */
+export function keptTheme() {
+  const theme = storage?.getItem(THEME);
+  return theme === 'light' || theme === 'dark' ? theme : 'system';
+}
+
+/** @param {import('./state.js').Theme} theme */
+export function keepTheme(theme) {
+  write(THEME, theme === 'system' ? null : theme);
+}
+
+/** @param {string} username @param {Refused} refused */
+export function keepRefused(username, refused) {
+  write(refusedKey(username, refused.id), JSON.stringify(refused));
+}
+
+/** @param {string} username @param {string} id */
+export function forgetRefused(username, id) {
+  write(refusedKey(username, id), null);
+}
+
+/** @param {string} username @returns {Refused[]} in the order written */
+export function keptRefused(username) {
+  /** @type {Refused[]} */
+  const found = [];
+  for (const key of storage ? Object.keys(storage) : []) {
+    if (!key.startsWith(refusedKey(username, ''))) continue;
+    const { id, room, message, reason, at } = parse(storage?.getItem(key) ?? null) ?? {};
+    if (typeof id !== 'string' || typeof room !== 'string' || typeof message !== 'string') continue;
+    if (typeof reason === 'string' && typeof at === 'number') found.push({ id, room, message, reason, at });
+  }
+  return found.sort((a, b) => a.at - b.at);
+}
+
+/** @param {string} username @param {string} id */
+function refusedKey(username, id) {
+  return `chorus:refused:${username}:${id}`;
+}
+
+/** @param {string} key @param {string | null} value */
+function write(key, value) {
+  try {
+    if (value === null) storage?.removeItem(key);
+    else storage?.setItem(key, value);
+  } catch {
+    // Full or forbidden: only the next reload notices.
+  }
+}
+
+/** @param {string | null} text */
+function parse(text) {
+  try {
+    const value = JSON.parse(text ?? 'null');
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}

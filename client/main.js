@@ -1,0 +1,255 @@
+/**
+ * Wires the page: what the sdk and the reader do becomes events, events become the next state, and the
+ * views draw it. Everything that has an effect is started here.
+ */
+import { forgetRefused, forgetSession, keepRefused, keepSession, keepTheme, keptRefused, keptSession, keptTheme, onSessionElsewhere, openStorage } from './keep.js';
+import { Chorus } from './sdk/chorus.js';
+import { ChorusError } from './sdk/error.js';
+import { currentRoom, initialState, reduce } from './state.js';
+import { ComposerView } from './view/composer.js';
+import { byId, show } from './view/dom.js';
+import { EntranceView } from './view/entrance.js';
+import { MenuView } from './view/menu.js';
+import { PeopleView } from './view/people.js';
+import { Spoken } from './view/spoken.js';
+import { StatusView } from './view/status.js';
+import { ThreadView } from './view/thread.js';
+import { entranceErrors, entranceProblems, refusalLine } from './words.js';
+
+const ROOM = 'lobby';
+const OLDER_PAGE = 100;
+
+/** Hidden for longer than this, a page asks whether its connection still lives when it is seen again. */
+const ASLEEP_MS = 30_000;
+
+let state = initialState(keptTheme(), Date.now());
+let scheduled = false;
+
+/** The token last shown to the server: whether a refusal is about the kept one. @type {string | null} */
+let shownToken = null;
+
+const chorus = new Chorus({
+  url: serverUrl(),
+  storage: openStorage(),
+  getToken: () => (shownToken = keptSession()?.token ?? null),
+  onSession: (session) => {
+    keepSession(session);
+    if (!state.session) open(session.username);
+  },
+});
+
+const spoken = new Spoken();
+const entrance = new EntranceView({ enter, setMode: (mode) => dispatch({ type: 'entrance.mode', mode }), setTheme });
+const threadView = new ThreadView({ loadOlder, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
+const composer = new ComposerView({ send, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
+const views = [
+  entrance,
+  new MenuView({ openDrawer: (drawer) => dispatch({ type: 'drawer', drawer }), askToLeave, leave, stay: () => dispatch({ type: 'leaving', leaving: false }), setTheme }),
+  new PeopleView(),
+  new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
+  composer,
+  threadView,
+];
+const chat = byId('chat', HTMLDivElement);
+
+/** @param {import('./state.js').Event} event */
+function dispatch(event) {
+  state = reduce(state, event);
+  if (scheduled) return;
+  scheduled = true;
+  // A hidden page draws no frames, but its list must not fall behind without bound.
+  if (document.hidden) setTimeout(render, 200);
+  else requestAnimationFrame(render);
+}
+
+function render() {
+  scheduled = false;
+  const appeared = state.session !== null && chat.hidden;
+  show(chat, state.session !== null);
+  for (const view of views) view.render(state);
+  document.title = state.session ? `${state.current} · ${state.server?.name ?? 'Chorus'}` : (state.server?.name ?? 'Chorus');
+  // On a touch screen the focus would throw up the keyboard before anything was read.
+  if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
+}
+
+/** The origin of the server: named by the page, else the page's own, else (served by a plain file server in development) the usual one. */
+function serverUrl() {
+  const named = document.querySelector('meta[name="chorus-server"]')?.getAttribute('content')?.trim();
+  if (named) return named;
+  const { hostname, port, origin } = location;
+  return port === '5500' && (hostname === 'localhost' || hostname === '127.0.0.1') ? 'http://localhost:8080' : origin;
+}
+
+/** @param {string} username */
+function open(username) {
+  dispatch({ type: 'session.opened', username, now: Date.now() });
+  dispatch({ type: 'room.opened', room: ROOM });
+  for (const { room, id, message, reason, at } of keptRefused(username)) {
+    dispatch({ type: 'waiting.refused', room, id, message, reason, at });
+  }
+  chorus.join(ROOM);
+}
+
+/** @param {string | null} notice */
+function close(notice) {
+  chorus.disconnect();
+  composer.clear();
+  dispatch({ type: 'session.closed', notice });
+}
+
+/**
+ * @param {import('./state.js').Entrance['mode']} mode
+ * @param {string} username
+ * @param {string} password
+ */
+async function enter(mode, username, password) {
+  const problems = entranceProblems(username, password, mode, state.limits);
+  if (Object.keys(problems).length > 0) return dispatch({ type: 'entrance.failed', errors: problems });
+  dispatch({ type: 'entrance.busy' });
+  try {
+    if (mode === 'register') await chorus.register(username, password);
+    await chorus.signIn(username, password);
+  } catch (cause) {
+    dispatch({ type: 'entrance.failed', errors: entranceErrors(ChorusError.from(cause), mode) });
+  }
+}
+
+function askToLeave() {
+  const waits = Object.values(state.rooms).some((room) => room.waiting.some((row) => row.state !== 'sent'));
+  if (waits) dispatch({ type: 'leaving', leaving: true });
+  else void leave();
+}
+
+/** Signing out leaves nothing on this machine that the person wrote. */
+async function leave() {
+  for (const room of Object.values(state.rooms)) for (const row of room.waiting) discard(row.id);
+  const told = chorus.signOut();
+  forgetSession();
+  close(null);
+  try {
+    await told;
+  } catch (cause) {
+    if (ChorusError.from(cause).status === 401 || state.session) return;
+    dispatch({ type: 'session.closed', notice: 'Signed out here. The server could not be told; there the sign-in ends by itself.' });
+  }
+}
+
+/** @param {string} text */
+function send(text) {
+  dispatch({ type: 'room.reader', room: state.current, atEnd: true });
+  // What becomes of it arrives as events.
+  chorus.send(state.current, text).catch(() => {});
+}
+
+/** Refused means that nothing was committed, so it goes as a new message. @param {string} id */
+function retry(id) {
+  const row = currentRoom(state)?.waiting.find((other) => other.id === id);
+  if (!row) return;
+  discard(id);
+  send(row.message);
+}
+
+/** @param {string} id */
+function discard(id) {
+  chorus.discard(id);
+  forgetRefused(state.session?.username ?? '', id);
+  const room = Object.values(state.rooms).find(({ waiting }) => waiting.some((row) => row.id === id));
+  if (room) dispatch({ type: 'waiting.removed', room: room.name, id });
+}
+
+async function loadOlder() {
+  const room = state.current;
+  const before = currentRoom(state)?.rows[0]?.seq;
+  if (before === undefined || currentRoom(state)?.older === 'loading') return;
+  dispatch({ type: 'older.asked', room });
+  try {
+    const { messages, hasMore } = await chorus.history(room, { before, limit: OLDER_PAGE });
+    dispatch({ type: 'older.loaded', room, before, messages, hasMore });
+  } catch {
+    dispatch({ type: 'older.failed', room });
+  }
+}
+
+/** @param {import('./state.js').Theme} theme */
+function setTheme(theme) {
+  keepTheme(theme);
+  if (theme === 'system') delete document.documentElement.dataset['theme'];
+  else document.documentElement.dataset['theme'] = theme;
+  dispatch({ type: 'theme', theme });
+}
+
+chorus.on('status', (status) => {
+  dispatch({ type: 'link', status, now: Date.now() });
+  if (status.state !== 'signed_out') return;
+  const kept = keptSession();
+  // The token that was refused is an old one: another tab has signed in since.
+  if (kept && kept.token !== shownToken) return restart(kept.username);
+  forgetSession();
+  close('Your sign-in has ended. Sign in again to go on.');
+});
+chorus.on('welcome', ({ username, limits }) => dispatch({ type: 'welcomed', username, limits }));
+chorus.on('history', (history) => dispatch({ type: 'room.history', room: history.room, history, now: Date.now() }));
+chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: Date.now() }));
+chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: Date.now() }));
+chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: Date.now() }));
+chorus.on('closed', ({ room, error }) => dispatch({ type: 'room.closed', room, reason: error.message || error.code }));
+chorus.on('message', ({ room, ...message }) => {
+  dispatch({ type: 'room.message', room, message });
+  if (message.username !== state.session?.username) spoken.say(message);
+});
+chorus.on('waiting', ({ room, id, message, at }) => dispatch({ type: 'waiting.added', room, id, message, at }));
+chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
+chorus.on('refused', ({ room, id, message, error }) => {
+  const refused = { room, id, message, reason: refusalLine(error), at: Date.now() };
+  keepRefused(state.session?.username ?? '', refused);
+  dispatch({ type: 'waiting.refused', ...refused });
+});
+chorus.on('error', (error) => console.warn(`chorus: ${error.code}: ${error.message}`));
+
+/** @param {string} username */
+function restart(username) {
+  close(null);
+  open(username);
+  chorus.connect(username);
+}
+
+onSessionElsewhere(() => {
+  const kept = keptSession();
+  if (!kept && state.session) return close('You signed out in another window.');
+  // A new token of the same person is found when the next one is needed.
+  if (kept && kept.username !== state.session?.username) restart(kept.username);
+});
+
+if (!navigator.onLine) chorus.offline();
+addEventListener('online', () => chorus.online());
+addEventListener('offline', () => chorus.offline());
+let hiddenAt = 0;
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) hiddenAt = Date.now();
+  else if (Date.now() - hiddenAt > ASLEEP_MS && navigator.onLine) chorus.online();
+});
+
+// Time passes for countdowns, for who is typing, and at midnight; otherwise nothing is drawn.
+setInterval(() => {
+  const now = Date.now();
+  const { link } = state;
+  const runs = link.retryAt !== null || link.back !== null || Object.keys(currentRoom(state)?.typing ?? {}).length > 0;
+  if (runs || new Date(now).getMinutes() !== new Date(state.now).getMinutes()) dispatch({ type: 'tick', now });
+}, 1_000);
+
+/** What this server allows; asked again until it answers, for without it nobody gets in anyway. @param {number} waitMs */
+async function askServer(waitMs) {
+  try {
+    dispatch({ type: 'server.known', server: await chorus.server() });
+  } catch {
+    setTimeout(() => void askServer(Math.min(30_000, waitMs * 2)), waitMs);
+  }
+}
+
+const kept = keptSession();
+if (kept) {
+  open(kept.username);
+  chorus.connect(kept.username);
+}
+dispatch({ type: 'theme', theme: state.theme });
+void askServer(1_000);

@@ -1,0 +1,376 @@
+/**
+ * The Chorus client for programs and pages: one object, one sign-in, any number of rooms.
+ *
+ *     const chorus = new Chorus({ url: 'https://chat.example.org' });
+ *     await chorus.signIn('robin', 'correct horse');
+ *     chorus.on('message', ({ room, message }) => { if (message === 'ping') chorus.send(room, 'pong'); });
+ *     chorus.join('lobby');
+ *
+ * It promises what the protocol promises: after a loss it comes back by itself and hands on every
+ * message once and in order, or says with `history.gap` what is missing; what `send()` took is sent
+ * until it is committed (the promise resolves) or refused (it rejects with a `ChorusError`).
+ * It knows nothing of any page and runs in browsers and in Node (hand in `WebSocket` before Node 22).
+ */
+import { Api } from './api.js';
+import { systemClock } from './clock.js';
+import { ChorusError } from './error.js';
+import { Events } from './events.js';
+import { Following } from './following.js';
+import { DEFAULT_LIMITS, mayTryAgain } from './protocol.js';
+import { Renewal } from './renewal.js';
+import { Sending } from './sending.js';
+import { LiveSocket } from './socket.js';
+
+/**
+ * @typedef {import('./api.js').Session} Session
+ * @typedef {import('./api.js').HistoryRange} HistoryRange
+ * @typedef {import('./protocol.js').Limits} Limits
+ * @typedef {import('./protocol.js').Message} Message
+ * @typedef {import('./protocol.js').ServerFrame} ServerFrame
+ * @typedef {import('./sending.js').Receipt} Receipt
+ */
+/**
+ * @typedef {object} ChorusEvents
+ * @property {import('./socket.js').Status} status
+ * @property {{username: string, build: string, limits: Limits}} welcome
+ * @property {import('./room.js').History} history
+ * @property {Message & {room: string}} message a live one, the own ones too
+ * @property {import('./room.js').People} people
+ * @property {{room: string, username: string}} typing
+ * @property {{message: string}} announcement from the operator
+ * @property {import('./outbox.js').Waiting} waiting taken by `send()`, or left over from an earlier run
+ * @property {Receipt} sent committed
+ * @property {import('./sending.js').Refusal} refused
+ * @property {{room: string, error: ChorusError}} closed the room can't be joined, or not any more
+ * @property {ChorusError} error what the server complained of and belongs to nothing above
+ */
+/**
+ * @typedef {object} ChorusOptions
+ * @property {string} url origin of the server: `https://chat.example.org`
+ * @property {() => string | null | Promise<string | null>} [getToken] where the token is kept; in memory by default
+ * @property {(session: Session) => void} [onSession] a new token was given; keep it where `getToken` finds it
+ * @property {import('./outbox.js').StorageLike | null} [storage] keeps waiting messages across runs
+ * @property {import('./connection.js').SocketClass} [WebSocket]
+ * @property {typeof globalThis.fetch} [fetch]
+ * @property {import('./clock.js').Clock} [clock]
+ * @property {() => number} [random]
+ */
+
+/** How often somebody is told that this person types; the server takes no more. */
+const TYPING_MS = 3_000;
+
+export class Chorus {
+  #api;
+  #socket;
+  #renewal;
+  #following;
+  #sending;
+  #clock;
+  #url;
+  #getToken;
+  #onSession;
+  /** @type {Events<ChorusEvents>} */
+  #events = new Events();
+  /** @type {Map<string, number>} */
+  #typedAt = new Map();
+  /** @type {string | null} */
+  #token = null;
+  #username = '';
+  /** @type {Limits} */
+  #limits = { ...DEFAULT_LIMITS };
+
+  /** @param {ChorusOptions} options */
+  constructor(options) {
+    const { clock = systemClock, random = Math.random } = options;
+    this.#clock = clock;
+    this.#url = options.url.replace(/\/+$/, '');
+    this.#getToken = options.getToken ?? (() => this.#token);
+    this.#onSession = options.onSession ?? (() => {});
+    // Called as a method of something else, a browser's fetch refuses to work.
+    const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+    this.#api = new Api({ url: this.#url, fetch, clock });
+    this.#socket = new LiveSocket(
+      {
+        url: this.#url.replace(/^http/, 'ws'),
+        ticket: () => this.#ticket(),
+        WebSocket: options.WebSocket ?? globalThis.WebSocket,
+        clock,
+        random,
+      },
+      {
+        status: (status) => this.#statusChanged(status),
+        welcome: (frame) => this.#welcomed(frame),
+        frame: (frame) => this.#received(frame),
+        lost: () => this.#lost(),
+        probe: () => this.#following.probe(),
+      },
+    );
+    this.#following = this.#follow(random);
+    this.#sending = this.#sender(options.storage ?? null, random);
+    this.#renewal = new Renewal(clock, random, {
+      serverTime: () => this.#api.serverTime(),
+      renewToken: () => this.#renewToken(),
+      renewSocket: () => this.#renewSocket(),
+      ended: (code) => this.#socket.signedOut(code),
+    });
+  }
+
+  get username() {
+    return this.#username;
+  }
+
+  get limits() {
+    return this.#limits;
+  }
+
+  /**
+   * @template {keyof ChorusEvents} K
+   * @param {K} type
+   * @param {(event: ChorusEvents[K]) => void} listener
+   * @returns {() => void} stops listening
+   */
+  on(type, listener) {
+    return this.#events.on(type, listener);
+  }
+
+  /** What the server is and allows; needs no sign-in. */
+  server() {
+    return this.#api.server();
+  }
+
+  /** @param {string} username @param {string} password */
+  register(username, password) {
+    return this.#api.register(username, password);
+  }
+
+  /** Signs in and connects. @param {string} username @param {string} password @returns {Promise<Session>} */
+  async signIn(username, password) {
+    const session = await this.#api.login(username, password);
+    this.#keep(session);
+    this.connect(session.username);
+    return session;
+  }
+
+  /** Ends the sign-in on the server and here. It is over here even when the server can't be told (that is thrown). */
+  async signOut() {
+    const token = await this.#getToken();
+    this.disconnect();
+    this.#token = null;
+    if (token) await this.#api.logout(token);
+  }
+
+  /** With a token from an earlier run. Messages that were still waiting then wait again. @param {string} username */
+  connect(username) {
+    this.#username = username;
+    for (const waiting of this.#sending.open(this.#storagePrefix())) {
+      this.join(waiting.room);
+      this.#events.emit('waiting', waiting);
+    }
+    this.#socket.start();
+  }
+
+  /** Leaves everything. What waits stays in the storage; its promises are rejected with `stopped`. */
+  disconnect() {
+    this.#socket.stop();
+    this.#sending.close();
+    this.#following.clear();
+  }
+
+  /** @param {string} room */
+  join(room) {
+    this.#following.join(room);
+  }
+
+  /** @param {string} room */
+  leave(room) {
+    this.#following.leave(room);
+  }
+
+  /**
+   * Takes a message. It is sent as soon as it may, again and again with the same id if need be.
+   * @param {string} room joined if it is not yet
+   * @param {string} message
+   * @param {{id?: string}} [options]
+   * @returns {Promise<Receipt>} rejects with a `ChorusError`; its `code` is the server's, or `queue_full`, or `stopped`
+   */
+  send(room, message, { id } = {}) {
+    const receipt = this.#sending.send(room, message, id);
+    this.#following.join(room);
+    this.#sending.flush();
+    return receipt;
+  }
+
+  /** Forgets a message that waits. It may have been committed already; then it will appear. @param {string} id */
+  discard(id) {
+    this.#sending.discard(id);
+  }
+
+  /** Says that somebody types; call it as often as you like. @param {string} room */
+  typing(room) {
+    const now = this.#clock.now();
+    if (now - (this.#typedAt.get(room) ?? -Infinity) < TYPING_MS) return;
+    if (this.#following.isLive(room) && this.#socket.send({ type: 'typing', room })) this.#typedAt.set(room, now);
+  }
+
+  /** @param {string} room @param {HistoryRange} range */
+  async history(room, range) {
+    return this.#withToken((token) => this.#api.messages(token, room, range));
+  }
+
+  /** Try to reconnect now instead of when the wait is over. */
+  reconnectNow() {
+    this.#socket.now();
+  }
+
+  /** The system found a network, or woke up: check at once whether the connection still lives. */
+  online() {
+    this.#socket.online();
+  }
+
+  /** The system says that there is no network. */
+  offline() {
+    this.#socket.offline();
+  }
+
+  /** @param {import('./socket.js').Status} status */
+  #statusChanged(status) {
+    if (status.state === 'stopped' || status.state === 'signed_out') this.#renewal.stop();
+    this.#events.emit('status', status);
+  }
+
+  /** @param {import('./protocol.js').WelcomeFrame} frame */
+  #welcomed({ username, build, limits, expiresAt }) {
+    this.#username = username;
+    this.#limits = limits;
+    this.#events.emit('welcome', { username, build, limits });
+    this.#following.welcomed();
+    void this.#renewal.schedule(expiresAt);
+  }
+
+  #lost() {
+    this.#following.lost();
+    this.#sending.lost();
+  }
+
+  /** @param {() => number} random */
+  #follow(random) {
+    return new Following({
+      socket: this.#socket,
+      clock: this.#clock,
+      random,
+      read: (room, range) => this.history(room, range),
+      history: (history) => {
+        this.#events.emit('history', history);
+        for (const message of history.messages) this.#seen(history.room, message);
+        // Only now: a message that waits may have been among these, its acknowledgement lost.
+        this.#sending.flush();
+      },
+      message: (room, message) => {
+        this.#events.emit('message', { room, ...message });
+        this.#seen(room, message);
+      },
+      people: (people) => this.#events.emit('people', people),
+      closed: (room, error) => {
+        this.#sending.rejectAll(room, error);
+        this.#events.emit('closed', { room, error });
+      },
+    });
+  }
+
+  /** @param {import('./outbox.js').StorageLike | null} storage @param {() => number} random */
+  #sender(storage, random) {
+    return new Sending({
+      socket: this.#socket,
+      storage,
+      clock: this.#clock,
+      random,
+      limits: () => this.#limits,
+      isLive: (room) => this.#following.isLive(room),
+      waiting: (waiting) => this.#events.emit('waiting', waiting),
+      sent: (receipt) => this.#events.emit('sent', receipt),
+      refused: (refusal) => this.#events.emit('refused', refusal),
+    });
+  }
+
+  /** A message in the log that is this person's own and waits here was committed. @param {string} room @param {Message} message */
+  #seen(room, { id, username, seq, timestamp }) {
+    if (username === this.#username) this.#sending.committed({ id, room, seq, timestamp });
+  }
+
+  /** @param {ServerFrame} frame */
+  #received(frame) {
+    switch (frame.type) {
+      case 'joined':
+        return this.#following.joined(frame);
+      case 'message':
+        return this.#following.message(frame);
+      case 'presence':
+        return this.#following.presence(frame);
+      case 'userList':
+        return this.#following.userList(frame);
+      case 'ack':
+        return this.#sending.committed(frame);
+      case 'typing':
+        return this.#events.emit('typing', { room: frame.room, username: frame.username });
+      case 'announcement':
+        return this.#events.emit('announcement', { message: frame.message });
+      case 'renewed':
+        return void this.#renewal.schedule(frame.expiresAt);
+      case 'error':
+        return this.#refused(frame);
+      default:
+        return undefined;
+    }
+  }
+
+  /** @param {import('./protocol.js').ErrorFrame} frame */
+  #refused({ code, message, id, ref, retryAfterMs }) {
+    const error = new ChorusError(code, message, { retryAfterMs });
+    if (this.#sending.refused(id, error)) return;
+    if (ref?.startsWith('join:')) return this.#following.refused(ref.slice('join:'.length), error);
+    if (ref === 'renew') return mayTryAgain(code) ? this.#renewal.failed(error) : this.#socket.restart(code);
+    this.#events.emit('error', error);
+  }
+
+  async #ticket() {
+    return this.#withToken((token) => this.#api.ticket(token));
+  }
+
+  async #renewToken() {
+    const session = await this.#withToken((token) => this.#api.refresh(token));
+    this.#keep(session);
+    return session.expiresAt;
+  }
+
+  async #renewSocket() {
+    if (this.#socket.connected) this.#socket.send({ type: 'renew', ticket: await this.#ticket(), ref: 'renew' });
+  }
+
+  /**
+   * @template T
+   * @param {(token: string) => Promise<T>} call
+   * @returns {Promise<T>}
+   */
+  async #withToken(call) {
+    const token = await this.#getToken();
+    if (!token) throw new ChorusError('unauthorized', 'Nobody is signed in.', { status: 401 });
+    try {
+      return await call(token);
+    } catch (cause) {
+      // Another tab may have renewed the token that both share while this one was asking.
+      const newer = ChorusError.from(cause).status === 401 ? await this.#getToken() : token;
+      if (!newer || newer === token) throw cause;
+      return call(newer);
+    }
+  }
+
+  /** @param {Session} session */
+  #keep(session) {
+    this.#token = session.token;
+    this.#onSession(session);
+  }
+
+  #storagePrefix() {
+    return `chorus:outbox:${this.#url}:${this.#username}:`;
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * The part of the page's state that belongs to one room, and its events. Pure, like state.js.
+ */
+
+/**
+ * @typedef {import('./sdk/protocol.js').Message} Message
+ * @typedef {import('./sdk/room.js').History} History
+ * @typedef {import('./sdk/room.js').Gap} Gap
+ * @typedef {import('./sdk/room.js').People} People
+ */
+/**
+ * @typedef {object} Note a line between messages that is not one
+ * @property {string} key
+ * @property {'traffic' | 'back' | 'announcement'} kind
+ * @property {number} after the seq it stands behind
+ * @property {number} at Unix milliseconds
+ * @property {string[]} joined traffic: who came, by the last thing each did
+ * @property {string[]} left
+ * @property {number} count back: how many messages came
+ * @property {string} text announcement
+ */
+/**
+ * @typedef {object} WaitingRow an own message that is not in the log, as far as is known
+ * @property {string} id
+ * @property {string} message
+ * @property {number} at Unix milliseconds
+ * @property {'waiting' | 'sent' | 'refused'} state sent: committed, but its place in the log was not shown yet
+ * @property {number} seq when sent
+ * @property {string} reason when refused, for people
+ */
+/**
+ * @typedef {object} RoomState
+ * @property {string} name
+ * @property {boolean} opened a first page arrived
+ * @property {boolean} live what is shown is complete up to now
+ * @property {Message[]} rows ascending, unbroken
+ * @property {'idle' | 'loading' | 'failed' | 'none'} older older messages: none are left to load
+ * @property {Gap | null} gap stands above the row `gap.before`
+ * @property {{count: number, after: number} | null} back the latest resume
+ * @property {Note[]} notes ascending by `after`
+ * @property {number} notesMade how many there ever were, so that each has a key of its own
+ * @property {WaitingRow[]} waiting
+ * @property {string[]} users
+ * @property {number} userCount
+ * @property {{[username: string]: number}} typing until when, Unix milliseconds
+ * @property {boolean} atEnd the reader sees the newest
+ * @property {number} unseen messages of others since the reader left the end
+ * @property {string | null} closed why the room can't be entered
+ */
+/**
+ * @typedef {{type: 'room.opened', room: string}
+ *   | {type: 'room.history', room: string, history: History, now: number}
+ *   | {type: 'room.message', room: string, message: Message}
+ *   | {type: 'room.people', room: string, people: People, now: number}
+ *   | {type: 'room.typing', room: string, username: string, now: number}
+ *   | {type: 'room.announcement', room: string, text: string, now: number}
+ *   | {type: 'room.closed', room: string, reason: string}
+ *   | {type: 'room.reader', room: string, atEnd: boolean}
+ *   | {type: 'older.asked', room: string}
+ *   | {type: 'older.failed', room: string}
+ *   | {type: 'older.loaded', room: string, before: number, messages: Message[], hasMore: boolean}
+ *   | {type: 'waiting.added', room: string, id: string, message: string, at: number}
+ *   | {type: 'waiting.sent', room: string, id: string, seq: number}
+ *   | {type: 'waiting.refused', room: string, id: string, message: string, reason: string, at: number}
+ *   | {type: 'waiting.removed', room: string, id: string}} RoomEvent
+ */
+
+/** Rows kept while the reader is at the end; beyond it the oldest leave, and load again by scrolling. */
+export const MOST_ROWS = 2_000;
+const KEPT_ROWS = 1_500;
+
+/** Lines about comings and goings are worth little once they are old. */
+const MOST_NOTES = 200;
+
+/** A sender tells at most every 3 s that he types. */
+const TYPING_MS = 5_000;
+
+/** @param {string} name @returns {RoomState} */
+export function emptyRoom(name) {
+  return {
+    name,
+    opened: false,
+    live: false,
+    rows: [],
+    older: 'idle',
+    gap: null,
+    back: null,
+    notes: [],
+    notesMade: 0,
+    waiting: [],
+    users: [],
+    userCount: 0,
+    typing: {},
+    atEnd: true,
+    unseen: 0,
+    closed: null,
+  };
+}
+
+/**
+ * @param {RoomState | undefined} known
+ * @param {RoomEvent} event
+ * @param {string} me
+ * @returns {RoomState}
+ */
+export function reduceRoom(known, event, me) {
+  const room = known ?? emptyRoom(event.room);
+  switch (event.type) {
+    case 'room.opened':
+      return room;
+    case 'room.history':
+      return history(room, event.history, event.now, me);
+    case 'room.message':
+      return trimmed(appended(withoutTyping(room, event.message.username), [event.message], me));
+    case 'room.people':
+      return people(room, event.people, event.now, me);
+    case 'room.typing':
+      return { ...room, typing: { ...room.typing, [event.username]: event.now + TYPING_MS } };
+    case 'room.announcement':
+      return noted(room, { kind: 'announcement', at: event.now, text: event.text });
+    case 'room.closed':
+      return { ...room, live: false, closed: event.reason };
+    case 'room.reader':
+      return trimmed({ ...room, atEnd: event.atEnd, unseen: event.atEnd ? 0 : room.unseen });
+    case 'older.asked':
+      return { ...room, older: 'loading' };
+    case 'older.failed':
+      return { ...room, older: 'failed' };
+    case 'older.loaded':
+      // What was asked for before the rows were replaced does not belong to these.
+      return room.rows[0]?.seq === event.before ? older(room, event.messages, event.hasMore) : room;
+    case 'waiting.added':
+      return { ...withoutWaiting(room, event.id), waiting: [...withoutWaiting(room, event.id).waiting, waitingRow(event)] };
+    case 'waiting.sent':
+      return sent(room, event.id, event.seq);
+    case 'waiting.refused':
+      return refused(room, event);
+    case 'waiting.removed':
+      return withoutWaiting(room, event.id);
+  }
+}
+
+/** The connection is gone: nothing here is known to be the latest any more. @param {RoomState} room @returns {RoomState} */
+export function cutOff(room) {
+  return room.live ? { ...room, live: false, typing: {} } : room;
+}
+
+/** @param {RoomState} room @param {History} page @param {number} now @param {string} me @returns {RoomState} */
+function history(room, page, now, me) {
+  /** @type {RoomState} */
+  let next = { ...room, opened: true, live: page.last, closed: null };
+  if (page.first) {
+    const after = page.gap || page.reason === 'log_changed' ? 0 : lastRow(room);
+    // What came and went before the loss stands; this person was not there for what came after.
+    next = { ...next, back: page.resumed && !page.gap ? { count: 0, after } : null };
+    if (!page.recovered && startsOver(room, page)) next = { ...next, rows: [], notes: [], older: 'idle', gap: placed(page), unseen: 0 };
+  }
+  const others = page.messages.filter((message) => message.username !== me).length;
+  next = appended(next, page.messages, me);
+  if (next.back && others > 0) next = told(next, { ...next.back, count: next.back.count + others }, now);
+  if (page.first && next.rows[0]?.seq === 1) next = { ...next, older: 'none' };
+  return trimmed(next);
+}
+
+/** Where the page's gap stands: right above its first message. @param {History} page @returns {Gap | null} */
+function placed(page) {
+  return page.gap && { ...page.gap, before: page.messages[0]?.seq ?? page.seq + 1 };
+}
+
+/** Whether the page does not follow on what is shown. @param {RoomState} room @param {History} page */
+function startsOver(room, page) {
+  return page.gap !== null || room.rows.length === 0 || page.reason === 'log_changed';
+}
+
+/** One line tells of the latest resume; the one before it is not news any more. @param {RoomState} room @param {{count: number, after: number}} back @param {number} now @returns {RoomState} */
+function told(room, back, now) {
+  const notes = room.notes.filter((note) => note.kind !== 'back');
+  const note = { ...blankNote, key: `back:${back.after}`, kind: /** @type {const} */ ('back'), after: back.after, at: now, count: back.count };
+  const place = notes.findIndex((other) => other.after > back.after);
+  return { ...room, back, notes: place < 0 ? [...notes, note] : notes.toSpliced(place, 0, note) };
+}
+
+/**
+ * Adds what is newer than the last row. An own message that waited is in the log now.
+ * @param {RoomState} room @param {Message[]} messages @param {string} me @returns {RoomState}
+ */
+function appended(room, messages, me) {
+  const last = lastRow(room);
+  const fresh = messages.filter((message) => message.seq > last);
+  if (fresh.length === 0) return room;
+  const rows = [...room.rows, ...fresh];
+  const seq = lastRow({ rows });
+  const own = new Set(fresh.filter(({ username }) => username === me).map(({ id }) => id));
+  const waiting = room.waiting.filter((row) => !own.has(row.id) && !(row.state === 'sent' && row.seq <= seq));
+  const unseen = room.atEnd ? 0 : room.unseen + fresh.filter(({ username }) => username !== me).length;
+  return {
+    ...room,
+    rows,
+    waiting: waiting.length === room.waiting.length ? room.waiting : waiting,
+    unseen,
+  };
+}
+
+/** @param {RoomState} room @param {Message[]} messages @param {boolean} hasMore @returns {RoomState} */
+function older(room, messages, hasMore) {
+  const first = room.rows[0]?.seq ?? Infinity;
+  const fresh = messages.filter((message) => message.seq < first);
+  const rows = [...fresh, ...room.rows];
+  const done = !hasMore || rows[0]?.seq === 1;
+  return { ...room, rows, older: done ? 'none' : 'idle', gap: narrowed(room.gap, rows[0]?.seq ?? 0) };
+}
+
+/**
+ * A gap shrinks as what it left out is read, and is gone when it meets what was seen before it.
+ * That of a changed log stays: no reading brings back what is not in this log.
+ * @param {Gap | null} gap @param {number} first @returns {Gap | null}
+ */
+function narrowed(gap, first) {
+  if (!gap || gap.reason === 'log_changed') return gap;
+  return first > gap.after + 1 ? { ...gap, before: first } : null;
+}
+
+/** @param {RoomState} room @returns {RoomState} */
+function trimmed(room) {
+  if (!room.atEnd || room.rows.length <= MOST_ROWS) return room;
+  const rows = room.rows.slice(-KEPT_ROWS);
+  const first = rows[0]?.seq ?? 0;
+  return { ...room, rows, older: 'idle', notes: room.notes.filter((note) => note.after >= first) };
+}
+
+/** @param {RoomState} room @param {People} change @param {number} now @param {string} me @returns {RoomState} */
+function people(room, change, now, me) {
+  const next = { ...room, users: change.users, userCount: change.userCount };
+  const joined = change.joined.filter((name) => name !== me);
+  const left = change.left.filter((name) => name !== me);
+  if (joined.length + left.length === 0) return next;
+  const typing = Object.fromEntries(Object.entries(next.typing).filter(([name]) => !left.includes(name)));
+  return noted({ ...next, typing }, { kind: 'traffic', at: now, joined, left });
+}
+
+/** @type {Omit<Note, 'key' | 'kind' | 'after' | 'at'>} */
+const blankNote = { joined: [], left: [], count: 0, text: '' };
+
+/** @param {RoomState} room @param {Partial<Note> & Pick<Note, 'kind' | 'at'>} note @returns {RoomState} */
+function noted(room, note) {
+  const after = lastRow(room);
+  const last = room.notes.at(-1);
+  if (note.kind === 'traffic' && last?.kind === 'traffic' && last.after === after) {
+    return { ...room, notes: [...room.notes.slice(0, -1), folded(last, note.joined ?? [], note.left ?? [])] };
+  }
+  const added = { ...blankNote, ...note, key: `note:${room.notesMade}`, after };
+  return { ...room, notes: [...room.notes, added].slice(-MOST_NOTES), notesMade: room.notesMade + 1 };
+}
+
+/** Who came and left again has left; who left and is back has joined. @param {Note} note @param {string[]} joined @param {string[]} left @returns {Note} */
+function folded(note, joined, left) {
+  const moved = new Set([...joined, ...left]);
+  return {
+    ...note,
+    joined: [...note.joined.filter((name) => !moved.has(name)), ...joined],
+    left: [...note.left.filter((name) => !moved.has(name)), ...left],
+  };
+}
+
+/** @param {RoomState} room @param {string} id @param {number} seq @returns {RoomState} */
+function sent(room, id, seq) {
+  // Its place in the log is shown already when the message itself was faster than its receipt.
+  if (seq <= lastRow(room)) return withoutWaiting(room, id);
+  return { ...room, waiting: room.waiting.map((row) => (row.id === id ? { ...row, state: 'sent', seq } : row)) };
+}
+
+/** @param {RoomState} room @param {Extract<RoomEvent, {type: 'waiting.refused'}>} event @returns {RoomState} */
+function refused(room, event) {
+  const known = room.waiting.find((row) => row.id === event.id);
+  /** @type {WaitingRow} */
+  const row = { ...(known ?? waitingRow(event)), state: 'refused', reason: event.reason };
+  return { ...room, waiting: known ? room.waiting.map((other) => (other.id === row.id ? row : other)) : [...room.waiting, row] };
+}
+
+/** @param {{id: string, message: string, at: number}} event @returns {WaitingRow} */
+function waitingRow({ id, message, at }) {
+  return { id, message, at, state: 'waiting', seq: 0, reason: '' };
+}
+
+/** @param {RoomState} room @param {string} id @returns {RoomState} */
+function withoutWaiting(room, id) {
+  return room.waiting.some((row) => row.id === id) ? { ...room, waiting: room.waiting.filter((row) => row.id !== id) } : room;
+}
+
+/** @param {RoomState} room @param {string} username @returns {RoomState} */
+function withoutTyping(room, username) {
+  if (!Object.hasOwn(room.typing, username)) return room;
+  const { [username]: _, ...typing } = room.typing;
+  return { ...room, typing };
+}
+
+/** @param {{rows: Message[]}} room */
+function lastRow(room) {
+  return room.rows.at(-1)?.seq ?? 0;
+}

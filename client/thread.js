@@ -1,0 +1,85 @@
+/**
+ * The thread: a room's state as the list of things that are drawn, from the oldest to the newest.
+ * Pure. Each thing has a key that stays the same as long as it is the same thing.
+ */
+
+/**
+ * @typedef {import('./state-room.js').RoomState} RoomState
+ * @typedef {import('./state-room.js').Note} Note
+ * @typedef {import('./state-room.js').WaitingRow} WaitingRow
+ * @typedef {import('./sdk/protocol.js').Message} Message
+ * @typedef {import('./sdk/room.js').Gap} Gap
+ */
+/**
+ * @typedef {{key: string, kind: 'top', older: RoomState['older'], empty: boolean}
+ *   | {key: string, kind: 'day', at: number}
+ *   | {key: string, kind: 'gap', gap: Gap}
+ *   | {key: string, kind: 'message', message: Message, at: number, head: boolean, own: boolean}
+ *   | {key: string, kind: 'waiting', row: WaitingRow, username: string, head: boolean, last: boolean}
+ *   | {key: string, kind: 'note', note: Note}} Item
+ */
+
+/** One person's messages closer than this are one group under one name. */
+const GROUP_MS = 5 * 60_000;
+
+/**
+ * @param {RoomState} room
+ * @param {string} me
+ * @returns {Item[]}
+ */
+export function thread(room, me) {
+  const empty = room.opened && room.rows.length === 0 && room.waiting.length === 0;
+  /** @type {Item[]} */
+  const items = [{ key: 'top', kind: 'top', older: room.older, empty }];
+  const notes = notesAfter(room.notes);
+  const first = room.rows[0]?.seq ?? 0;
+  /** Whom the next message may follow without naming its sender again. @type {{username: string, at: number} | null} */
+  let group = null;
+  let day = '';
+
+  const push = (/** @type {Item} */ item) => {
+    items.push(item);
+    group = null;
+  };
+  for (const note of room.notes) if (note.after < first || first === 0) push({ key: note.key, kind: 'note', note });
+  for (const message of room.rows) {
+    const at = Date.parse(message.timestamp) || 0;
+    if (room.gap?.before === message.seq) push({ key: 'gap', kind: 'gap', gap: room.gap });
+    const itsDay = dayOf(at);
+    if (itsDay !== day) push({ key: `day:${itsDay}:${message.seq}`, kind: 'day', at });
+    day = itsDay;
+    const head = !follows(group, message.username, at);
+    group = { username: message.username, at };
+    items.push({ key: `seq:${message.seq}`, kind: 'message', message, at, head, own: message.username === me });
+    for (const note of notes.get(message.seq) ?? []) push({ key: note.key, kind: 'note', note });
+  }
+  if (room.gap && room.rows.length === 0) push({ key: 'gap', kind: 'gap', gap: room.gap });
+  for (const [index, row] of room.waiting.entries()) {
+    // Of several that wait in a row, the last one says so for all.
+    const last = room.waiting[index + 1]?.state !== row.state;
+    const head = !follows(group, me, row.at);
+    group = { username: me, at: row.at };
+    items.push({ key: `id:${row.id}`, kind: 'waiting', row, username: me, head, last });
+  }
+  return items;
+}
+
+/** @param {{username: string, at: number} | null} group @param {string} username @param {number} at */
+function follows(group, username, at) {
+  // Either order: a waiting message carries this machine's clock, the others the server's.
+  return group !== null && group.username === username && Math.abs(at - group.at) < GROUP_MS;
+}
+
+/** @param {Note[]} notes @returns {Map<number, Note[]>} */
+function notesAfter(notes) {
+  /** @type {Map<number, Note[]>} */
+  const bySeq = new Map();
+  for (const note of notes) bySeq.set(note.after, [...(bySeq.get(note.after) ?? []), note]);
+  return bySeq;
+}
+
+/** The reader's day, not the server's. @param {number} at */
+export function dayOf(at) {
+  const date = new Date(at);
+  return `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
+}

@@ -1,0 +1,70 @@
+/**
+ * Making and keeping elements. Text enters the page here and only as text.
+ */
+
+/**
+ * @template {Element} T
+ * @param {string} id
+ * @param {new () => T} type
+ * @returns {T}
+ */
+export function byId(id, type) {
+  const element = document.getElementById(id);
+  if (!(element instanceof type)) throw new Error(`The page has no ${type.name} with id ${id}.`);
+  return element;
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} className
+ * @param {string | (Node | null)[]} [content] text, or children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(tag, className, content = []) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (typeof content === 'string') element.textContent = content;
+  else for (const child of content) if (child) element.append(child);
+  return element;
+}
+
+/** Writes only what changed: a screen reader repeats what is written again. @param {Element} element @param {string} text */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** @param {HTMLElement} element @param {boolean} shown */
+export function show(element, shown) {
+  if (element.hidden === shown) element.hidden = !shown;
+}
+
+/**
+ * Makes the children of `parent` be one element per item, in order. An element stays the same for as
+ * long as its key does, so that selection, focus and scroll position outlive a change elsewhere.
+ * @template {{key: string}} I
+ * @param {HTMLElement} parent
+ * @param {I[]} items
+ * @param {(item: I, known: HTMLElement | null) => HTMLElement} draw the same element when it can stay
+ * @param {Map<string, HTMLElement>} known what the last call left, by key
+ */
+export function keyed(parent, items, draw, known) {
+  const kept = new Set(items.map(({ key }) => key));
+  for (const [key, element] of known) {
+    if (kept.has(key)) continue;
+    element.remove();
+    known.delete(key);
+  }
+  let next = parent.firstElementChild;
+  for (const item of items) {
+    const before = known.get(item.key) ?? null;
+    const element = draw(item, before);
+    if (before && before !== element) {
+      if (before === next) next = before.nextElementSibling;
+      before.remove();
+    }
+    known.set(item.key, element);
+    if (element === next) next = element.nextElementSibling;
+    else parent.insertBefore(element, next);
+  }
+}

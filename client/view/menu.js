@@ -1,0 +1,115 @@
+/**
+ * The left column: rooms, who one is, the theme, the way out. On narrow screens it and the people lie
+ * over the room as drawers; there Escape and a touch beside them close them, and the focus goes back.
+ */
+import { byId, keyed, make, setText, show } from './dom.js';
+import { avatar } from './person.js';
+import { themeSwitch } from './theme-switch.js';
+
+/** @typedef {import('../state.js').State} State */
+/**
+ * @typedef {object} MenuActions
+ * @property {(drawer: State['drawer']) => void} openDrawer
+ * @property {() => void} askToLeave
+ * @property {() => void} leave
+ * @property {() => void} stay
+ * @property {(theme: import('../state.js').Theme) => void} setTheme
+ */
+
+export class MenuView {
+  #chat = byId('chat', HTMLDivElement);
+  #menu = byId('menu', HTMLElement);
+  #people = byId('people', HTMLElement);
+  #scrim = byId('scrim', HTMLDivElement);
+  #openMenu = byId('open-menu', HTMLButtonElement);
+  #openPeople = byId('open-people', HTMLButtonElement);
+  #rooms = byId('rooms', HTMLUListElement);
+  #roomName = byId('room-name', HTMLHeadingElement);
+  #name = byId('menu-name', HTMLSpanElement);
+  #me = byId('me', HTMLParagraphElement);
+  #question = byId('leave-question', HTMLDivElement);
+  #leaveText = byId('leave-text', HTMLParagraphElement);
+  #stay = byId('leave-no', HTMLButtonElement);
+  #signOut = byId('sign-out', HTMLButtonElement);
+  #theme;
+  /** @type {Map<string, HTMLElement>} */
+  #known = new Map();
+  /** @type {State['drawer']} */
+  #drawer = 'none';
+  /** @type {string | null} */
+  #username = null;
+
+  /** @param {MenuActions} actions */
+  constructor(actions) {
+    this.#theme = themeSwitch('menu', actions.setTheme);
+    byId('menu-theme', HTMLDivElement).append(this.#theme.element);
+    this.#openMenu.addEventListener('click', () => actions.openDrawer('menu'));
+    this.#openPeople.addEventListener('click', () => actions.openDrawer('people'));
+    for (const closer of [this.#scrim, ...this.#chat.querySelectorAll('[data-close]')]) {
+      closer.addEventListener('click', () => actions.openDrawer('none'));
+    }
+    document.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') actions.openDrawer('none');
+    });
+    this.#signOut.addEventListener('click', () => actions.askToLeave());
+    byId('leave-yes', HTMLButtonElement).addEventListener('click', () => actions.leave());
+    this.#stay.addEventListener('click', () => actions.stay());
+  }
+
+  /** @param {State} state */
+  render(state) {
+    this.#theme.render(state.theme);
+    setText(this.#name, state.server?.name ?? 'Chorus');
+    setText(this.#roomName, state.current);
+    this.#drawPerson(state.session?.username ?? null);
+    this.#drawRooms(state);
+    this.#drawQuestion(state);
+    this.#drawDrawer(state.drawer);
+  }
+
+  /** @param {string | null} username */
+  #drawPerson(username) {
+    if (username === this.#username) return;
+    this.#username = username;
+    const name = make('span', 'name', username ?? '');
+    name.title = username ?? '';
+    this.#me.replaceChildren(...(username ? [avatar(username), name] : []));
+  }
+
+  /** @param {State} state */
+  #drawRooms({ rooms, current }) {
+    const items = Object.keys(rooms).map((name) => ({ key: name }));
+    const draw = (/** @type {{key: string}} */ { key }, /** @type {HTMLElement | null} */ known) => {
+      const link = make('a', '', key);
+      link.href = `#${key}`;
+      const row = known ?? make('li', '', [link]);
+      row.firstElementChild?.setAttribute('aria-current', key === current ? 'page' : 'false');
+      return row;
+    };
+    keyed(this.#rooms, items, draw, this.#known);
+  }
+
+  /** @param {State} state */
+  #drawQuestion({ leaving, rooms }) {
+    const asked = leaving && this.#question.hidden;
+    const waiting = Object.values(rooms).reduce((sum, room) => sum + room.waiting.length, 0);
+    setText(this.#leaveText, `${waiting === 1 ? 'One message is' : `${waiting} messages are`} not sent yet.`);
+    show(this.#question, leaving);
+    show(this.#signOut, !leaving);
+    if (asked) this.#stay.focus();
+  }
+
+  /** @param {State['drawer']} drawer */
+  #drawDrawer(drawer) {
+    if (drawer === this.#drawer) return;
+    const closed = this.#drawer;
+    this.#drawer = drawer;
+    this.#chat.dataset['drawer'] = drawer;
+    show(this.#scrim, drawer !== 'none');
+    this.#openMenu.setAttribute('aria-expanded', String(drawer === 'menu'));
+    this.#openPeople.setAttribute('aria-expanded', String(drawer === 'people'));
+    if (drawer === 'menu') this.#menu.focus();
+    else if (drawer === 'people') this.#people.focus();
+    else (closed === 'menu' ? this.#openMenu : this.#openPeople).focus();
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * What the page says, where saying it takes thought: pure functions from state to sentences.
+ */
+
+import { currentRoom } from './state.js';
+
+/** @typedef {import('./state.js').State} State */
+/** @typedef {import('./state.js').Entrance} Entrance */
+/** @typedef {import('./sdk/error.js').ChorusError} ChorusError */
+/** @typedef {import('./sdk/room.js').Gap} Gap */
+
+/**
+ * The line by the composer.
+ * @param {State} state
+ * @returns {{tone: 'good' | 'wait' | 'off' | 'bad', text: string, action: 'now' | null}}
+ */
+export function statusLine(state) {
+  const { link, now } = state;
+  const room = currentRoom(state);
+  switch (link.state) {
+    case 'connected':
+      if (room?.closed) return { tone: 'bad', text: `This room can’t be entered: ${room.closed}`, action: null };
+      if (!room?.live) return { tone: 'wait', text: room?.opened ? 'Catching up' : 'Opening the room', action: null };
+      return { tone: 'good', text: link.back ? backWord(link.back.count) : 'Connected', action: null };
+    case 'connecting':
+      return { tone: 'wait', text: room?.opened ? 'Reconnecting' : 'Connecting', action: null };
+    case 'waiting': {
+      const text = `${cause(link.reason)}Reconnecting ${inSeconds(link.retryAt, now)}`;
+      return { tone: 'off', text, action: 'now' };
+    }
+    case 'offline':
+      return { tone: 'off', text: 'Offline. What you send waits here', action: 'now' };
+    case 'signed_out':
+      return { tone: 'bad', text: 'Signed out', action: null };
+    case 'stopped':
+      return { tone: 'wait', text: 'Connecting', action: null };
+  }
+}
+
+/** Short where it stands beside the line in the thread, which has the number. @param {number} count */
+function backWord(count) {
+  return count === 0 ? 'Back. Nothing was said while you were away.' : 'Back, nothing missing.';
+}
+
+/** @param {number} count */
+export function backLine(count) {
+  return `Back. ${count === 1 ? 'One message' : `${number(count)} messages`} while you were away, nothing missing.`;
+}
+
+/** Only causes that help somebody decide what to do. @param {string | null} reason */
+function cause(reason) {
+  if (reason === 'too_many_sockets') return 'Too many windows are open. ';
+  if (reason === 'forbidden_origin') return 'The server does not take connections from this page. ';
+  if (reason === 'rate_limited' || reason === 'closed_1008') return 'The server asked to slow down. ';
+  if (reason === 'unavailable' || reason === 'draining') return 'The server is busy. ';
+  return '';
+}
+
+/** @param {number | null} at @param {number} now */
+function inSeconds(at, now) {
+  const seconds = Math.ceil(((at ?? now) - now) / 1000);
+  return seconds <= 0 ? 'now' : `in ${seconds} s`;
+}
+
+/** @param {Gap} gap */
+export function gapLine(gap) {
+  const missed = gap.before - gap.after - 1;
+  switch (gap.reason) {
+    case 'log_changed':
+      return 'The server’s log was restored from an earlier state. What you read before may not be in it.';
+    case 'position_expired':
+      return 'You were away for longer than messages are kept. Some are gone.';
+    default:
+      return `${missed === 1 ? 'One message' : `${number(missed)} messages`} while you were away. Scroll up to read them.`;
+  }
+}
+
+/**
+ * Who came and went, however many they are.
+ * @param {string[]} joined @param {string[]} left
+ */
+export function trafficLine(joined, left) {
+  const parts = [];
+  if (joined.length > 0) parts.push(`${people(joined)} joined`);
+  if (left.length > 0) parts.push(`${people(left)} left`);
+  return parts.join(' · ');
+}
+
+/** @param {string[]} names */
+function people(names) {
+  if (names.length <= 3) return names.join(', ');
+  return `${names.slice(0, 2).join(', ')} and ${number(names.length - 2)} others`;
+}
+
+/** @param {string[]} names */
+export function typingLine(names) {
+  if (names.length === 0) return '';
+  if (names.length === 1) return `${names[0]} is typing`;
+  return names.length === 2 ? `${names[0]} and ${names[1]} are typing` : 'Several people are typing';
+}
+
+/**
+ * Where an error of the entrance belongs, and what it says there.
+ * @param {ChorusError} error
+ * @param {Entrance['mode']} mode
+ * @returns {Entrance['errors']}
+ */
+export function entranceErrors(error, mode) {
+  switch (error.code) {
+    case 'invalid_credentials':
+      return { password: 'This name and password don’t belong together.' };
+    case 'invalid_username':
+      return { username: error.message };
+    case 'username_taken':
+      return { username: 'This name is taken.' };
+    case 'invalid_password':
+      return { password: error.message };
+    case 'registration_closed':
+      return { form: 'This server takes no new accounts.' };
+    case 'rate_limited': {
+      const minutes = Math.ceil((error.retryAfterMs ?? 60_000) / 60_000);
+      return { form: `Too many attempts. Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.` };
+    }
+    case 'network':
+    case 'timeout':
+      return { form: 'The server can’t be reached. Check the network and try again.' };
+    case 'forbidden_origin':
+      return { form: 'The server does not take connections from this page.' };
+    default:
+      return { form: error.message || (mode === 'signin' ? 'Signing in failed.' : 'The account could not be created.') };
+  }
+}
+
+/**
+ * What can be said before the server is asked.
+ * @param {string} username @param {string} password
+ * @param {Entrance['mode']} mode
+ * @param {import('./sdk/protocol.js').Limits} limits
+ * @returns {Entrance['errors']}
+ */
+export function entranceProblems(username, password, mode, limits) {
+  if (mode === 'signin') {
+    if (username === '') return { username: 'Which name did you choose?' };
+    return password === '' ? { password: 'The password is missing.' } : {};
+  }
+  /** @type {Entrance['errors']} */
+  const errors = {};
+  const { usernameMin, usernameMax, passwordMin, passwordMax } = limits;
+  if (!/^[A-Za-z0-9_]*$/.test(username)) errors.username = 'Letters, digits and _ only.';
+  else if (username.length < usernameMin || username.length > usernameMax) errors.username = `${usernameMin} to ${usernameMax} characters.`;
+  const length = [...password].length;
+  if (length < passwordMin || length > passwordMax) errors.password = `${passwordMin} to ${passwordMax} characters.`;
+  return errors;
+}
+
+/** Why a message was refused. @param {ChorusError} error */
+export function refusalLine(error) {
+  if (error.code === 'queue_full') return 'Too many messages are waiting already.';
+  if (error.code === 'id_conflict') return 'The server has another message under the same id.';
+  return error.message || `Refused (${error.code}).`;
+}
+
+/** @param {number} value */
+function number(value) {
+  return value.toLocaleString('en');
+}

@@ -1,0 +1,281 @@
+// The page's reducer and the thread that is drawn from it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ChorusError } from '../../client/sdk/error.js';
+import { DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
+import { currentRoom, initialState, reduce } from '../../client/state.js';
+import { MOST_ROWS } from '../../client/state-room.js';
+import { thread } from '../../client/thread.js';
+import { entranceErrors, entranceProblems, gapLine, statusLine, trafficLine, typingLine } from '../../client/words.js';
+import { hue } from '../../client/view/person.js';
+import { line, lines } from './world.mjs';
+
+const NOW = 1_767_225_600_000;
+const deepFreeze = (value) => {
+  if (value && typeof value === 'object' && !Object.isFrozen(value)) Object.values(Object.freeze(value)).forEach(deepFreeze);
+  return value;
+};
+/** Every state is frozen: a reducer that changes what it was given fails. */
+const run = (state, ...events) => events.reduce((current, event) => deepFreeze(reduce(current, event)), deepFreeze(state));
+
+const history = (messages, more = {}) => ({
+  type: 'room.history',
+  room: 'lobby',
+  now: NOW,
+  history: { room: 'lobby', messages, seq: messages.at(-1)?.seq ?? 0, resumed: false, recovered: false, reason: 'fresh', gap: null, first: true, last: true, ...more },
+});
+const resume = (messages, more = {}) => history(messages, { resumed: true, recovered: true, reason: null, ...more });
+const message = (seq, options) => ({ type: 'room.message', room: 'lobby', message: line(seq, options) });
+const people = (joined, left, users = ['alice', 'bob']) => ({ type: 'room.people', room: 'lobby', now: NOW, people: { room: 'lobby', users, userCount: users.length, joined, left } });
+const status = (state, more = {}) => ({ type: 'link', now: NOW, status: { state, retryInMs: null, reason: null, ...more } });
+const waiting = (id, text = id) => ({ type: 'waiting.added', room: 'lobby', id, message: text, at: NOW });
+const reader = (atEnd) => ({ type: 'room.reader', room: 'lobby', atEnd });
+
+const signedIn = run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW }, { type: 'room.opened', room: 'lobby' }, status('connected'));
+const inLobby = run(signedIn, history(lines(1, 3)));
+const seqs = (state) => currentRoom(state).rows.map(({ seq }) => seq);
+const drawn = (state) => thread(currentRoom(state), 'alice').map((item) => (item.kind === 'message' ? item.message.seq : item.kind === 'waiting' ? item.row.id : item.kind === 'note' ? item.note.kind : item.kind));
+
+test('messages follow on, each once, in order', () => {
+  assert.deepEqual(seqs(run(inLobby, message(4), message(4), message(2), message(5))), [1, 2, 3, 4, 5]);
+});
+
+test('an event leaves alone what it is not about', () => {
+  const next = run(inLobby, message(4));
+  assert.equal(next.rooms.lobby.rows[0], inLobby.rooms.lobby.rows[0]);
+  assert.equal(next.entrance, inLobby.entrance);
+  assert.equal(next.rooms.lobby.users, inLobby.rooms.lobby.users);
+});
+
+test('an own message is there at once, definite when acknowledged, and in its place when it arrives', () => {
+  const asked = run(inLobby, waiting('one'));
+  assert.deepEqual(drawn(asked), ['top', 'day', 1, 2, 3, 'one']);
+  const sent = run(asked, { type: 'waiting.sent', room: 'lobby', id: 'one', seq: 5 });
+  assert.equal(currentRoom(sent).waiting[0].state, 'sent');
+  const there = run(sent, message(4), message(5, { username: 'alice', id: 'one' }));
+  assert.deepEqual(drawn(there).slice(-3), [3, 4, 5]);
+});
+
+test('the message may be faster than its acknowledgement', () => {
+  const state = run(inLobby, waiting('one'), message(4, { username: 'alice', id: 'one' }), { type: 'waiting.sent', room: 'lobby', id: 'one', seq: 4 });
+  assert.deepEqual(drawn(state).slice(-2), [3, 4]);
+  assert.equal(currentRoom(state).waiting.length, 0);
+});
+
+test('another person’s message with the same id is not the own one', () => {
+  const state = run(inLobby, waiting('one'), message(4, { username: 'mallory', id: 'one' }));
+  assert.deepEqual(drawn(state).slice(-2), [4, 'one']);
+});
+
+test('an acknowledged message whose place was skipped over does not stand there for ever', () => {
+  const state = run(inLobby, waiting('one'), { type: 'waiting.sent', room: 'lobby', id: 'one', seq: 9 }, history(lines(1500, 1502), { resumed: true, reason: 'too_far', gap: { after: 3, before: 1500, reason: 'too_far' } }));
+  assert.equal(currentRoom(state).waiting.length, 0);
+});
+
+test('a message found to be committed long ago, before what is shown, does not stand at the end', () => {
+  const state = run(signedIn, history(lines(1500, 1502)), waiting('one'), { type: 'waiting.sent', room: 'lobby', id: 'one', seq: 5 });
+  assert.deepEqual(drawn(state), ['top', 'day', 1500, 1501, 1502]);
+});
+
+test('a refused message stays with its reason, also when only the reload knows of it', () => {
+  const refused = { type: 'waiting.refused', room: 'lobby', id: 'one', message: 'hi', reason: 'No.', at: NOW };
+  for (const state of [run(inLobby, waiting('one', 'hi'), refused), run(inLobby, refused)]) {
+    assert.deepEqual(currentRoom(state).waiting.map(({ id, state: kind, reason }) => [id, kind, reason]), [['one', 'refused', 'No.']]);
+    assert.equal(currentRoom(run(state, { type: 'waiting.removed', room: 'lobby', id: 'one' })).waiting.length, 0);
+  }
+});
+
+test('a message restored twice is there once', () => {
+  assert.equal(currentRoom(run(inLobby, waiting('one'), waiting('one'))).waiting.length, 1);
+});
+
+// ---- coming back ----
+
+test('after a resume the thread says how many came and that nothing is missing', () => {
+  const state = run(inLobby, status('waiting', { retryInMs: 500 }), status('connected'), resume([line(4), line(5, { username: 'alice' }), line(6)]));
+  assert.deepEqual(drawn(state).slice(3), [2, 3, 'back', 4, 5, 6]);
+  assert.equal(currentRoom(state).notes.at(-1).count, 2);
+  assert.equal(state.link.back.count, 2);
+  assert.equal(run(state, { type: 'tick', now: NOW + 10_000 }).link.back, null);
+});
+
+test('a resume in pages counts them all, and says so only when it is whole', () => {
+  const first = run(inLobby, resume([line(4)], { last: false }));
+  assert.equal(currentRoom(first).live, false);
+  assert.equal(first.link.back, null);
+  const whole = run(first, resume([line(5)], { first: false }));
+  assert.equal(whole.link.back.count, 2);
+  assert.deepEqual(drawn(whole).slice(-4), [3, 'back', 4, 5]);
+});
+
+test('a resume without news leaves no line in the thread, and the next one replaces the last', () => {
+  const quiet = run(inLobby, resume([]));
+  assert.deepEqual(drawn(quiet), drawn(inLobby));
+  assert.equal(quiet.link.back.count, 0);
+  const twice = run(inLobby, resume([line(4)]), message(5), resume([line(6)]));
+  assert.deepEqual(drawn(twice).slice(3), [2, 3, 4, 5, 'back', 6]);
+});
+
+test('a loss makes every room not live, and keeps what is there', () => {
+  const state = run(inLobby, status('waiting', { retryInMs: 4000 }));
+  assert.equal(currentRoom(state).live, false);
+  assert.deepEqual(seqs(state), [1, 2, 3]);
+  assert.equal(state.link.retryAt, NOW + 4000);
+});
+
+test('a gap stands where it is, shrinks as it is read, and closes', () => {
+  const gap = { after: 3, before: 1500, reason: 'too_far' };
+  const state = run(inLobby, history(lines(1500, 1502), { resumed: true, reason: 'too_far', gap }));
+  assert.deepEqual(drawn(state), ['top', 'gap', 'day', 1500, 1501, 1502]);
+  assert.equal(state.link.back, null);
+  assert.match(gapLine(currentRoom(state).gap), /1,496 messages/);
+  const older = (from, to, before) => ({ type: 'older.loaded', room: 'lobby', before, messages: lines(from, to), hasMore: true });
+  const half = run(state, older(1000, 1499, 1500));
+  assert.deepEqual(currentRoom(half).gap, { ...gap, before: 1000 });
+  const closed = run(half, older(2, 999, 1000));
+  assert.equal(currentRoom(closed).gap, null);
+  assert.deepEqual([seqs(closed)[0], seqs(closed).at(-1), seqs(closed).length], [2, 1502, 1501]);
+});
+
+test('after a changed log only the new log is shown, and why', () => {
+  const state = run(inLobby, history(lines(2, 3, { username: 'carol' }), { resumed: true, reason: 'log_changed', gap: { after: 3, before: 4, reason: 'log_changed' } }));
+  assert.deepEqual(drawn(state), ['top', 'gap', 'day', 2, 3]);
+  assert.equal(currentRoom(state).rows[0].username, 'carol');
+  const read = run(state, { type: 'older.loaded', room: 'lobby', before: 2, messages: lines(1, 1), hasMore: false });
+  assert.ok(drawn(read).includes('gap'));
+});
+
+// ---- older pages ----
+
+test('older messages go before, and only where they were asked for', () => {
+  const state = run(signedIn, history(lines(101, 110)));
+  const asked = run(state, { type: 'older.asked', room: 'lobby' });
+  assert.equal(currentRoom(asked).older, 'loading');
+  const loaded = run(asked, { type: 'older.loaded', room: 'lobby', before: 101, messages: lines(51, 100), hasMore: true });
+  assert.deepEqual([seqs(loaded).length, currentRoom(loaded).older], [60, 'idle']);
+  assert.equal(run(loaded, { type: 'older.loaded', room: 'lobby', before: 101, messages: lines(1, 50), hasMore: true }), loaded);
+  assert.equal(currentRoom(run(loaded, { type: 'older.loaded', room: 'lobby', before: 51, messages: [], hasMore: false })).older, 'none');
+  assert.equal(currentRoom(run(asked, { type: 'older.failed', room: 'lobby' })).older, 'failed');
+});
+
+test('a room shown from its first message has no older ones to load', () => {
+  assert.equal(currentRoom(inLobby).older, 'none');
+});
+
+test('rows are bounded while the reader is at the end, and never under the eyes of one who is not', () => {
+  const many = run(signedIn, history(lines(2, MOST_ROWS + 1)), message(MOST_ROWS + 2));
+  assert.equal(currentRoom(many).rows.length, 1500);
+  assert.equal(currentRoom(many).older, 'idle');
+  const away = run(signedIn, history(lines(2, MOST_ROWS + 1)), reader(false), message(MOST_ROWS + 2));
+  assert.equal(currentRoom(away).rows.length, MOST_ROWS + 1);
+  assert.equal(currentRoom(run(away, reader(true))).rows.length, 1500);
+});
+
+test('what arrives while the reader is elsewhere is counted, own messages not', () => {
+  const state = run(inLobby, reader(false), message(4), message(5, { username: 'alice' }), message(6));
+  assert.equal(currentRoom(state).unseen, 2);
+  assert.equal(currentRoom(run(state, reader(true))).unseen, 0);
+});
+
+// ---- people ----
+
+test('comings and goings between two messages are one line; each person counts by the last thing done', () => {
+  const state = run(inLobby, people(['carol'], []), people(['dave'], []), people([], ['carol']), message(4), people(['erin'], []));
+  assert.deepEqual(drawn(state).slice(-4), [3, 'traffic', 4, 'traffic']);
+  const [first] = currentRoom(state).notes;
+  assert.deepEqual([first.joined, first.left], [['dave'], ['carol']]);
+  assert.equal(trafficLine(first.joined, first.left), 'dave joined · carol left');
+});
+
+test('own comings, and lists without a change, are no line', () => {
+  assert.deepEqual(drawn(run(inLobby, people(['alice'], []), people([], [], ['alice']))), drawn(inLobby));
+});
+
+test('a wall of joins is one short line', () => {
+  assert.equal(trafficLine(Array.from({ length: 1500 }, (_, index) => `p${index}`), []), 'p0, p1 and 1,498 others joined');
+});
+
+test('keys are unique whatever happens', () => {
+  let state = inLobby;
+  for (let round = 0; round < 20; round += 1) {
+    const next = currentRoom(state).rows.at(-1).seq + 1;
+    state = run(state, people([`p${round}`], []), resume([line(next)]), people([], [`p${round}`]), { type: 'room.announcement', room: 'lobby', text: 'x', now: NOW }, people(['z'], []), waiting(`w${round}`));
+  }
+  const keys = thread(currentRoom(state), 'alice').map(({ key }) => key);
+  assert.equal(new Set(keys).size, keys.length);
+});
+
+test('who types is told until the message comes, the person leaves or time passes', () => {
+  const typing = { type: 'room.typing', room: 'lobby', username: 'bob', now: NOW };
+  assert.deepEqual(Object.keys(currentRoom(run(inLobby, typing)).typing), ['bob']);
+  assert.deepEqual(currentRoom(run(inLobby, typing, message(4))).typing, {});
+  assert.deepEqual(currentRoom(run(inLobby, typing, people([], ['bob']))).typing, {});
+  assert.equal(typingLine(['bob']), 'bob is typing');
+});
+
+test('names that objects have anyway are names like others', () => {
+  const state = run(inLobby, message(4, { username: 'constructor' }), { type: 'room.typing', room: 'lobby', username: '__proto__', now: NOW }, message(5, { username: 'toString' }), { type: 'room.opened', room: 'constructor' });
+  assert.deepEqual(seqs(state), [1, 2, 3, 4, 5]);
+  assert.equal(state.rooms.constructor.name, 'constructor');
+  assert.deepEqual(Object.keys(currentRoom(state).typing), ['__proto__']);
+});
+
+// ---- the thread ----
+
+test('one person’s messages close together are one group; others, pauses, days and notes end it', () => {
+  const at = (seq, username, minutes) => ({ seq, id: `m${seq}`, username, message: 'x', timestamp: new Date(NOW + minutes * 60_000).toISOString() });
+  const state = run(signedIn, history([at(1, 'bob', 0), at(2, 'bob', 1), at(3, 'carol', 2), at(4, 'carol', 12), at(5, 'carol', 13), at(6, 'carol', 60 * 30)]), people(['dave'], []), { type: 'room.message', room: 'lobby', message: at(7, 'carol', 60 * 30) });
+  const heads = thread(currentRoom(state), 'alice').flatMap((item) => (item.kind === 'message' ? [item.head] : []));
+  assert.deepEqual(heads, [true, false, true, true, false, true, true]);
+  assert.equal(drawn(state).filter((kind) => kind === 'day').length, 2);
+});
+
+test('an empty room says so, but not before it is known to be empty', () => {
+  const top = (state) => thread(currentRoom(state), 'alice')[0].empty;
+  assert.equal(top(signedIn), false);
+  assert.equal(top(run(signedIn, history([]))), true);
+  assert.equal(top(run(signedIn, history([]), waiting('one'))), false);
+});
+
+// ---- the session ----
+
+test('nothing of one person’s session is left for the next', () => {
+  const state = run(inLobby, waiting('one'), { type: 'theme', theme: 'dark' }, { type: 'session.closed', notice: 'Bye' });
+  assert.deepEqual(state, { ...initialState('dark', NOW), limits: state.limits, entrance: { mode: 'signin', busy: false, errors: {}, notice: 'Bye' } });
+});
+
+test('the limits of the server hold as soon as it tells them', () => {
+  const server = { name: 'Tea', version: '1', registration: 'closed', demoAccounts: false, limits: { ...DEFAULT_LIMITS, messageChars: 20 } };
+  const state = run(initialState('system', NOW), { type: 'server.known', server });
+  assert.equal(state.limits.messageChars, 20);
+  assert.equal(run(state, { type: 'welcomed', username: 'alice', limits: DEFAULT_LIMITS }).limits.messageChars, 500);
+});
+
+test('the status line says what is, and never more', () => {
+  const says = (...events) => statusLine(run(signedIn, ...events)).text;
+  assert.equal(says(status('connecting')), 'Connecting');
+  assert.equal(says(), 'Opening the room');
+  assert.equal(says(history(lines(1, 3))), 'Connected');
+  assert.equal(says(history(lines(1, 3)), status('connecting')), 'Reconnecting');
+  assert.equal(says(history(lines(1, 3)), status('waiting', { retryInMs: 3400 })), 'Reconnecting in 4 s');
+  assert.equal(says(history(lines(1, 3)), status('waiting', { retryInMs: 3400 }), { type: 'tick', now: NOW + 9000 }), 'Reconnecting now');
+  assert.match(says(history(lines(1, 3)), status('offline', { retryInMs: 3400 })), /^Offline/);
+  assert.equal(says(history(lines(1, 3)), status('connecting'), status('connected')), 'Catching up');
+  assert.match(says(history(lines(1, 3)), resume([line(4)])), /^Back, nothing missing/);
+  assert.match(says({ type: 'room.closed', room: 'lobby', reason: 'No such room.' }), /No such room/);
+});
+
+test('errors of the entrance stand where they can be mended', () => {
+  const where = (code) => Object.keys(entranceErrors(new ChorusError(code, 'No.'), 'register'))[0];
+  assert.deepEqual(['username_taken', 'invalid_username', 'invalid_password', 'invalid_credentials', 'rate_limited', 'network', 'brand_new'].map(where), ['username', 'username', 'password', 'password', 'form', 'form', 'form']);
+  assert.deepEqual(Object.keys(entranceProblems('al', 'short', 'register', DEFAULT_LIMITS)), ['username', 'password']);
+  assert.deepEqual(entranceProblems('alice', '👍'.repeat(8), 'register', DEFAULT_LIMITS), {});
+  assert.deepEqual(entranceProblems('al', 'x', 'signin', DEFAULT_LIMITS), {});
+  assert.deepEqual(Object.keys(entranceProblems('', 'x', 'signin', DEFAULT_LIMITS)), ['username']);
+});
+
+test('a name has one hue, in any case, and names spread over the circle', () => {
+  assert.equal(hue('Alice'), hue('alice'));
+  const sectors = new Set(Array.from({ length: 200 }, (_, index) => Math.floor(hue(`user${index}`) / 30)));
+  assert.equal(sectors.size, 12);
+});
