@@ -8,18 +8,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::extract::ConnectInfo;
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+    routing::any,
+};
+use secrecy::SecretString;
 use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use crate::{
-    auth::{self, Auth},
+    auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
     cluster::{Bus, Incarnation, Presence, local::LocalCluster},
     config::{Config, Problem},
     domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
     error::Refusal,
-    http::{self, Readiness},
+    http::{self, Cause, Readiness},
     hub::Hub,
     protocol::Limits,
     shutdown::Tasks,
@@ -27,6 +34,7 @@ use crate::{
         DbClock, Store, StoreError,
         sqlite::{OpenError, SqliteStore},
     },
+    telemetry::Meters,
     ws::{self, Door, Reception, Sockets},
 };
 
@@ -119,84 +127,97 @@ impl Backends {
 }
 
 impl Node {
-    /// Starts a node on these backends. It is ready when this returns.
+    /// Starts a node on these backends. It is ready when this returns. `meters` are what its
+    /// operator's listener shows.
     ///
     /// # Errors
     /// What keeps it from starting.
-    pub async fn start(config: &Config, backends: Backends) -> Result<Self, StartError> {
+    pub async fn start(
+        config: &Config,
+        backends: Backends,
+        meters: Option<&Meters>,
+    ) -> Result<Self, StartError> {
         let secret = config.signing_secret().map_err(StartError::Setting)?;
-        let listener = listen("PORT", config.bind, config.port).await?;
-        let metrics_listener = match config.metrics_bind {
-            Some(bind) => Some(listen("METRICS_PORT", bind, config.metrics_port).await?),
-            None => None,
-        };
+        let listeners = Listeners::bind(config).await?;
         let clock = DbClock::new();
         clock.refresh(&*backends.store).await?;
         let tasks = Tasks::new();
-        let readiness = Readiness::default();
-        let auth = wire_auth(config, &secret, &backends, &clock);
+        let auth = wire_auth(config, secret, &backends, &clock);
         auth.start(&tasks);
         if config.demo_accounts {
             auth.make_demo_accounts().await?;
         }
         let chat = wire_chat(config, &backends, &clock, &tasks, &auth);
-        let sockets = Sockets::start(&tasks, ws_settings(config));
         let draining = CancellationToken::new();
-        let reception = Arc::new(Reception {
-            auth: Arc::clone(&auth),
-            chat: Arc::clone(&chat),
-            limits: limits(config),
-            build: http::client_build(config),
-            allow_query_token: config.allow_query_token,
-            draining: draining.clone(),
-        });
-        let door = Door::new(sockets.clone(), Arc::new(reception));
         let node = Self {
-            address: address(&listener, config.bind),
-            metrics_address: metrics_listener.as_ref().map(|listener| address(listener, config.bind)),
+            address: address(&listeners.public, config.bind),
+            metrics_address: listeners.operator.as_ref().map(|(listener, _)| address(listener, config.bind)),
+            sockets: Sockets::start(&tasks, ws_settings(config)),
+            readiness: Readiness::starting(),
+            accepting: CancellationToken::new(),
+            shutdown_timeout: config.shutdown_timeout,
+            store: backends.store,
+            draining: draining.clone(),
+            auth: auth.clone(),
+            chat: chat.clone(),
+            tasks,
+        };
+        let reception = Reception {
+            auth: auth.clone(),
+            chat: chat.clone(),
+            limits: limits(config),
+            build: http::build(),
+            allow_query_token: config.allow_query_token,
+            draining,
+        };
+        let state = http::State {
             auth,
             chat,
-            store: backends.store,
-            readiness,
-            sockets,
-            draining,
-            accepting: CancellationToken::new(),
-            tasks,
-            shutdown_timeout: config.shutdown_timeout,
+            readiness: node.readiness.clone(),
+            limits: limits(config),
+            config: Arc::new(config.clone()),
         };
-        node.serve(config, listener, metrics_listener, door);
-        node.tasks.spawn(
-            "clock",
-            tend_clock(node.store.clone(), clock, node.readiness.clone(), node.tasks.clone()),
-        );
-        node.tasks.spawn("sweep", sweep(node.store.clone(), node.tasks.clone()));
+        let door = Door::new(node.sockets.clone(), Arc::new(Arc::new(reception)));
+        node.serve(Arc::new(state), listeners, door, meters);
+        node.tend(clock, meters);
+        node.readiness.set(Cause::Starting, false);
         Ok(node)
     }
 
-    fn serve(&self, _config: &Config, listener: TcpListener, _metrics: Option<TcpListener>, door: Door) {
-        let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
-            let door = door.clone();
-            async move {
-                match door.open(request).await {
-                    Ok(response) => response.map(|()| axum::body::Body::empty()),
-                    Err(refusal) => axum::response::IntoResponse::into_response((
-                        axum::http::StatusCode::from_u16(refusal.code.status()).unwrap_or_default(),
-                        refusal.to_string(),
-                    )),
-                }
-            }
+    /// The work that comes again and again.
+    fn tend(&self, clock: DbClock, meters: Option<&Meters>) {
+        if let Some(meters) = meters {
+            meters.start(&self.tasks);
+        }
+        let (store, tasks, readiness) = (self.store.clone(), self.tasks.clone(), self.readiness.clone());
+        self.tasks.spawn("clock", tend_clock(store.clone(), clock, readiness, tasks.clone()));
+        self.tasks.spawn("sweep", sweep(store, tasks));
+    }
+
+    /// Puts the public and the operator's routes on their listeners.
+    fn serve(&self, state: Arc<http::State>, listeners: Listeners, door: Door, meters: Option<&Meters>) {
+        let socket = any(move |request: Request| async move {
+            door.open(request).await.map(|opened| opened.map(|()| Body::empty()))
         });
+        let public = http::router(&state, socket, &self.tasks);
+        self.tasks.spawn("accept", self.accept(listeners.public, public));
+        if let Some((listener, admin_token)) = listeners.operator {
+            let render = meters.map_or_else(|| Arc::new(String::new) as http::Render, Meters::render);
+            let operator = http::metrics_router(state, render, Some(admin_token));
+            self.tasks.spawn("accept operator", self.accept(listener, operator));
+        }
+    }
+
+    /// Serves an app; each request knows its peer.
+    fn accept(&self, listener: TcpListener, app: Router) -> impl Future<Output = ()> + use<> {
         let service = move |peer: SocketAddr| {
             let app = app.clone();
             tower::service_fn(move |mut request: axum::http::Request<hyper::body::Incoming>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
-                tower::ServiceExt::oneshot(app.clone(), request)
+                app.clone().oneshot(request)
             })
         };
-        self.tasks.spawn(
-            "accept",
-            ws::accept(listener, self.tasks.clone(), self.accepting.clone(), service),
-        );
+        ws::accept(listener, self.tasks.clone(), self.accepting.clone(), service)
     }
 
     /// Who may sign in here, for tests that need no HTTP.
@@ -218,7 +239,7 @@ impl Node {
     /// closed with 1001, the log written, the database closed. Answers whether all ended in time.
     pub async fn stop(self) -> bool {
         let limit = self.shutdown_timeout;
-        self.readiness.set("draining");
+        self.readiness.set(Cause::Draining, true);
         self.draining.cancel();
         self.sockets.drain(limit / 2).await;
         self.chat.withdraw().await;
@@ -239,6 +260,27 @@ impl Node {
     }
 }
 
+/// The sockets a node listens on.
+struct Listeners {
+    public: TcpListener,
+    /// With the token that its administration asks for.
+    operator: Option<(TcpListener, SecretString)>,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let public = listen("PORT", config.bind, config.port).await?;
+        let operator = match config.metrics_bind {
+            Some(bind) => {
+                let listener = listen("METRICS_PORT", bind, config.metrics_port).await?;
+                Some((listener, config.new_admin_token().map_err(StartError::Setting)?))
+            }
+            None => None,
+        };
+        Ok(Self { public, operator })
+    }
+}
+
 async fn listen(name: &'static str, bind: IpAddr, port: u16) -> Result<TcpListener, StartError> {
     let address = SocketAddr::new(bind, port);
     TcpListener::bind(address)
@@ -250,12 +292,7 @@ fn address(listener: &TcpListener, bind: IpAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(SocketAddr::new(bind, 0))
 }
 
-fn wire_auth(
-    config: &Config,
-    secret: &secrecy::SecretString,
-    backends: &Backends,
-    clock: &DbClock,
-) -> Arc<Auth> {
+fn wire_auth(config: &Config, secret: SecretString, backends: &Backends, clock: &DbClock) -> Arc<Auth> {
     let clock = clock.clone();
     let parts = auth::Parts {
         store: Arc::clone(&backends.store),
@@ -263,7 +300,18 @@ fn wire_auth(
         me: Incarnation::random(),
         now: Arc::new(move || clock.now()),
     };
-    Arc::new(Auth::new(config, secret, parts))
+    let settings = auth::Settings {
+        secret,
+        previous_secret: config.jwt_secret_previous.clone(),
+        token_ttl: config.token_ttl,
+        bcrypt_cost: config.bcrypt_cost,
+        max_sockets_per_user: config.max_sockets_per_user,
+        max_sockets_per_address: config.max_sockets_per_address,
+        registration_open: config.registration_open,
+        origins: Origins::new(config.allowed_origins.clone(), config.require_origin),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
+    };
+    Arc::new(Auth::new(settings, parts))
 }
 
 fn wire_chat(
@@ -325,10 +373,10 @@ async fn tend_clock(store: Arc<dyn Store>, clock: DbClock, readiness: Readiness,
             () = tasks.stopped().cancelled() => return,
         }
         match clock.refresh(&*store).await {
-            Ok(()) => readiness.clear("database"),
+            Ok(()) => readiness.set(Cause::Database, false),
             Err(error) => {
                 tracing::warn!(%error, "the database does not answer");
-                readiness.set("database");
+                readiness.set(Cause::Database, true);
             }
         }
     }

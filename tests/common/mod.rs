@@ -1,6 +1,6 @@
 //! The scene of the tests: nodes on free ports with a database of their own, and clients that
 //! speak the real protocol over real sockets. Every wait has a limit.
-#![allow(dead_code, reason = "each test file uses its own part of the scene")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the scene")]
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, client::IntoClientRequest},
+    tungstenite::{self, Message, client::IntoClientRequest},
 };
 
 /// The limit of every wait.
@@ -93,7 +93,7 @@ impl Town {
             bus: wire.clone(),
             presence: wire.clone(),
         };
-        self.nodes.push(Node::start(&self.config, backends).await.unwrap());
+        self.nodes.push(Node::start(&self.config, backends, None).await.unwrap());
         self.wires.push(wire);
     }
 
@@ -173,7 +173,7 @@ impl Client {
     pub async fn try_open(
         node: SocketAddr,
         token: &str,
-    ) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
+    ) -> Result<Self, tungstenite::Error> {
         let mut request = format!("ws://{node}/ws").into_client_request().unwrap();
         let headers = request.headers_mut();
         headers.insert("Authorization", format!("Bearer {token}").parse().unwrap());
