@@ -39,13 +39,13 @@ use crate::{
 };
 
 /// How long a second node on the same folder waits for the first to go.
-const LOCK_WAIT: Duration = Duration::from_secs(60);
+const LOCK_WAIT: Duration = Duration::from_mins(1);
 /// How often it looks.
 const LOCK_LOOK: Duration = Duration::from_millis(500);
 /// How often the database's clock is read and its health asked.
 const CLOCK_TICK: Duration = Duration::from_secs(2);
 /// How often what has expired is deleted.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// What a node stands on.
 #[derive(Clone)]
@@ -349,7 +349,7 @@ const fn ws_settings(config: &Config) -> ws::Settings {
     }
 }
 
-fn limits(config: &Config) -> Limits {
+const fn limits(config: &Config) -> Limits {
     Limits {
         message_chars: config.message_max_chars,
         messages: config.message_limit,

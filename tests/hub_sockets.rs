@@ -7,7 +7,9 @@
     reason = "a test may fail"
 )]
 
+use futures_util::{SinkExt, StreamExt};
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use tokio_tungstenite::tungstenite::Message;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -300,8 +302,6 @@ async fn the_handshake_chooses_the_dialect_or_refuses() {
 async fn a_well_behaved_client_talks_and_leaves() {
     let mut node = node().await;
     let (mut client, _) = tokio_tungstenite::connect_async(format!("ws://{}/", node.address)).await.unwrap();
-    use futures_util::{SinkExt, StreamExt};
-    use tokio_tungstenite::tungstenite::Message;
     client.send(Message::text("hello")).await.unwrap();
     assert_eq!(client.next().await.unwrap().unwrap(), Message::text("hello"));
     client.close(None).await.unwrap();
@@ -388,7 +388,7 @@ async fn broken_input_gets_its_close_code_and_changes_nothing() {
             [masked(0x01, &[0xc3]), masked(0x80, &[0x28])].concat(),
             1007,
         ),
-        ("one byte too many", masked(0x81, &[b'x'; 16 * 1024 + 1]), 1009),
+        ("one byte too many", masked(0x81, &vec![b'x'; 16 * 1024 + 1]), 1009),
         ("2^62 bytes declared", huge, 1009),
         ("2^64 - 1 bytes declared", most, 1009),
         ("endless fragments", fragments(200), 1009),

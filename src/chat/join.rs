@@ -91,7 +91,7 @@ impl Joining<'_> {
             }
             self.here.rooms.enter(self.room, self.name.clone()).await?;
             let arrival = match &from {
-                From::Newest(reason) => self.newest_page(*reason, &reference).await?,
+                From::Newest(reason) => self.newest_page(*reason, reference.clone()).await?,
                 From::Position(position) => {
                     let (events, at) = self.last_page(position.clone(), &mut reference).await?;
                     // Pages that were sent need not be read again should the room be ahead.
@@ -111,10 +111,10 @@ impl Joining<'_> {
     }
 
     /// The newest page of the log.
-    async fn newest_page(&self, reason: Reason, reference: &Option<Ref>) -> Result<Arrival, Refusal> {
+    async fn newest_page(&self, reason: Reason, reference: Option<Ref>) -> Result<Arrival, Refusal> {
         let page = self.here.store.page(self.room, Slice::Newest, PAGE, PAGE_BYTES).await?;
         let at = page.events.last().map_or(Position::START, Position::after);
-        let (reason, reference) = (Some(reason), reference.clone());
+        let (reason, reference) = (Some(reason), reference);
         Ok(Arrival::Page { at, events: page.events, recovered: false, reason, reference })
     }
 

@@ -58,11 +58,11 @@ impl Guest {
         }))
     }
 
-    fn member(&self) -> &Arc<Member> {
+    const fn member(&self) -> &Arc<Member> {
         self.visitor.member()
     }
 
-    fn sid(&self) -> SignInId {
+    const fn sid(&self) -> SignInId {
         self.held.seat.sid()
     }
 
@@ -78,14 +78,14 @@ impl Guest {
     }
 
     /// A message: handed to the log, which answers later; reading goes on at once.
-    fn post(mut self: Box<Self>, room: &RoomName, id: ClientId, text: &str, re: Option<Ref>) -> Step {
-        match self.visitor.post(room, id.clone(), text, re.clone()) {
+    fn post(mut self: Box<Self>, room: &RoomName, id: &ClientId, text: &str, re: Option<&Ref>) -> Step {
+        match self.visitor.post(room, id.clone(), text, re.cloned()) {
             Ok(()) => {}
             Err(PostRefused::Excess) => self.member().close(POLICY, RATE_LIMIT_EXCEEDED),
             Err(PostRefused::Refused(refusal)) if self.is_over_the_seed_limit(&refusal) => {
                 self.member().close(POLICY, RATE_LIMIT_EXCEEDED);
             }
-            Err(PostRefused::Refused(refusal)) => self.refuse(&refusal, Some(&id), re.as_ref()),
+            Err(PostRefused::Refused(refusal)) => self.refuse(&refusal, Some(id), re),
         }
         Step::Next(self)
     }
@@ -99,7 +99,7 @@ impl Guest {
         match client::parse_seed(text) {
             Ok(said) => {
                 let id = ClientId::from_store(uuid::Uuid::now_v7().simple().to_string());
-                self.post(&RoomName::lobby(), id, &said, None)
+                self.post(&RoomName::lobby(), &id, &said, None)
             }
             Err(refusal) => {
                 self.refuse(&refusal, None, None);
@@ -110,7 +110,7 @@ impl Guest {
 
     fn v1_text(self: Box<Self>, text: &str) -> Step {
         match client::parse_v1(text) {
-            Ok((ClientFrame::Message { room, id, text }, re)) => self.post(&room, id, &text, re),
+            Ok((ClientFrame::Message { room, id, text }, re)) => self.post(&room, &id, &text, re.as_ref()),
             Ok((asked, re)) => Step::Wait(Box::pin(self.serve(asked, re))),
             Err(Rejected { refusal, reference, id }) => {
                 self.refuse(&refusal, id.as_ref(), reference.as_ref());
