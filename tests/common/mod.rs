@@ -1,6 +1,10 @@
 //! The scene of the tests: nodes on free ports with a database of their own, and clients that
 //! speak the real protocol over real sockets. Every wait has a limit.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the scene")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part of the scene"
+)]
 
 use std::{
     collections::HashMap,
@@ -170,10 +174,7 @@ impl Client {
         Self::try_open(node, token).await.expect("the socket opens")
     }
 
-    pub async fn try_open(
-        node: SocketAddr,
-        token: &str,
-    ) -> Result<Self, tungstenite::Error> {
+    pub async fn try_open(node: SocketAddr, token: &str) -> Result<Self, tungstenite::Error> {
         let mut request = format!("ws://{node}/ws").into_client_request().unwrap();
         let headers = request.headers_mut();
         headers.insert("Authorization", format!("Bearer {token}").parse().unwrap());
