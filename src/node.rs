@@ -137,6 +137,7 @@ impl Node {
         backends: Backends,
         meters: Option<&Meters>,
     ) -> Result<Self, StartError> {
+        describe_metrics();
         let secret = config.signing_secret().map_err(StartError::Setting)?;
         let listeners = Listeners::bind(config).await?;
         let clock = DbClock::new();
@@ -258,6 +259,14 @@ impl Node {
         self.tasks.stop();
         self.tasks.join(Duration::from_secs(5)).await;
     }
+}
+
+/// What each room counts, in words and units. (Chat's are described with the recorder.)
+fn describe_metrics() {
+    http::describe_metrics();
+    crate::hub::describe_metrics();
+    ws::describe_metrics();
+    crate::store::sqlite::describe_metrics();
 }
 
 /// The sockets a node listens on.

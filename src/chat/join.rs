@@ -71,12 +71,16 @@ impl Joining<'_> {
         let Some(head) = heads.into_iter().next() else {
             return Err(Refusal::room_not_found());
         };
-        let same = position.seq == Seq::ZERO || head.id_at == position.id;
-        if head.last_seq < position.seq || (!same && head.id_at.is_some()) {
+        if head.last_seq < position.seq {
             return Ok(From::Newest(Reason::LogChanged));
         }
-        if !same {
-            return Ok(From::Newest(Reason::PositionExpired));
+        if position.seq > Seq::ZERO {
+            // A client that names no id asks for no check of it, only that the log reaches back.
+            match (&head.id_at, &position.id) {
+                (None, _) => return Ok(From::Newest(Reason::PositionExpired)),
+                (Some(found), Some(seen)) if found != seen => return Ok(From::Newest(Reason::LogChanged)),
+                _ => {}
+            }
         }
         if head.last_seq.0 - position.seq.0 > RESUME {
             return Ok(From::Newest(Reason::TooFar));

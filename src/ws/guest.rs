@@ -8,7 +8,7 @@ use crate::{
     auth::{AddressKey, Auth, Place, Seat},
     chat::{self, PostRefused, Visitor},
     domain::{ClientId, RoomName, SignInId, UserId},
-    error::Refusal,
+    error::{Advice, Code, Refusal},
     hub::{Member, frame},
     protocol::{
         Dialect,
@@ -77,7 +77,8 @@ impl Guest {
         self.member().send(frame::text(&text));
     }
 
-    /// A message: handed to the log, which answers later; reading goes on at once.
+    /// A message: handed to the log, which answers later; reading goes on at once. One that breaks
+    /// a limit counts as a bad frame.
     fn post(mut self: Box<Self>, room: &RoomName, id: &ClientId, text: &str, re: Option<&Ref>) -> Step {
         match self.visitor.post(room, id.clone(), text, re.cloned()) {
             Ok(()) => {}
@@ -85,14 +86,19 @@ impl Guest {
             Err(PostRefused::Refused(refusal)) if self.is_over_the_seed_limit(&refusal) => {
                 self.member().close(POLICY, RATE_LIMIT_EXCEEDED);
             }
-            Err(PostRefused::Refused(refusal)) => self.refuse(&refusal, Some(id), re),
+            Err(PostRefused::Refused(refusal)) => {
+                self.refuse(&refusal, Some(id), re);
+                if refusal.code.advice() == Advice::Change {
+                    return Step::Refused(self);
+                }
+            }
         }
         Step::Next(self)
     }
 
     /// The predecessor closes at the first message over the limit.
     fn is_over_the_seed_limit(&self, refusal: &Refusal) -> bool {
-        self.member().dialect() == Dialect::Seed && refusal.code == crate::error::Code::RateLimited
+        self.member().dialect() == Dialect::Seed && refusal.code == Code::RateLimited
     }
 
     fn seed_text(self: Box<Self>, text: &str) -> Step {
