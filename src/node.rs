@@ -32,7 +32,7 @@ use crate::{
     shutdown::Tasks,
     store::{
         DbClock, Store, StoreError,
-        sqlite::{OpenError, SqliteStore},
+        sqlite::{OpenError, SqliteOptions, SqliteStore},
     },
     telemetry::Meters,
     ws::{self, Door, Reception, Sockets},
@@ -110,8 +110,9 @@ impl Backends {
     /// What opening it answers; `Locked` after a minute.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let began = Instant::now();
+        let options = SqliteOptions { migrate: config.migrate_on_start, ..SqliteOptions::default() };
         let store = loop {
-            match SqliteStore::open(&config.data_dir) {
+            match SqliteStore::open_with(&config.data_dir, &options) {
                 Err(OpenError::Locked(_)) if began.elapsed() < LOCK_WAIT => {
                     if began.elapsed() < LOCK_LOOK {
                         tracing::warn!(data_dir = %config.data_dir.display(), "another node uses this folder; waiting for it");

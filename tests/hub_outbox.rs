@@ -127,7 +127,6 @@ fn frames(mut bytes: &[u8]) -> (Vec<Vec<u8>>, usize) {
 }
 
 /// A history under test, and what the outside knows about it.
-#[expect(clippy::struct_excessive_bools, reason = "each is one fact about the history")]
 struct History {
     outbox: Outbox<Socket>,
     bell: Arc<Bell>,

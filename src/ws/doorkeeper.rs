@@ -54,9 +54,10 @@ impl Doorkeeper for Arc<Reception> {
             host: text(&request.headers, header::HOST.as_str()),
             forwarded_host: text(&request.headers, "x-forwarded-host").filter(|_| trusted),
         })?;
-        let forwarded =
-            request.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let address = proxies.client(peer, forwarded.collect::<Vec<_>>().into_iter());
+        // What is no text stays in as garbage, so that nothing left of it is believed.
+        let values = request.headers.get_all("x-forwarded-for").iter();
+        let forwarded: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let address = proxies.client(peer, forwarded.iter().map(AsRef::as_ref));
         let (ticket, token) = (query(&request.uri, "ticket"), query(&request.uri, "token"));
         let bearer = text(&request.headers, header::AUTHORIZATION.as_str()).and_then(bearer);
         let credential = match (ticket, bearer, token.filter(|_| self.allow_query_token)) {
