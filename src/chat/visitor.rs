@@ -116,14 +116,14 @@ impl Visitor {
         })
     }
 
-    /// Asks for the list of people; it is sent here.
+    /// Asks for the list of people; it comes in order with the changes.
     ///
     /// # Errors
     /// `not_joined`.
     pub async fn users(&self, name: &RoomName, re: Option<Ref>) -> Result<(), Refusal> {
         let id = self.attendance(name)?.id;
-        let people = self.chat.here.rooms.fragment(id).await.ok_or_else(Refusal::unavailable)?;
-        self.member.send(frame::text(&v1::user_list(name, &people, re.as_ref())));
+        let asked = Command::Users { room: id, member: self.member.id(), reference: re };
+        self.chat.here.rooms.send(asked).await;
         Ok(())
     }
 

@@ -10,7 +10,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Frame, member::Member, outbox::Sent};
+use super::{
+    Frame,
+    member::{Member, MemberId},
+    outbox::Sent,
+};
 use crate::protocol::Dialect;
 
 /// Something to deliver.
@@ -20,6 +24,8 @@ pub(super) struct Item {
     pub(super) mark: Option<u64>,
     /// The person that does not get it.
     pub(super) except: Option<i64>,
+    /// The only member that gets it: never part of a batch.
+    pub(super) only: Option<MemberId>,
 }
 
 impl Item {
@@ -27,7 +33,7 @@ impl Item {
         self.frame.v1.len() + self.frame.seed.len()
     }
 
-    const fn bytes(&self, dialect: Dialect) -> &Bytes {
+    pub(super) const fn bytes(&self, dialect: Dialect) -> &Bytes {
         match dialect {
             Dialect::V1 => &self.frame.v1,
             Dialect::Seed => &self.frame.seed,

@@ -39,6 +39,11 @@ pub(super) enum Command {
         frame: Frame,
         except: Option<i64>,
     },
+    Answer {
+        room: RoomKey,
+        member: MemberId,
+        frame: Frame,
+    },
     Join {
         room: RoomKey,
         member: Arc<Member>,
@@ -109,6 +114,7 @@ impl Shard {
             }
             Command::Deliver { room, numbered } => self.line_up(room, |it| it.deliver(numbered)),
             Command::Signal { room, frame, except } => self.line_up(room, |it| it.signal(frame, except)),
+            Command::Answer { room, member, frame } => self.line_up(room, |it| it.answer(member, frame)),
             Command::Join { room, member, at, greeting, answer } => {
                 // Without the room `answer` is dropped, which is the answer.
                 if let Some(room) = self.rooms.get_mut(&room) {

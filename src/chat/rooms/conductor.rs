@@ -18,8 +18,8 @@ use crate::{
     cluster::{Incarnation, Notice, RoomSets},
     domain::{Event, Position, RoomId, RoomName, Seq, Timestamp, Username},
     error::Refusal,
-    hub::{Behind, Frame, Hub, frame},
-    protocol::{seed, v1},
+    hub::{Behind, Frame, Hub, MemberId, frame},
+    protocol::{Ref, seed, v1},
     store::{Head, Missing, StoreError},
 };
 
@@ -110,6 +110,7 @@ impl Conductor {
             Command::Fragment { room, answer } => {
                 let _ = answer.send(self.rooms.get_mut(&room).map(|room| room.roster.fragment()));
             }
+            Command::Users { room, member, reference } => self.users(room, member, reference.as_ref()).await,
             Command::People { room, after, limit, answer } => {
                 let _ = answer.send(self.rooms.get(&room).map(|room| people(room, after.as_ref(), limit)));
             }
@@ -390,6 +391,14 @@ impl Conductor {
             }
         };
         Some(self.hub.join(id.0, entry.member, at.0, greeting).await)
+    }
+
+    async fn users(&mut self, id: RoomId, member: MemberId, reference: Option<&Ref>) {
+        if let Some(room) = self.rooms.get_mut(&id) {
+            let people = room.roster.fragment();
+            let v1 = frame::text(&v1::user_list(&room.name, &people, reference));
+            self.hub.answer(id.0, member, Frame { v1, seed: Bytes::new() }).await;
+        }
     }
 
     async fn sets(&mut self, now: Instant, id: RoomId, sets: &RoomSets) {

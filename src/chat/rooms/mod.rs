@@ -92,6 +92,12 @@ pub(super) enum Command {
         room: RoomId,
         answer: oneshot::Sender<Option<Arc<PeopleFragment>>>,
     },
+    /// The list for one member, in order with the changes it is told.
+    Users {
+        room: RoomId,
+        member: MemberId,
+        reference: Option<Ref>,
+    },
     People {
         room: RoomId,
         after: Option<Username>,
