@@ -300,3 +300,15 @@ fn the_table_would_notice() {
         Some(7)
     );
 }
+
+#[test]
+fn the_protocol_document_names_every_code() {
+    let document =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol.md")).unwrap();
+    let missing: Vec<_> = chorus::error::Code::ALL
+        .iter()
+        .map(|code| code.as_str())
+        .filter(|code| !document.contains(&format!("`{code}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
