@@ -38,6 +38,8 @@ pub(super) struct Joining<'a> {
     pub(super) name: &'a RoomName,
     pub(super) member: &'a Arc<Member>,
     pub(super) person: &'a Arc<Person>,
+    /// Whether the room brings it back after a reset.
+    pub(super) rejoining: bool,
 }
 
 /// From where.
@@ -129,6 +131,8 @@ impl Joining<'_> {
         reference: &mut Option<Ref>,
     ) -> Result<(Vec<Event>, Position), Refusal> {
         loop {
+            // However slowly the socket takes its pages, the room stays open meanwhile.
+            self.here.rooms.enter(self.room, self.name.clone()).await?;
             let slice = Slice::After(position.seq);
             let page = self.here.store.page(self.room, slice, PAGE, PAGE_BYTES).await?;
             let end = page.events.last().map_or_else(|| position.clone(), Position::after);
@@ -176,6 +180,7 @@ impl Joining<'_> {
             member: Arc::clone(self.member),
             person: Arc::clone(self.person),
             arrival,
+            rejoining: self.rejoining,
         };
         self.here.rooms.go_live(entry).await
     }
@@ -190,7 +195,14 @@ pub(super) async fn rejoin(
     everybody: Vec<(Arc<Member>, Arc<Person>)>,
 ) {
     for (member, person) in everybody {
-        let joining = Joining { here, room, name: &name, member: &member, person: &person };
+        let joining = Joining {
+            here,
+            room,
+            name: &name,
+            member: &member,
+            person: &person,
+            rejoining: true,
+        };
         let back = match member.dialect() {
             Dialect::Seed => joining.go_live_now().await,
             Dialect::V1 => joining.read_and_go_live(From::Newest(Reason::LogChanged), None).await,

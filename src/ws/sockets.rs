@@ -23,6 +23,8 @@ use crate::{
 
 /// How long a socket may take to finish closing, in seconds.
 const LINGER: u32 = 5;
+/// The same when the node stops.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Sockets looked at before other tasks have their turn.
 const SLICE: usize = 256;
 
@@ -93,6 +95,19 @@ impl Sockets {
             }
         }
         self.close_all(1001, "going away").await;
+        self.part().await;
+    }
+
+    /// Gives closing sockets a moment to say goodbye, and cuts those that don't: a peer that is
+    /// gone must not hold up a node that stops.
+    async fn part(&self) {
+        let start = Instant::now();
+        while start.elapsed() < GOODBYE && !self.is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        for member in self.members() {
+            member.kill();
+        }
     }
 
     /// Closes every socket with this code.
