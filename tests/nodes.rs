@@ -249,3 +249,31 @@ async fn a_room_that_everybody_left_comes_back_whole() {
     alice.until_seq("lobby", 2).await;
     town.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_restored_under_a_running_node_is_told_and_goes_on() {
+    let town = Town::with(1, None, |config| config.presence_grace = Duration::ZERO).await;
+    let mut alice = town.guest(0, "alice").await;
+    let mut bob = town.guest(0, "bob").await;
+    for n in 1..=5 {
+        alice.say_acked("lobby", &format!("a{n}"), "hello").await;
+    }
+    bob.until_seq("lobby", 5).await;
+    alice.until_seq("lobby", 5).await;
+    let database = rusqlite::Connection::open(town.config.data_dir.join("chorus.db")).unwrap();
+    database.busy_timeout(Duration::from_secs(5)).unwrap();
+    database
+        .execute_batch(
+            "BEGIN IMMEDIATE; DELETE FROM messages WHERE seq > 3; UPDATE rooms SET last_seq = 3; COMMIT;",
+        )
+        .unwrap();
+    for client in [&mut alice, &mut bob] {
+        let joined = client.until(|frame| frame["reason"] == "log_changed").await;
+        assert_eq!((&joined["recovered"], &joined["seq"]), (&json!(false), &json!(3)));
+    }
+    alice.say_acked("lobby", "after", "goes on").await;
+    bob.until_seq("lobby", 4).await;
+    assert_eq!(bob.into_seen("lobby"), town.log().await);
+    alice.until_people("lobby", &["alice", "bob"]).await;
+    town.stop().await;
+}

@@ -77,11 +77,19 @@ struct Shared {
     count: u64,
 }
 
+/// What became of the frames a seat was due.
+#[derive(Clone, Copy)]
+pub(super) enum Given {
+    Handed(u64),
+    /// The member is closed, or too slow for more.
+    Dropped(u64),
+}
+
 impl Shared {
-    fn give(&self, member: &Member) -> u64 {
+    fn give(&self, member: &Member) -> Given {
         match member.offer(&self.frames) {
-            Sent::Written | Sent::Queued => self.count,
-            Sent::Dropped => 0,
+            Sent::Written | Sent::Queued => Given::Handed(self.count),
+            Sent::Dropped => Given::Dropped(self.count),
         }
     }
 }
@@ -101,8 +109,8 @@ impl Batch {
         }
     }
 
-    /// Gives a seat what it is due; answers how many frames that were.
-    pub(super) fn serve(&self, seat: &Seat) -> u64 {
+    /// Gives a seat what it is due; answers how many frames that were, and whether it took them.
+    pub(super) fn serve(&self, seat: &Seat) -> Given {
         let dialect = seat.member.dialect();
         let whole = seat.from <= self.first
             && seat.at < self.lowest

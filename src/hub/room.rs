@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::{
     Frame,
-    batch::{Batch, Item, Seat},
+    batch::{Batch, Given, Item, Seat},
     member::{Member, MemberId},
 };
 use crate::protocol::Dialect;
@@ -29,6 +29,8 @@ const PENDING_BYTES: usize = 1024 * 1024;
 pub(super) struct Served {
     pub(super) v1: u64,
     pub(super) seed: u64,
+    /// Frames for members that are closed, or too slow for more.
+    pub(super) dropped: u64,
 }
 
 /// One room.
@@ -161,10 +163,10 @@ impl Room {
         };
         let end = self.seats.len().min(self.cursor + count);
         for seat in self.seats.get(self.cursor..end).unwrap_or_default() {
-            let frames = batch.serve(seat);
-            match seat.member.dialect() {
-                Dialect::V1 => served.v1 += frames,
-                Dialect::Seed => served.seed += frames,
+            match (batch.serve(seat), seat.member.dialect()) {
+                (Given::Handed(frames), Dialect::V1) => served.v1 += frames,
+                (Given::Handed(frames), Dialect::Seed) => served.seed += frames,
+                (Given::Dropped(frames), _) => served.dropped += frames,
             }
         }
         self.cursor = end;

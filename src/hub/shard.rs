@@ -168,6 +168,9 @@ impl Shard {
         }
         count(served.v1, "v1");
         count(served.seed, "seed");
+        if served.dropped > 0 {
+            metrics::counter!("chorus_drops_total", "cause" => "socket").increment(served.dropped);
+        }
     }
 
     fn relieve(&mut self, key: RoomKey) {
