@@ -48,15 +48,21 @@ impl Doorkeeper for Arc<Reception> {
         let peer = peer.ok_or_else(Refusal::unauthorized)?;
         let proxies = self.auth.proxies();
         let trusted = proxies.trust(peer);
-        let origin = text(&request.headers, header::ORIGIN.as_str());
+        // One that can't be read is not a missing one: it is nobody's on the list.
+        let origin = request.headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
         self.auth.origins().admit(&Asked {
             origin,
             host: text(&request.headers, header::HOST.as_str()),
             forwarded_host: text(&request.headers, "x-forwarded-host").filter(|_| trusted),
         })?;
-        let forwarded =
-            request.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let address = proxies.client(peer, forwarded.collect::<Vec<_>>().into_iter());
+        // What a client forged there must not make the address unreadable that a proxy put beside it.
+        let forwarded: Vec<_> = request
+            .headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        let address = proxies.client(peer, forwarded.iter().map(AsRef::as_ref));
         let (ticket, token) = (query(&request.uri, "ticket"), query(&request.uri, "token"));
         let bearer = text(&request.headers, header::AUTHORIZATION.as_str()).and_then(bearer);
         let credential = match (ticket, bearer, token.filter(|_| self.allow_query_token)) {
