@@ -8,7 +8,7 @@ use crate::{
     auth::{AddressKey, Auth, Place, Seat},
     chat::{self, PostRefused, Visitor},
     domain::{ClientId, RoomName, SignInId, UserId},
-    error::Refusal,
+    error::{Code, Refusal},
     hub::{Member, frame},
     protocol::{
         Dialect,
@@ -85,14 +85,19 @@ impl Guest {
             Err(PostRefused::Refused(refusal)) if self.is_over_the_seed_limit(&refusal) => {
                 self.member().close(POLICY, RATE_LIMIT_EXCEEDED);
             }
-            Err(PostRefused::Refused(refusal)) => self.refuse(&refusal, Some(&id), re.as_ref()),
+            Err(PostRefused::Refused(refusal)) => {
+                self.refuse(&refusal, Some(&id), re.as_ref());
+                if breaks_a_limit(&refusal) {
+                    return Step::Refused(self);
+                }
+            }
         }
         Step::Next(self)
     }
 
     /// The predecessor closes at the first message over the limit.
     fn is_over_the_seed_limit(&self, refusal: &Refusal) -> bool {
-        self.member().dialect() == Dialect::Seed && refusal.code == crate::error::Code::RateLimited
+        self.member().dialect() == Dialect::Seed && refusal.code == Code::RateLimited
     }
 
     fn seed_text(self: Box<Self>, text: &str) -> Step {
@@ -141,6 +146,12 @@ impl Guest {
         self.member().send(frame::text(&v1::renewed(expires_at, re.as_ref())));
         Ok(())
     }
+}
+
+/// Whether a text is refused for what it is: such messages take no place in the window, so without
+/// an end of patience they would be free.
+const fn breaks_a_limit(refusal: &Refusal) -> bool {
+    matches!(refusal.code, Code::MessageEmpty | Code::MessageTooLong)
 }
 
 impl Session for Guest {
