@@ -105,6 +105,15 @@ impl Sockets {
         }
     }
 
+    /// Gives up every socket that is left, closed or not; answers how many there were.
+    pub fn cut_all(&self) -> usize {
+        let members = self.members();
+        for member in &members {
+            member.kill();
+        }
+        members.len()
+    }
+
     /// Tells v1 clients their moment; answers the seed clients with theirs.
     async fn hint(&self, window: Duration) -> Vec<(Duration, Arc<Member>)> {
         let members = self.members();
@@ -158,14 +167,19 @@ impl Sockets {
             tokio::select! {
                 _ = second.tick() => {}
                 () = self.tasks.stopped().cancelled(), if !stopping => stopping = true,
+                () = self.all_gone(), if stopping => return,
             }
             if stopping {
                 self.close_all(1001, "going away").await;
             }
             self.beat().await;
-            if stopping && self.is_empty() {
-                return;
-            }
+        }
+    }
+
+    /// Looks more often than the pulse beats: a stop must not wait for the next second.
+    async fn all_gone(&self) {
+        while !self.is_empty() {
+            sleep(Duration::from_millis(10)).await;
         }
     }
 
