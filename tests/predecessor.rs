@@ -1,6 +1,13 @@
 //! A client written from the predecessor's text and nothing else, on its page's own origin: what
 //! it was told still holds, so it works here unchanged.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 use std::{net::SocketAddr, time::Duration};

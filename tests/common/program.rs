@@ -97,10 +97,8 @@ impl Program {
                 );
             }
         };
-        match timeout(LIMIT, found).await {
-            Ok(line) => line,
-            Err(_) => panic!("no such line: {:#?}", self.lines.lock().unwrap()),
-        }
+        let found = timeout(LIMIT, found).await;
+        found.unwrap_or_else(|_| panic!("no such line: {:#?}", self.lines.lock().unwrap()))
     }
 
     /// Everything it said so far.
