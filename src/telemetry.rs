@@ -99,7 +99,13 @@ where
     } else {
         fmt::layer().compact().with_ansi(std::io::stdout().is_terminal()).boxed()
     };
-    Ok(lines.with_filter(filter).boxed())
+    Ok(lines.with_filter(filter.and(discreet())).boxed())
+}
+
+/// Below warnings tungstenite tells every message it reads, with what people say and the tickets
+/// that renew their sign-ins. That is in no line, whatever `LOG_LEVEL` asks for.
+fn discreet() -> Targets {
+    Targets::new().with_default(Level::TRACE).with_target("tungstenite", Level::WARN)
 }
 
 /// Errors become reports, and what was logged before them their breadcrumbs.

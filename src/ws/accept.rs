@@ -33,6 +33,8 @@ const BUFFER: usize = 16 * 1024;
 const LIFETIME: Duration = Duration::from_mins(5);
 /// How long the last request may take.
 const LAST: Duration = Duration::from_secs(30);
+/// How long it may take once the node stops: half a request must not hold up its end.
+const LAST_OF_ALL: Duration = Duration::from_millis(500);
 /// What is waited after an error of `accept`, which mostly says that file descriptors ran out.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -90,5 +92,12 @@ where
         () = sleep(LIFETIME) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(LAST, connection).await;
+    let stopped = async {
+        stop.cancelled().await;
+        sleep(LAST_OF_ALL).await;
+    };
+    tokio::select! {
+        _ = timeout(LAST, connection) => {}
+        () = stopped => {}
+    }
 }

@@ -23,8 +23,6 @@ use crate::{
 
 /// How long a socket may take to finish closing, in seconds.
 const LINGER: u32 = 5;
-/// The same when the node stops.
-const GOODBYE: Duration = Duration::from_secs(1);
 /// Sockets looked at before other tasks have their turn.
 const SLICE: usize = 256;
 
@@ -95,19 +93,6 @@ impl Sockets {
             }
         }
         self.close_all(1001, "going away").await;
-        self.part().await;
-    }
-
-    /// Gives closing sockets a moment to say goodbye, and cuts those that don't: a peer that is
-    /// gone must not hold up a node that stops.
-    async fn part(&self) {
-        let start = Instant::now();
-        while start.elapsed() < GOODBYE && !self.is_empty() {
-            sleep(Duration::from_millis(20)).await;
-        }
-        for member in self.members() {
-            member.kill();
-        }
     }
 
     /// Closes every socket with this code.
@@ -118,6 +103,15 @@ impl Sockets {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Gives up every socket that is left, closed or not; answers how many there were.
+    pub fn cut_all(&self) -> usize {
+        let members = self.members();
+        for member in &members {
+            member.kill();
+        }
+        members.len()
     }
 
     /// Tells v1 clients their moment; answers the seed clients with theirs.
@@ -173,14 +167,19 @@ impl Sockets {
             tokio::select! {
                 _ = second.tick() => {}
                 () = self.tasks.stopped().cancelled(), if !stopping => stopping = true,
+                () = self.all_gone(), if stopping => return,
             }
             if stopping {
                 self.close_all(1001, "going away").await;
             }
             self.beat().await;
-            if stopping && self.is_empty() {
-                return;
-            }
+        }
+    }
+
+    /// Looks more often than the pulse beats: a stop must not wait for the next second.
+    async fn all_gone(&self) {
+        while !self.is_empty() {
+            sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -12,6 +12,9 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod program;
+pub mod web;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -32,7 +35,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, Message, client::IntoClientRequest},
+    tungstenite::{self, Message, client::IntoClientRequest, http::HeaderValue},
 };
 
 /// The limit of every wait.
@@ -181,11 +184,30 @@ impl Client {
     }
 
     pub async fn try_open(node: SocketAddr, token: &str) -> Result<Self, tungstenite::Error> {
-        let mut request = format!("ws://{node}/ws").into_client_request().unwrap();
-        let headers = request.headers_mut();
-        headers.insert("Authorization", format!("Bearer {token}").parse().unwrap());
-        headers.insert("Sec-WebSocket-Protocol", "chorus.v1".parse().unwrap());
+        let bearer = format!("Bearer {token}");
+        Self::knock(node, "/ws", &[("Authorization", &bearer)]).await
+    }
+
+    /// Opens a `v1` socket at this path and with these headers.
+    pub async fn knock(
+        node: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, tungstenite::Error> {
+        let mut request = format!("ws://{node}{path}").into_client_request().unwrap();
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "chorus.v1".parse().unwrap());
+        for (name, value) in headers {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            request.headers_mut().append(*name, value);
+        }
         let (socket, _) = timeout(LIMIT, connect_async(request)).await.expect("in time")?;
+        Self::greeted(socket).await
+    }
+
+    /// A socket whose handshake is done: the first frame is `welcome`.
+    pub async fn greeted(
+        socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    ) -> Result<Self, tungstenite::Error> {
         let mut client = Self {
             socket,
             waiting: vec![],
@@ -261,6 +283,32 @@ impl Client {
         }
     }
 
+    /// Sends a frame, or says that the socket is gone.
+    pub async fn try_send(&mut self, frame: &Value) -> Result<(), String> {
+        let sent = timeout(LIMIT, self.socket.send(Message::text(frame.to_string()))).await;
+        sent.expect("in time").map_err(|error| error.to_string())
+    }
+
+    /// The next frame whatever it is, or how the socket ended.
+    pub async fn try_next(&mut self) -> Result<Value, String> {
+        if !self.waiting.is_empty() {
+            return Ok(self.waiting.remove(0));
+        }
+        self.next(Instant::now() + LIMIT).await
+    }
+
+    /// Everything before the first frame that fits, in order, and that frame.
+    pub async fn up_to(&mut self, fits: impl Fn(&Value) -> bool) -> (Vec<Value>, Value) {
+        let mut before = Vec::new();
+        loop {
+            let frame = self.try_next().await.expect("a frame");
+            if fits(&frame) {
+                return (before, frame);
+            }
+            before.push(frame);
+        }
+    }
+
     /// Reads until this room has been delivered up to `seq`.
     pub async fn until_seq(&mut self, room: &str, seq: u64) {
         let deadline = Instant::now() + LIMIT;
@@ -285,9 +333,16 @@ impl Client {
 
     /// The close code with which the node ends this socket.
     pub async fn closed(&mut self) -> u16 {
+        self.closed_because().await.0
+    }
+
+    /// The close code and its reason.
+    pub async fn closed_because(&mut self) -> (u16, String) {
         loop {
             match timeout(LIMIT, self.socket.next()).await.expect("closed in time") {
-                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return (frame.code.into(), frame.reason.to_string());
+                }
                 Some(Ok(_)) => {}
                 other => panic!("no close frame but {other:?}"),
             }

@@ -1,0 +1,143 @@
+//! Settings with which the program must not start, and what it must never say.
+
+use serde_json::json;
+
+use crate::common::{
+    Client, PASSWORD,
+    program::{Program, run},
+    web::{PAGE, Web},
+};
+
+const GOOD: &str = "a secret of this test, long enough";
+
+async fn refuses(settings: &[(&str, &str)], named: &[&str], hidden: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = run(dir.path(), settings, &[], "").await;
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    for name in named {
+        assert!(said.contains(name), "{name} is not named: {said}");
+    }
+    for secret in hidden {
+        assert!(!said.contains(secret), "{secret} is shown: {said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[tokio::test]
+async fn settings_that_can_t_be_safe_are_refused_by_name_and_together() {
+    let production = ("NODE_ENV", "production");
+    let cost = ("BCRYPT_COST", "10");
+    let empty: (&str, &str) = ("JWT_SECRET", "");
+    refuses(&[production, cost], &["JWT_SECRET"], &[]).await;
+    refuses(&[production, cost, empty], &["JWT_SECRET"], &[]).await;
+    refuses(
+        &[production, cost, ("JWT_SECRET", "hunter2-short")],
+        &["JWT_SECRET", "32"],
+        &["hunter2"],
+    )
+    .await;
+    refuses(&[production, ("JWT_SECRET", GOOD)], &["BCRYPT_COST"], &[GOOD]).await;
+    refuses(&[("JWT_SECRET", "hunter2-short")], &["JWT_SECRET"], &["hunter2"]).await;
+    refuses(&[("JWT_SECRET_FILE", "/nowhere/at/all")], &["JWT_SECRET_FILE"], &[]).await;
+    refuses(
+        &[
+            ("PORT", "99999"),
+            ("MESSAGE_LIMIT", "many"),
+            ("REGISTRATION", "maybe"),
+            ("ALLOWED_ORIGINS", "not an origin"),
+            ("TRUSTED_PROXIES", "everyone"),
+            ("JWT_SECRET", "hunter2-short"),
+        ],
+        &[
+            "PORT",
+            "MESSAGE_LIMIT",
+            "REGISTRATION",
+            "ALLOWED_ORIGINS",
+            "TRUSTED_PROXIES",
+            "JWT_SECRET",
+        ],
+        &["hunter2"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_this_version_can_t_use_is_refused_not_ignored() {
+    for (name, value) in [
+        ("DATABASE_URL", "postgres://chorus:hunter2@db/chat"),
+        ("REDIS_URL", "redis://:hunter2@cache"),
+        ("DB_PASSWORD", "hunter2"),
+        ("DB_HOST", "db"),
+    ] {
+        refuses(&[(name, value)], &[name, "DATA_DIR"], &["hunter2"]).await;
+    }
+}
+
+#[tokio::test]
+async fn no_line_at_any_level_carries_a_credential() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        ("LOG_LEVEL", "trace,tungstenite=trace"),
+        ("JWT_SECRET", GOOD),
+        ("SHUTDOWN_TIMEOUT_SECONDS", "2"),
+    ];
+    let (program, address, _) = Program::start(dir.path(), &settings).await;
+    let web = Web::of(address);
+    let token = web.sign_in("alice").await;
+    let wrong = json!({ "username": "alice", "password": "a wrong guess" });
+    assert_eq!(web.post("/login", "", wrong).await.status, 401);
+    let garbled = web
+        .request(reqwest::Method::POST, "/login", "")
+        .header("Content-Type", "application/json");
+    let garbled = web.ask(garbled.body(format!("{{\"password\":\"{PASSWORD}\", broken"))).await;
+    assert_eq!(garbled.status, 400);
+    let second = web.post("/refresh", &token, json!({})).await.body["token"].as_str().unwrap().to_owned();
+
+    let mut tickets = vec![web.ticket(&token, PAGE).await, web.ticket(&token, PAGE).await];
+    let path = format!("/ws?ticket={}", tickets[0]);
+    let mut alice = Client::knock(address, &path, &[("Origin", PAGE)]).await.unwrap();
+    assert_eq!(web.refused(&path, &[("Origin", PAGE)]).await.0, 401);
+    alice.send(json!({ "type": "renew", "ticket": tickets[1] })).await;
+    alice.expect("renewed").await;
+    alice.join("lobby").await;
+    alice.say_acked("lobby", "m1", "what was said").await;
+    alice.text("not JSON with what was said").await;
+    alice.expect("error").await;
+    let mut seed = Client::knock(address, &format!("/?token={second}"), &[]).await.unwrap();
+    seed.join("lobby").await;
+    assert_eq!(web.refused(&format!("/ws?token={second}x"), &[]).await.0, 401);
+    assert_eq!(web.get(&format!("/me?token={second}"), "").await.status, 401);
+    assert_eq!(web.get(&format!("/nowhere?ticket={}", tickets[0]), "").await.status, 404);
+    let change = json!({ "current": PASSWORD, "new": "another horse" });
+    let third = web.post("/password", &token, change).await.body["token"].as_str().unwrap().to_owned();
+    tickets.push(web.ticket(&third, "").await);
+    assert_eq!(web.get("/debug-sentry", &third).await.status, 500);
+    assert_eq!(web.post("/logout", "", json!({ "token": third })).await.status, 200);
+    alice.closed().await;
+
+    let admin = std::fs::read_to_string(dir.path().join("admin_token")).unwrap();
+    program.terminate().await;
+    let (code, said) = program.ended().await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.matches(" answered ").count() > 15, "it was to tell each request: {said}");
+    let tokens = [&token, &second, &third];
+    let signatures = tokens.iter().map(|token| token.rsplit('.').next().unwrap());
+    let secrets = [
+        PASSWORD,
+        "a wrong guess",
+        "another horse",
+        GOOD,
+        admin.trim(),
+        "what was said",
+    ];
+    let all = secrets.into_iter().chain(signatures).chain(tickets.iter().map(String::as_str));
+    for secret in all {
+        let line = said.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret:?} is in {line:?}");
+    }
+}

@@ -1,0 +1,143 @@
+//! The built program as a process of its own, killed when dropped.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Output, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
+    process::{Child, Command},
+    sync::watch,
+    time::timeout,
+};
+
+use super::LIMIT;
+
+/// A running `chorus`.
+pub struct Program {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    heard: watch::Receiver<usize>,
+}
+
+/// The program with nothing of this environment, free ports, cheap hashes and these settings.
+pub fn command(dir: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chorus"));
+    command
+        .env_clear()
+        .current_dir(dir)
+        .env("DATA_DIR", dir)
+        .env("PORT", "0")
+        .env("METRICS_PORT", "0")
+        .env("BCRYPT_COST", "4")
+        .env("RATE_LIMIT_PER_HOUR", "100000")
+        .env("API_LIMIT_PER_MINUTE", "100000")
+        .envs(settings.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs a command of the program to its end, giving it this input.
+pub async fn run(dir: &Path, settings: &[(&str, &str)], args: &[&str], input: &str) -> Output {
+    let mut command = command(dir, settings);
+    let mut child = command.args(args).stdin(Stdio::piped()).spawn().unwrap();
+    // A program that has already said no reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
+    timeout(LIMIT, child.wait_with_output()).await.expect("it ends in time").unwrap()
+}
+
+impl Program {
+    pub fn spawn(dir: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = command(dir, settings).spawn().unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (told, heard) = watch::channel(0);
+        let told = Arc::new(told);
+        listen(child.stdout.take().unwrap(), lines.clone(), told.clone());
+        listen(child.stderr.take().unwrap(), lines.clone(), told);
+        Self { child, lines, heard }
+    }
+
+    /// Starts and waits until it is ready: the program, its address, its metrics' address.
+    pub async fn start(dir: &Path, settings: &[(&str, &str)]) -> (Self, SocketAddr, SocketAddr) {
+        let mut program = Self::spawn(dir, settings);
+        let (address, metrics) = program.ready().await;
+        (program, address, metrics)
+    }
+
+    /// Waits for the line that says where it listens.
+    pub async fn ready(&mut self) -> (SocketAddr, SocketAddr) {
+        let line = self.line(|line| line.contains("ready") && line.contains("address=")).await;
+        let after = |mark: &str| {
+            let rest = line.split_once(mark).expect("the mark").1;
+            let end = rest.find([' ', ')']).unwrap_or(rest.len());
+            rest[..end].parse().expect("an address")
+        };
+        (after("address="), after("metrics=Some("))
+    }
+
+    /// The first line that fits, now or later.
+    pub async fn line(&mut self, fits: impl Fn(&str) -> bool) -> String {
+        let found = async {
+            loop {
+                self.heard.borrow_and_update();
+                let found = self.lines.lock().unwrap().iter().find(|line| fits(line)).cloned();
+                if let Some(line) = found {
+                    return line;
+                }
+                assert!(
+                    self.heard.changed().await.is_ok(),
+                    "it ended: {:#?}",
+                    self.lines.lock().unwrap()
+                );
+            }
+        };
+        let found = timeout(LIMIT, found).await;
+        found.unwrap_or_else(|_| panic!("no such line: {:#?}", self.lines.lock().unwrap()))
+    }
+
+    /// Everything it said so far.
+    pub fn said(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    /// `kill -9`: nothing is written, nobody is told.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// SIGTERM to this process alone.
+    pub async fn terminate(&self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its exit code and all it said, when it has ended by itself.
+    pub async fn ended(mut self) -> (Option<i32>, String) {
+        let status = timeout(LIMIT, self.child.wait()).await.expect("it ends in time").unwrap();
+        while self.heard.changed().await.is_ok() {}
+        (status.code(), self.said())
+    }
+}
+
+/// Writes down what a process says.
+fn listen(
+    stream: impl AsyncRead + Send + Unpin + 'static,
+    lines: Arc<Mutex<Vec<String>>>,
+    told: Arc<watch::Sender<usize>>,
+) {
+    let mut read = BufReader::new(stream).lines();
+    let reading = async move {
+        while let Ok(Some(line)) = read.next_line().await {
+            lines.lock().unwrap().push(line);
+            told.send_modify(|count| *count += 1);
+        }
+    };
+    tokio::runtime::Handle::current().spawn(reading);
+}
