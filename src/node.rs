@@ -15,7 +15,10 @@ use axum::{
     routing::any,
 };
 use secrecy::SecretString;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -42,6 +45,8 @@ use crate::{
 const LOCK_WAIT: Duration = Duration::from_mins(1);
 /// How often it looks.
 const LOCK_LOOK: Duration = Duration::from_millis(500);
+/// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
 /// How often the database's clock is read and its health asked.
 const CLOCK_TICK: Duration = Duration::from_secs(2);
 /// How often what has expired is deleted.
@@ -140,7 +145,7 @@ impl Node {
     ) -> Result<Self, StartError> {
         describe_metrics();
         let secret = config.signing_secret().map_err(StartError::Setting)?;
-        let listeners = Listeners::bind(config).await?;
+        let listeners = Listeners::bind(config)?;
         let clock = DbClock::new();
         clock.refresh(&*backends.store).await?;
         let tasks = Tasks::new();
@@ -286,11 +291,11 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(config: &Config) -> Result<Self, StartError> {
-        let public = listen("PORT", config.bind, config.port).await?;
+    fn bind(config: &Config) -> Result<Self, StartError> {
+        let public = listen("PORT", config.bind, config.port)?;
         let operator = match config.metrics_bind {
             Some(bind) => {
-                let listener = listen("METRICS_PORT", bind, config.metrics_port).await?;
+                let listener = listen("METRICS_PORT", bind, config.metrics_port)?;
                 Some((listener, config.new_admin_token().map_err(StartError::Setting)?))
             }
             None => None,
@@ -299,11 +304,18 @@ impl Listeners {
     }
 }
 
-async fn listen(name: &'static str, bind: IpAddr, port: u16) -> Result<TcpListener, StartError> {
+fn listen(name: &'static str, bind: IpAddr, port: u16) -> Result<TcpListener, StartError> {
     let address = SocketAddr::new(bind, port);
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen { name, address, source })
+    listener(address).map_err(|source| StartError::Listen { name, address, source })
+}
+
+/// `TcpListener::bind` with room for a storm: it would queue 128 connections, and whoever comes on
+/// top of them tries again a second later.
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn address(listener: &TcpListener, bind: IpAddr) -> SocketAddr {

@@ -1,0 +1,179 @@
+//! Clients of the node: many that wait at the same time, and few that are read in turn.
+
+use std::{
+    io::{Read, Write},
+    net::SocketAddr,
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    LIMIT, Outcome,
+    frames::{self, CLOSE, Frame, PING},
+};
+
+/// How a socket says who it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    Token(String),
+    Ticket(String),
+}
+
+/// A `v1` socket, or before the upgrade a connection.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    read: BytesMut,
+}
+
+impl Socket {
+    pub(crate) async fn connect(node: SocketAddr) -> Outcome<Self> {
+        let stream = timeout(LIMIT, TcpStream::connect(node)).await??;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, read: BytesMut::new() })
+    }
+
+    /// Connects, upgrades and awaits the welcome.
+    pub(crate) async fn open(node: SocketAddr, credential: &Credential) -> Outcome<Self> {
+        let mut socket = Self::connect(node).await?;
+        socket.upgrade(credential).await?;
+        Ok(socket)
+    }
+
+    /// From the request to the welcome.
+    pub(crate) async fn upgrade(&mut self, credential: &Credential) -> Outcome {
+        let (query, header) = match credential {
+            Credential::Token(token) => (String::new(), format!("Authorization: Bearer {token}\r\n")),
+            Credential::Ticket(ticket) => (format!("?ticket={ticket}"), String::new()),
+        };
+        let request = format!(
+            "GET /ws{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: chorus.v1\r\n{header}\r\n"
+        );
+        self.request(&request, " 101 ").await?;
+        self.expect("welcome").await
+    }
+
+    /// A plain request whose answer must say `status`; its body, if any, is left unread.
+    pub(crate) async fn request(&mut self, request: &str, status: &str) -> Outcome {
+        self.stream.write_all(request.as_bytes()).await?;
+        let end = loop {
+            if let Some(at) = self.read.windows(4).position(|it| it == b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.fill().await?;
+        };
+        let head = self.read.split_to(end);
+        let head = String::from_utf8_lossy(&head);
+        let first = head.lines().next().unwrap_or_default();
+        if first.contains(status) {
+            Ok(())
+        } else {
+            Err(format!("the node answered: {first}").into())
+        }
+    }
+
+    /// Reads until a frame of this type.
+    pub(crate) async fn expect(&mut self, kind: &str) -> Outcome {
+        let awaited = async {
+            loop {
+                if self.next().await?.is(kind) {
+                    return Ok(());
+                }
+            }
+        };
+        timeout(LIMIT, awaited).await?
+    }
+
+    /// The next frame; pings are answered on the way. Nothing is lost when it is not awaited to
+    /// its end.
+    pub(crate) async fn next(&mut self) -> Outcome<Frame> {
+        loop {
+            let Some(frame) = frames::take(&mut self.read, false) else {
+                self.read_more().await?;
+                continue;
+            };
+            match frame.opcode {
+                PING => self.stream.write_all(&frames::masked_pong(&frame.payload)).await?,
+                CLOSE => return Err("the node closed a socket".into()),
+                _ => return Ok(frame),
+            }
+        }
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) -> Outcome {
+        Ok(timeout(LIMIT, self.stream.write_all(&frames::masked_text(text))).await??)
+    }
+
+    pub(crate) async fn join(&mut self, room: &str) -> Outcome {
+        self.send(&format!(r#"{{"type":"join","room":"{room}"}}"#)).await?;
+        self.expect("joined").await
+    }
+
+    async fn fill(&mut self) -> Outcome {
+        timeout(LIMIT, self.read_more()).await?
+    }
+
+    async fn read_more(&mut self) -> Outcome {
+        match self.stream.read_buf(&mut self.read).await? {
+            0 => Err("the node hung up".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same socket for reading in turn.
+    pub(crate) fn in_turn(self) -> Outcome<InTurn> {
+        let stream = self.stream.into_std()?;
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        Ok(InTurn { stream, read: self.read })
+    }
+}
+
+/// A socket that is read when its turn comes, without a task or a poller that would be woken by
+/// each frame.
+pub(crate) struct InTurn {
+    stream: std::net::TcpStream,
+    read: BytesMut,
+}
+
+impl InTurn {
+    /// A bare connection, for the floor.
+    pub(crate) fn connect(address: SocketAddr) -> Outcome<Self> {
+        let stream = std::net::TcpStream::connect_timeout(&address, LIMIT)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        Ok(Self { stream, read: BytesMut::new() })
+    }
+
+    pub(crate) fn send(&mut self, text: &str) -> Outcome {
+        Ok(self.stream.write_all(&frames::masked_text(text))?)
+    }
+
+    /// Reads so many `message` frames; answers the last one's text.
+    pub(crate) fn messages(&mut self, count: usize) -> Outcome<bytes::Bytes> {
+        let mut left = count;
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            while let Some(frame) = frames::take(&mut self.read, false) {
+                if frame.opcode == PING {
+                    self.stream.write_all(&frames::masked_pong(&frame.payload))?;
+                } else if frame.is("message") {
+                    left -= 1;
+                    if left == 0 {
+                        return Ok(frame.payload);
+                    }
+                }
+            }
+            match self.stream.read(&mut chunk)? {
+                0 => return Err("hung up".into()),
+                count => self.read.extend_from_slice(&chunk[..count]),
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The built binary in a process of its own, and what the kernel says about it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{LIMIT, Outcome};
+
+/// Settings that keep limits made for the public out of the way. All others have their defaults.
+const SETTINGS: [(&str, &str); 8] = [
+    ("PORT", "0"),
+    ("METRICS_PORT", "0"),
+    ("BCRYPT_COST", "4"),
+    ("RATE_LIMIT_PER_HOUR", "10000000"),
+    ("API_LIMIT_PER_MINUTE", "10000000"),
+    ("MESSAGE_LIMIT", "100000"),
+    ("MAX_SOCKETS_PER_ADDRESS", "1000000"),
+    ("MAX_SOCKETS_PER_USER", "1000000"),
+];
+
+/// `CHORUS_BIN`, or the binary that was built with this benchmark.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("CHORUS_BIN").map_or_else(|| env!("CARGO_BIN_EXE_chorus").into(), PathBuf::from)
+}
+
+/// A folder on the disk that is built on: the temporary folder may be in memory, where a sync
+/// costs nothing.
+pub(crate) fn folder() -> Outcome<tempfile::TempDir> {
+    Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
+}
+
+/// A process that ends with this value.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts it and waits for the first line on its standard output that `reads`.
+    pub(crate) fn start<T: Send + 'static>(
+        command: &mut Command,
+        reads: impl Fn(&str) -> Option<T> + Send + 'static,
+    ) -> Outcome<(Self, T)> {
+        let mut process = Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
+        let output = process.0.stdout.take().ok_or("no output")?;
+        let (told, hears) = mpsc::channel();
+        // Ends with the process; a full pipe would stop it.
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if let Some(read) = reads(&line) {
+                    let _ = told.send(read);
+                }
+            }
+        });
+        let read = hears.recv_timeout(LIMIT).map_err(|_| "it did not start")?;
+        Ok((process, read))
+    }
+
+    /// CPU it has used so far, user and system. (The unit of `stat` is 10 ms on every Linux.)
+    pub(crate) fn cpu(&self) -> Outcome<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        let (_, fields) = stat.rsplit_once(')').ok_or("no stat")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let ticks = |index: usize| fields.get(index).and_then(|it| it.parse::<u64>().ok()).ok_or("no stat");
+        Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn rss(&self) -> Outcome<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1024.0)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A node that is ready.
+pub(crate) struct Node {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+    /// From its spawn until `GET /ready` said 200.
+    pub(crate) start: Duration,
+}
+
+impl Node {
+    /// Starts one on this folder.
+    pub(crate) fn start(data_dir: &Path, more: &[(&str, &str)]) -> Outcome<Self> {
+        let mut command = Command::new(binary());
+        command
+            .current_dir(data_dir)
+            .env_clear()
+            .envs(SETTINGS)
+            .env("DATA_DIR", data_dir)
+            .envs(more.iter().copied());
+        let began = Instant::now();
+        let (process, port) = Process::start(&mut command, port)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        ready(address)?;
+        Ok(Self { process, address, start: began.elapsed() })
+    }
+}
+
+/// The port in the line that a node prints for whoever started it.
+fn port(line: &str) -> Option<u16> {
+    line.strip_prefix("Chorus is at http://localhost:")?.parse().ok()
+}
+
+/// Asks until the answer is 200.
+fn ready(node: SocketAddr) -> Outcome {
+    let began = Instant::now();
+    while began.elapsed() < LIMIT {
+        let mut stream = TcpStream::connect_timeout(&node, LIMIT)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        if answer.starts_with("HTTP/1.1 200") {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Err("the node does not become ready".into())
+}
