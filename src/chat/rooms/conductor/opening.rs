@@ -1,0 +1,147 @@
+//! How a room opens, closes and begins anew.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{Conductor, KEPT, REPAIR_PAUSE};
+use crate::{
+    chat::{
+        Here, join,
+        rooms::{Command, room::Room},
+        sequencer::Sequencer,
+    },
+    cluster::RoomSets,
+    domain::{Position, RoomId, RoomName},
+    error::Refusal,
+    store::{Slice, StoreError},
+};
+
+impl Conductor {
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        id: RoomId,
+        name: RoomName,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    ) {
+        let known = self.rooms.contains_key(&id);
+        let room = self.rooms.entry(id).or_insert_with(|| Room::new(id, name));
+        room.kept_until = now + KEPT;
+        match &mut room.waiting {
+            None => drop(answer.send(Ok(()))),
+            Some(waiting) => waiting.push(answer),
+        }
+        if !known {
+            self.open(id, Duration::ZERO);
+        }
+    }
+
+    /// Subscribes, then asks the log where it ends: what is committed after that is heard, or
+    /// found by the slow tick.
+    pub(super) fn open(&self, room: RoomId, pause: Duration) {
+        let here = self.here.clone();
+        self.here.tasks.spawn("room opener", async move {
+            tokio::time::sleep(pause).await;
+            let subscribed = here.bus.subscribe(room).await;
+            if subscribed.is_err() {
+                here.rooms.send(Command::BusTrouble).await;
+            }
+            let sets = match subscribed {
+                Ok(()) => here.sets_of(room).await,
+                Err(_) => None,
+            };
+            let at = async {
+                let head = end_of(&here, room).await?;
+                Ok((head, sets))
+            };
+            let at = at.await;
+            here.rooms.send(Command::Opened { room, at }).await;
+        });
+    }
+
+    pub(super) async fn opened(
+        &mut self,
+        now: Instant,
+        id: RoomId,
+        at: Result<(Position, Option<RoomSets>), StoreError>,
+    ) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let waiting = room.waiting.take().unwrap_or_default();
+        match at {
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                for answer in waiting {
+                    let _ = answer.send(Err(refusal.clone()));
+                }
+                if room.attendees.is_empty() {
+                    return self.close(id).await;
+                }
+                // A reset room keeps its members; it goes on trying until the log answers.
+                room.waiting = Some(Vec::new());
+                self.open(id, REPAIR_PAUSE);
+            }
+            Ok((at, sets)) => {
+                self.hub.open(id.0, at.seq.0).await;
+                if let Some(sets) = sets {
+                    let me = self.here.me();
+                    room.roster.replace(&sets, me, |who| self.here.is_dead(who));
+                }
+                let events = room.sequencer.start(now, at);
+                self.deliver(id, &events).await;
+                for answer in waiting {
+                    let _ = answer.send(Ok(()));
+                }
+                self.look(now, id).await;
+            }
+        }
+    }
+
+    pub(super) fn unsubscribe(&self, room: RoomId) {
+        let bus = Arc::clone(&self.here.bus);
+        self.here.tasks.spawn("unsubscribe", async move { bus.unsubscribe(room).await });
+    }
+
+    pub(super) async fn close(&mut self, id: RoomId) {
+        if let Some(room) = self.rooms.remove(&id) {
+            if let Some(at) = room.wake {
+                self.agenda.remove(&(at, id));
+            }
+            for name in room.roster.own() {
+                self.own.left(id, name);
+            }
+        }
+        self.hub.close(id.0).await;
+        self.unsubscribe(id);
+    }
+
+    /// The log contradicts what was delivered: begin anew where it ends now, and let everybody
+    /// join again, with the reason.
+    pub(super) async fn reset(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        tracing::warn!(room = %room.name, "the log changed under this room; its members rejoin");
+        metrics::counter!("chorus_sequencer_resets_total").increment(1);
+        self.hub.close(id.0).await;
+        room.sequencer = Sequencer::new(id);
+        room.waiting = Some(Vec::new());
+        let everybody: Vec<_> = room
+            .attendees
+            .values()
+            .map(|one| (Arc::clone(&one.member), Arc::clone(&one.person)))
+            .collect();
+        let (here, name) = (self.here.clone(), room.name.clone());
+        self.open(id, Duration::ZERO);
+        self.here
+            .tasks
+            .spawn("rejoin", async move { join::rejoin(&here, id, name, everybody).await });
+    }
+}
+
+/// The position at a room's end: its last number, with the id found there.
+async fn end_of(here: &Here, room: RoomId) -> Result<Position, StoreError> {
+    let page = here.store.page(room, Slice::Newest, 1, usize::MAX).await?;
+    Ok(page.events.last().map_or(Position::START, Position::after))
+}
