@@ -1,6 +1,12 @@
 //! The scene of the tests: nodes on free ports with a database of their own, and clients that
 //! speak the real protocol over real sockets. Every wait has a limit.
 #![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#![allow(
     dead_code,
     unreachable_pub,
     reason = "each test file uses its own part of the scene"
