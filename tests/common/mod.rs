@@ -52,6 +52,8 @@ pub fn settings(dir: &std::path::Path) -> Config {
     config.message_limit = 10_000;
     config.rate_limit_per_hour = 100_000;
     config.api_limit_per_minute = 100_000;
+    // Most tests end with open sockets, and a drain gives them half of this.
+    config.shutdown_timeout = Duration::from_secs(1);
     config
 }
 
