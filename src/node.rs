@@ -32,20 +32,20 @@ use crate::{
     shutdown::Tasks,
     store::{
         DbClock, Store, StoreError,
-        sqlite::{OpenError, SqliteStore},
+        sqlite::{OpenError, SqliteOptions, SqliteStore},
     },
     telemetry::Meters,
     ws::{self, Door, Reception, Sockets},
 };
 
 /// How long a second node on the same folder waits for the first to go.
-const LOCK_WAIT: Duration = Duration::from_secs(60);
+const LOCK_WAIT: Duration = Duration::from_mins(1);
 /// How often it looks.
 const LOCK_LOOK: Duration = Duration::from_millis(500);
 /// How often the database's clock is read and its health asked.
 const CLOCK_TICK: Duration = Duration::from_secs(2);
 /// How often what has expired is deleted.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// What a node stands on.
 #[derive(Clone)]
@@ -110,8 +110,9 @@ impl Backends {
     /// What opening it answers; `Locked` after a minute.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let began = Instant::now();
+        let options = SqliteOptions { migrate: config.migrate_on_start, ..SqliteOptions::default() };
         let store = loop {
-            match SqliteStore::open(&config.data_dir) {
+            match SqliteStore::open_with(&config.data_dir, &options) {
                 Err(OpenError::Locked(_)) if began.elapsed() < LOCK_WAIT => {
                     if began.elapsed() < LOCK_LOOK {
                         tracing::warn!(data_dir = %config.data_dir.display(), "another node uses this folder; waiting for it");
@@ -137,6 +138,7 @@ impl Node {
         backends: Backends,
         meters: Option<&Meters>,
     ) -> Result<Self, StartError> {
+        describe_metrics();
         let secret = config.signing_secret().map_err(StartError::Setting)?;
         let listeners = Listeners::bind(config).await?;
         let clock = DbClock::new();
@@ -245,19 +247,11 @@ impl Node {
         self.chat.withdraw().await;
         self.accepting.cancel();
         self.tasks.stop();
-        let all = self.tasks.join(limit / 8).await || self.tasks_without_sockets(limit / 8).await;
+        let all = self.tasks.join(limit / 4).await;
         if tokio::time::timeout(limit / 4, self.store.close()).await.is_err() {
             return false;
         }
         all
-    }
-
-    /// A client that does not answer its Close frame (a frozen page, a line gone dead) is no reason
-    /// to call the stop a failure: it is cut.
-    async fn tasks_without_sockets(&self, limit: Duration) -> bool {
-        let cut = self.sockets.cut_all();
-        tracing::info!(cut, "sockets that did not finish closing are cut");
-        self.tasks.join(limit).await
     }
 
     /// Ends at once, telling nobody, as far as one process can play that: for tests.
@@ -266,6 +260,14 @@ impl Node {
         self.tasks.stop();
         self.tasks.join(Duration::from_secs(5)).await;
     }
+}
+
+/// What each room counts, in words and units. (Chat's are described with the recorder.)
+fn describe_metrics() {
+    http::describe_metrics();
+    crate::hub::describe_metrics();
+    ws::describe_metrics();
+    crate::store::sqlite::describe_metrics();
 }
 
 /// The sockets a node listens on.
@@ -357,7 +359,7 @@ const fn ws_settings(config: &Config) -> ws::Settings {
     }
 }
 
-fn limits(config: &Config) -> Limits {
+const fn limits(config: &Config) -> Limits {
     Limits {
         message_chars: config.message_max_chars,
         messages: config.message_limit,

@@ -130,7 +130,8 @@ fn sentry_client(config: &Config) -> Option<ClientInitGuard> {
         .release(release)
         .environment(config.node_env.as_str())
         .send_default_pii(false)
-        .attach_stacktrace(true)
+        // A stack under every error would stop its thread for as long as symbols take to load.
+        .attach_stacktrace(false)
         .before_send(|event| Some(scrub::event(event)))
         .before_breadcrumb(|breadcrumb| Some(scrub::breadcrumb(breadcrumb)));
     Some(sentry::init(options))

@@ -1,6 +1,8 @@
 //! The house of DESIGN as a test: who may import whom. A room that looks up or sideways fails
 //! here, with the line that does it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -220,20 +222,16 @@ fn names(lines: &[(usize, String)], word: &str) -> Option<usize> {
     direct.or_else(|| {
         let mut inside = false;
         for (n, line) in lines {
-            if line.trim() == "use crate::{" {
-                inside = true;
-            } else if line.starts_with('}') {
-                inside = false;
-            } else if inside
-                && line.strip_prefix("    ").is_some_and(|rest| {
-                    rest.strip_prefix(room)
-                        .is_some_and(|rest| rest.starts_with("::") || rest.starts_with(','))
-                })
-            {
-                return Some(*n);
-            } else if line.starts_with("use crate::{") && line.contains(&format!("{room}::")) {
+            let listed = |rest: &str| {
+                rest.strip_prefix(room)
+                    .is_some_and(|rest| rest.starts_with("::") || rest.starts_with(','))
+            };
+            let in_list = inside && line.strip_prefix("    ").is_some_and(listed);
+            let in_line = line.starts_with("use crate::{") && line.contains(&format!("{room}::"));
+            if in_list || in_line {
                 return Some(*n);
             }
+            inside = (inside || line.trim() == "use crate::{") && !line.starts_with('}');
         }
         None
     })
@@ -301,4 +299,16 @@ fn the_table_would_notice() {
         names(&[(7, "use crate::{chat::Chat, hub::Hub};".to_owned())], "crate::hub"),
         Some(7)
     );
+}
+
+#[test]
+fn the_protocol_document_names_every_code() {
+    let document =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol.md")).unwrap();
+    let missing: Vec<_> = chorus::error::Code::ALL
+        .iter()
+        .map(|code| code.as_str())
+        .filter(|code| !document.contains(&format!("`{code}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

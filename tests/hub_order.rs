@@ -349,3 +349,23 @@ async fn the_hub_ends_when_the_node_stops() {
     // Nobody listens any more; nobody waits for them either.
     hub.signal(1, Frame::default(), None).await;
 }
+
+#[tokio::test]
+async fn an_answer_comes_to_who_asked_between_what_all_are_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hub = Hub::start(&Tasks::new(), 1);
+    let (mut asker, mut other) = (client(&listener, 1).await, client(&listener, 2).await);
+    hub.open(7, 0).await;
+    for member in [&asker.member, &other.member] {
+        hub.join(7, Arc::clone(member), 0, Bytes::new()).await.await.unwrap().unwrap();
+    }
+    let both = |text: &str| Frame { v1: frame::text(text), seed: frame::text(text) };
+    hub.signal(7, both("before"), None).await;
+    hub.answer(7, asker.member.id(), both("answer")).await;
+    hub.answer(7, 99, both("nobody")).await;
+    hub.deliver(7, vec![(1, both("after"))]).await;
+    let heard = timeout(LIMIT, read_until(&mut asker.socket, "after")).await.expect("after");
+    assert_eq!(heard, ["before", "answer", "after"]);
+    let heard = timeout(LIMIT, read_until(&mut other.socket, "after")).await.expect("after");
+    assert_eq!(heard, ["before", "after"]);
+}

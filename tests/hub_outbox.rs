@@ -136,7 +136,6 @@ struct History {
     watches: bool,
     sent: Vec<Vec<u8>>,
     accepted: usize,
-    closed: bool,
     broken: bool,
     dropped: bool,
 }
@@ -155,7 +154,6 @@ impl History {
             watches: false,
             sent: Vec::new(),
             accepted: 0,
-            closed: false,
             broken: false,
             dropped: false,
         }
@@ -168,7 +166,6 @@ impl History {
             Act::Task => self.watches = self.run_task() == Progress::Blocked,
             Act::Close => {
                 self.outbox.close(1001, frame::close(1001, "bye"));
-                self.closed = true;
             }
             Act::Break => {
                 *self.outbox.wire().broken.lock().unwrap() = true;

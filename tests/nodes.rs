@@ -9,7 +9,7 @@ use chorus::cluster::local::Faults;
 use common::{Client, Town, eventually};
 use serde_json::json;
 
-fn every_fault(seed: u64) -> Faults {
+const fn every_fault(seed: u64) -> Faults {
     Faults {
         lost: 25,
         doubled: 25,
@@ -87,7 +87,8 @@ async fn resuming_on_another_node_leaves_no_hole_and_shows_nothing_twice() {
     let town = Town::faulty(3, every_fault(9)).await;
     let mut alice = town.guest(0, "alice").await;
     let token = town.sign_in("bob").await;
-    let talking = tokio::spawn(async move {
+    let mut talking = tokio::task::JoinSet::new();
+    talking.spawn(async move {
         for n in 0..300 {
             alice.say_acked("lobby", &format!("a{n}"), "hello").await;
         }
@@ -101,7 +102,7 @@ async fn resuming_on_another_node_leaves_no_hole_and_shows_nothing_twice() {
         bob.listen_for(Duration::from_millis(20)).await;
         seen = bob.into_seen("lobby");
     }
-    let alice = talking.await.unwrap();
+    let alice = talking.join_all().await;
     let mut bob = town.client(0, &token).await;
     bob.resume("lobby", seen).await;
     bob.until_seq("lobby", 300).await;
@@ -222,13 +223,14 @@ async fn a_stopping_node_sends_its_people_away_and_nobody_sees_them_leave() {
     alice.until_people("lobby", &["alice", "bob"]).await;
     alice.listen_for(Duration::from_millis(200)).await;
     let leaving = town.nodes.pop().unwrap();
-    let stopping = tokio::spawn(leaving.stop());
+    let mut stopping = tokio::task::JoinSet::new();
+    stopping.spawn(leaving.stop());
     let hint = bob.expect("reconnect").await;
     assert!(hint["afterMs"].as_u64().unwrap() <= 2000);
     let seen = bob.into_seen("lobby");
     let mut bob = town.client(0, &token).await;
     assert_eq!(bob.resume("lobby", seen).await["recovered"], json!(true));
-    assert!(stopping.await.unwrap(), "all tasks ended in time");
+    assert_eq!(stopping.join_all().await, [true], "all tasks ended in time");
     let told = alice.listen_for(Duration::from_secs(7)).await;
     assert!(told.is_empty(), "{told:?}");
     town.stop().await;
@@ -245,5 +247,33 @@ async fn a_room_that_everybody_left_comes_back_whole() {
     assert_eq!(alice.last("lobby"), 1);
     alice.say_acked("lobby", "two", "second").await;
     alice.until_seq("lobby", 2).await;
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_restored_under_a_running_node_is_told_and_goes_on() {
+    let town = Town::with(1, None, |config| config.presence_grace = Duration::ZERO).await;
+    let mut alice = town.guest(0, "alice").await;
+    let mut bob = town.guest(0, "bob").await;
+    for n in 1..=5 {
+        alice.say_acked("lobby", &format!("a{n}"), "hello").await;
+    }
+    bob.until_seq("lobby", 5).await;
+    alice.until_seq("lobby", 5).await;
+    let database = rusqlite::Connection::open(town.config.data_dir.join("chorus.db")).unwrap();
+    database.busy_timeout(Duration::from_secs(5)).unwrap();
+    database
+        .execute_batch(
+            "BEGIN IMMEDIATE; DELETE FROM messages WHERE seq > 3; UPDATE rooms SET last_seq = 3; COMMIT;",
+        )
+        .unwrap();
+    for client in [&mut alice, &mut bob] {
+        let joined = client.until(|frame| frame["reason"] == "log_changed").await;
+        assert_eq!((&joined["recovered"], &joined["seq"]), (&json!(false), &json!(3)));
+    }
+    alice.say_acked("lobby", "after", "goes on").await;
+    bob.until_seq("lobby", 4).await;
+    assert_eq!(bob.into_seen("lobby"), town.log().await);
+    alice.until_people("lobby", &["alice", "bob"]).await;
     town.stop().await;
 }

@@ -113,6 +113,7 @@ impl Auth {
 }
 
 fn too_many_sockets() -> Refusal {
+    metrics::counter!("chorus_limits_hit_total", "limit" => "sockets").increment(1);
     Refusal::new(
         Code::TooManySockets,
         "Too many connections are open. Please close one and try again.",

@@ -121,6 +121,7 @@ async fn run_holding<T: Send + 'static>(
 }
 
 fn crowded() -> Refusal {
+    metrics::counter!("chorus_limits_hit_total", "limit" => "passwords").increment(1);
     Refusal::new(Code::RateLimited, "Too many people are signing in right now. Please try again.")
         .retry_after(Duration::from_secs(2))
 }

@@ -49,7 +49,7 @@ pub struct Seams {
 
 impl Here {
     /// Starts the publisher and answers the handle.
-    pub(super) fn new(seams: Seams, rooms: Rooms, tasks: Tasks) -> Self {
+    pub(super) fn new(seams: Seams, rooms: Rooms, tasks: &Tasks) -> Self {
         let (bells, ringing) = mpsc::channel(BELLS);
         let here = Self {
             store: seams.store,

@@ -38,6 +38,8 @@ pub(super) struct Joining<'a> {
     pub(super) name: &'a RoomName,
     pub(super) member: &'a Arc<Member>,
     pub(super) person: &'a Arc<Person>,
+    /// Whether the room brings it back after a reset.
+    pub(super) rejoining: bool,
 }
 
 /// From where.
@@ -71,12 +73,16 @@ impl Joining<'_> {
         let Some(head) = heads.into_iter().next() else {
             return Err(Refusal::room_not_found());
         };
-        let same = position.seq == Seq::ZERO || head.id_at == position.id;
-        if head.last_seq < position.seq || (!same && head.id_at.is_some()) {
+        if head.last_seq < position.seq {
             return Ok(From::Newest(Reason::LogChanged));
         }
-        if !same {
-            return Ok(From::Newest(Reason::PositionExpired));
+        if position.seq > Seq::ZERO {
+            // A client that names no id asks for no check of it, only that the log reaches back.
+            match (&head.id_at, &position.id) {
+                (None, _) => return Ok(From::Newest(Reason::PositionExpired)),
+                (Some(found), Some(seen)) if found != seen => return Ok(From::Newest(Reason::LogChanged)),
+                _ => {}
+            }
         }
         if head.last_seq.0 - position.seq.0 > RESUME {
             return Ok(From::Newest(Reason::TooFar));
@@ -91,7 +97,7 @@ impl Joining<'_> {
             }
             self.here.rooms.enter(self.room, self.name.clone()).await?;
             let arrival = match &from {
-                From::Newest(reason) => self.newest_page(*reason, &reference).await?,
+                From::Newest(reason) => self.newest_page(*reason, reference.clone()).await?,
                 From::Position(position) => {
                     let (events, at) = self.last_page(position.clone(), &mut reference).await?;
                     // Pages that were sent need not be read again should the room be ahead.
@@ -111,10 +117,10 @@ impl Joining<'_> {
     }
 
     /// The newest page of the log.
-    async fn newest_page(&self, reason: Reason, reference: &Option<Ref>) -> Result<Arrival, Refusal> {
+    async fn newest_page(&self, reason: Reason, reference: Option<Ref>) -> Result<Arrival, Refusal> {
         let page = self.here.store.page(self.room, Slice::Newest, PAGE, PAGE_BYTES).await?;
         let at = page.events.last().map_or(Position::START, Position::after);
-        let (reason, reference) = (Some(reason), reference.clone());
+        let (reason, reference) = (Some(reason), reference);
         Ok(Arrival::Page { at, events: page.events, recovered: false, reason, reference })
     }
 
@@ -125,6 +131,8 @@ impl Joining<'_> {
         reference: &mut Option<Ref>,
     ) -> Result<(Vec<Event>, Position), Refusal> {
         loop {
+            // However slowly the socket takes its pages, the room stays open meanwhile.
+            self.here.rooms.enter(self.room, self.name.clone()).await?;
             let slice = Slice::After(position.seq);
             let page = self.here.store.page(self.room, slice, PAGE, PAGE_BYTES).await?;
             let end = page.events.last().map_or_else(|| position.clone(), Position::after);
@@ -172,6 +180,7 @@ impl Joining<'_> {
             member: Arc::clone(self.member),
             person: Arc::clone(self.person),
             arrival,
+            rejoining: self.rejoining,
         };
         self.here.rooms.go_live(entry).await
     }
@@ -186,7 +195,14 @@ pub(super) async fn rejoin(
     everybody: Vec<(Arc<Member>, Arc<Person>)>,
 ) {
     for (member, person) in everybody {
-        let joining = Joining { here, room, name: &name, member: &member, person: &person };
+        let joining = Joining {
+            here,
+            room,
+            name: &name,
+            member: &member,
+            person: &person,
+            rejoining: true,
+        };
         let back = match member.dialect() {
             Dialect::Seed => joining.go_live_now().await,
             Dialect::V1 => joining.read_and_go_live(From::Newest(Reason::LogChanged), None).await,

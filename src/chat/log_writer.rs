@@ -121,8 +121,11 @@ impl Lane {
     /// Commits one batch and answers everybody in it. Halves it while the data is refused, so
     /// that only the bad row is.
     async fn commit(&self, batch: Vec<Entry>) {
-        let mut parts = vec![batch];
+        let mut parts = vec![refuse_the_late(batch)];
         while let Some(mut part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
             let began = Instant::now();
             match self.append(&part).await {
                 Ok(outcomes) => {
@@ -198,6 +201,20 @@ impl Lane {
             self.outlet.committed(room, events).await;
         }
     }
+}
+
+/// Who has waited for half of its time is told to come again: a lane that can't keep up must not
+/// begin what it will not have time to finish.
+fn refuse_the_late(batch: Vec<Entry>) -> Vec<Entry> {
+    let (late, fresh): (Vec<_>, Vec<_>) =
+        batch.into_iter().partition(|entry| entry.since.elapsed() > LIMIT / 2);
+    if !late.is_empty() {
+        metrics::counter!("chorus_limits_hit_total", "limit" => "log_time").increment(late.len() as u64);
+    }
+    for entry in late {
+        (entry.answer)(Err(Refusal::unavailable()));
+    }
+    fresh
 }
 
 fn answer(outcome: Appended) -> Answer {

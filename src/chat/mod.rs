@@ -142,7 +142,7 @@ impl Chat {
         ended: Arc<dyn Fn(SignInId) + Send + Sync>,
     ) -> Arc<Self> {
         let (rooms, queue) = Rooms::channel();
-        let here = Here::new(seams, rooms, tasks.clone());
+        let here = Here::new(seams, rooms, tasks);
         let own = Arc::new(OwnSets::default());
         let set = rooms::Settings { grace: settings.grace };
         tasks.spawn("rooms", Conductor::new(hub, here.clone(), Arc::clone(&own), set).run(queue));

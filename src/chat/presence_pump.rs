@@ -173,7 +173,9 @@ async fn read_changed(here: &Here) {
         if known != version
             && let Some(sets) = here.sets_of(room).await
         {
-            here.rooms.send(Command::Sets { room, sets }).await;
+            // Known was asked before: a lower version says that the cluster's memory began anew.
+            let begun_anew = version < known;
+            here.rooms.send(Command::Sets { room, sets, begun_anew }).await;
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -90,7 +90,7 @@ pub struct Roster {
     foreign: HashMap<Incarnation, HashSet<Username>>,
     /// The version of the sets (the cluster's) that `foreign` shows.
     sets_version: u64,
-    shown: BTreeMap<Listed, ()>,
+    shown: BTreeSet<Listed>,
     dirty: HashSet<Username>,
     version: u64,
     fragment: Option<Arc<PeopleFragment>>,
@@ -229,9 +229,9 @@ impl Roster {
         let (mut joined, mut left) = (Vec::new(), Vec::new());
         for name in std::mem::take(&mut self.dirty) {
             let listed = Listed::new(&name);
-            match (self.holds(&name), self.shown.contains_key(&listed)) {
+            match (self.holds(&name), self.shown.contains(&listed)) {
                 (true, false) => {
-                    self.shown.insert(listed, ());
+                    self.shown.insert(listed);
                     joined.push(name);
                 }
                 (false, true) => {
@@ -260,7 +260,7 @@ impl Roster {
     pub fn list(&self, after: Option<&Username>) -> impl Iterator<Item = &Username> {
         let from =
             after.map_or(std::ops::Bound::Unbounded, |name| std::ops::Bound::Excluded(Listed::new(name)));
-        self.shown.range((from, std::ops::Bound::Unbounded)).map(|(listed, ())| &listed.1)
+        self.shown.range((from, std::ops::Bound::Unbounded)).map(|listed| &listed.1)
     }
 
     /// The list as last told, encoded once per version.
@@ -276,7 +276,7 @@ impl Roster {
 
     /// The list for somebody who has just come and may not have been told of yet: with `name`.
     pub fn fragment_with(&mut self, name: &Username) -> Arc<PeopleFragment> {
-        if self.shown.contains_key(&Listed::new(name)) {
+        if self.shown.contains(&Listed::new(name)) {
             return self.fragment();
         }
         let mut names: Vec<Username> = self.list(None).take(LISTED).cloned().collect();

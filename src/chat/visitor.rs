@@ -70,7 +70,15 @@ impl Visitor {
         }
         self.rooms.push(Attendance { name: name.clone(), id, typed: None });
         let (here, member, person) = (&self.chat.here, &self.member, &self.person);
-        let joined = Joining { here, room: id, name: &name, member, person }.run(after, re).await;
+        let joining = Joining {
+            here,
+            room: id,
+            name: &name,
+            member,
+            person,
+            rejoining: false,
+        };
+        let joined = joining.run(after, re).await;
         if joined.is_err() {
             self.forget(id, Departure::Lost).await;
         }
@@ -116,14 +124,14 @@ impl Visitor {
         })
     }
 
-    /// Asks for the list of people; it is sent here.
+    /// Asks for the list of people; it comes in order with the changes.
     ///
     /// # Errors
     /// `not_joined`.
     pub async fn users(&self, name: &RoomName, re: Option<Ref>) -> Result<(), Refusal> {
         let id = self.attendance(name)?.id;
-        let people = self.chat.here.rooms.fragment(id).await.ok_or_else(Refusal::unavailable)?;
-        self.member.send(frame::text(&v1::user_list(name, &people, re.as_ref())));
+        let asked = Command::Users { room: id, member: self.member.id(), reference: re };
+        self.chat.here.rooms.send(asked).await;
         Ok(())
     }
 
@@ -151,13 +159,29 @@ impl Visitor {
     }
 
     async fn forget(&mut self, id: RoomId, how: Departure) {
-        self.rooms.retain(|room| room.id != id);
         let leave = Command::Leave { room: id, member: self.member.id(), how };
         self.chat.here.rooms.send(leave).await;
+        self.rooms.retain(|room| room.id != id);
     }
 
     fn attendance(&self, name: &RoomName) -> Result<&Attendance, Refusal> {
         self.rooms.iter().find(|room| room.name == *name).ok_or_else(not_joined)
+    }
+}
+
+/// Whatever ends a connection's task, a panic too, its person does not stay in the lists.
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        if self.rooms.is_empty() {
+            return;
+        }
+        let (here, member) = (self.chat.here.clone(), self.member.id());
+        let rooms: Vec<RoomId> = self.rooms.iter().map(|room| room.id).collect();
+        self.chat.here.tasks.spawn("leave", async move {
+            for room in rooms {
+                here.rooms.send(Command::Leave { room, member, how: Departure::Lost }).await;
+            }
+        });
     }
 }
 

@@ -44,23 +44,25 @@ impl RateWindow {
     /// Asks for a place at `now`.
     pub fn admit(&mut self, now: Instant, limit: WindowLimit) -> Admission {
         self.forget(now, limit.window);
+        if self.admitted.len() + self.refused.len() >= limit.messages * 3 {
+            return Admission::Excess;
+        }
         if self.admitted.len() < limit.messages {
             self.admitted.push_back(now);
             return Admission::Admitted(now);
         }
         self.refused.push_back(now);
-        if self.admitted.len() + self.refused.len() > limit.messages * 3 {
-            self.refused.pop_front();
-            return Admission::Excess;
-        }
         let first = self.admitted.front().copied().unwrap_or(now);
         Admission::Limited((first + limit.window).saturating_duration_since(now))
     }
 
-    /// Gives a place back: what took it turned out to be committed before.
+    /// Gives a place back: what took it turned out to be committed before. The try still counts
+    /// towards excess, so that sending the same for ever is not free.
     pub fn give_back(&mut self, place: Instant) {
         if let Some(at) = self.admitted.iter().position(|taken| *taken == place) {
             self.admitted.remove(at);
+            let later = self.refused.partition_point(|other| *other <= place);
+            self.refused.insert(later, place);
         }
     }
 
@@ -156,6 +158,17 @@ mod tests {
         window.give_back(now);
         assert_eq!(window.admit(now, LIMIT), Admission::Admitted(now));
         assert!(matches!(window.admit(now, LIMIT), Admission::Limited(_)));
+    }
+
+    #[test]
+    fn sending_the_same_for_ever_is_excess() {
+        let mut window = RateWindow::default();
+        let now = Instant::now();
+        for _ in 0..60 {
+            assert_eq!(window.admit(now, LIMIT), Admission::Admitted(now));
+            window.give_back(now);
+        }
+        assert_eq!(window.admit(now, LIMIT), Admission::Excess);
     }
 
     #[test]

@@ -101,7 +101,8 @@ pub(super) fn log_directives(text: &str) -> Result<String, String> {
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
     let plain = words(text)
         .all(|word| word.contains(['=', '[']) || levels.contains(&word.to_ascii_lowercase().as_str()));
-    let parses = tracing_subscriber::EnvFilter::builder().parse(text).is_ok();
+    // The filter's parser cuts text by bytes and panics inside a character.
+    let parses = text.is_ascii() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok();
     if plain && parses {
         Ok(text.to_owned())
     } else {
@@ -177,6 +178,7 @@ mod tests {
         assert!(log_directives("warn,chorus::ws=debug").is_ok());
         assert!(log_directives("inof").is_err());
         assert!(log_directives("chorus=loud").is_err());
+        assert!(log_directives("\u{2000}0=").is_err());
     }
 
     proptest! {

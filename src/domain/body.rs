@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use super::shared_text::shared_text;
+
 /// The text of a message as it is stored and shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MessageBody(Arc<str>);
+
+shared_text!(MessageBody);
 
 /// Why a text is no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,23 +50,12 @@ impl MessageBody {
     pub fn from_store(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 fn is_removed(c: char) -> bool {
     let control = c.is_control() && c != '\n' && c != '\t';
     let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     control || direction
-}
-
-impl serde::Serialize for MessageBody {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
 }
 
 #[cfg(test)]

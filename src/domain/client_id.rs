@@ -1,10 +1,14 @@
 //! The id a client gives its message: what makes sending it again harmless.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
+
+use super::shared_text::shared_text;
 
 /// 1–64 characters of `[A-Za-z0-9_-]`, the client's own, unique per room and sender.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(Arc<str>);
+
+shared_text!(ClientId);
 
 /// Why a text is no client id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,23 +32,6 @@ impl ClientId {
     /// Takes an id that the store remembers.
     pub fn from_store(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
-    }
-
-    /// The id.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ClientId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl serde::Serialize for ClientId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }
 

@@ -9,6 +9,7 @@ mod event;
 mod ids;
 mod password;
 mod room_name;
+mod shared_text;
 mod timestamp;
 mod username;
 

@@ -1,10 +1,14 @@
 //! A room's name: `[a-z0-9][a-z0-9_-]{0,49}`. The room `lobby` always exists.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::sync::Arc;
+
+use super::shared_text::shared_text;
 
 /// The name of a room.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(Arc<str>);
+
+shared_text!(RoomName);
 
 /// Why a text is no room name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,35 +35,6 @@ impl RoomName {
     /// The room that always exists.
     pub fn lobby() -> Self {
         Self("lobby".into())
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for RoomName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for RoomName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Borrow<str> for RoomName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl serde::Serialize for RoomName {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }
 

@@ -1,6 +1,8 @@
 //! A person's name: 3–50 characters of `[A-Za-z0-9_]`, shown as typed, compared without case.
 
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::sync::Arc;
+
+use super::shared_text::shared_text;
 
 /// Fewest characters of a username.
 pub const USERNAME_MIN: usize = 3;
@@ -11,6 +13,8 @@ pub const USERNAME_MAX: usize = 50;
 /// form that is compared, `as_str` the one that is shown.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Username(Arc<str>);
+
+shared_text!(Username);
 
 /// Why a text is no username.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,11 +38,6 @@ impl Username {
         Self(text.into())
     }
 
-    /// The name as it is shown.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The name as it is compared: lower case.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -48,30 +47,6 @@ impl Username {
     pub fn list_order(&self, other: &Self) -> std::cmp::Ordering {
         let lower = |name: &Self| name.0.bytes().map(|b| b.to_ascii_lowercase()).collect::<Vec<_>>();
         lower(self).cmp(&lower(other)).then_with(|| self.cmp(other))
-    }
-}
-
-impl fmt::Debug for Username {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Username {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Borrow<str> for Username {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl serde::Serialize for Username {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Reque
 fn record(span: &Span, response: &Response, method: &'static str, path: String, took: Duration) {
     let status = response.status().as_u16();
     span.record("status", status);
-    span.in_scope(|| tracing::debug!(status, took_ms = took.as_millis(), "answered"));
+    span.in_scope(|| tracing::debug!(took_ms = took.as_millis(), "answered"));
     let labels = [
         ("method", method.to_owned()),
         ("path", path),

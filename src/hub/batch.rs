@@ -10,7 +10,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Frame, member::Member, outbox::Sent};
+use super::{
+    Frame,
+    member::{Member, MemberId},
+    outbox::Sent,
+};
 use crate::protocol::Dialect;
 
 /// Something to deliver.
@@ -20,6 +24,8 @@ pub(super) struct Item {
     pub(super) mark: Option<u64>,
     /// The person that does not get it.
     pub(super) except: Option<i64>,
+    /// The only member that gets it: never part of a batch.
+    pub(super) only: Option<MemberId>,
 }
 
 impl Item {
@@ -27,7 +33,7 @@ impl Item {
         self.frame.v1.len() + self.frame.seed.len()
     }
 
-    const fn bytes(&self, dialect: Dialect) -> &Bytes {
+    pub(super) const fn bytes(&self, dialect: Dialect) -> &Bytes {
         match dialect {
             Dialect::V1 => &self.frame.v1,
             Dialect::Seed => &self.frame.seed,
@@ -71,11 +77,19 @@ struct Shared {
     count: u64,
 }
 
+/// What became of the frames a seat was due.
+#[derive(Clone, Copy)]
+pub(super) enum Given {
+    Handed(u64),
+    /// The member is closed, or too slow for more.
+    Dropped(u64),
+}
+
 impl Shared {
-    fn give(&self, member: &Member) -> u64 {
+    fn give(&self, member: &Member) -> Given {
         match member.offer(&self.frames) {
-            Sent::Written | Sent::Queued => self.count,
-            Sent::Dropped => 0,
+            Sent::Written | Sent::Queued => Given::Handed(self.count),
+            Sent::Dropped => Given::Dropped(self.count),
         }
     }
 }
@@ -95,8 +109,8 @@ impl Batch {
         }
     }
 
-    /// Gives a seat what it is due; answers how many frames that were.
-    pub(super) fn serve(&self, seat: &Seat) -> u64 {
+    /// Gives a seat what it is due; answers how many frames that were, and whether it took them.
+    pub(super) fn serve(&self, seat: &Seat) -> Given {
         let dialect = seat.member.dialect();
         let whole = seat.from <= self.first
             && seat.at < self.lowest

@@ -83,9 +83,11 @@ impl Member {
         self.outbox.is_open()
     }
 
-    /// Ready when nothing waits for the socket any more, or the member is closed.
+    /// Ready when nothing waits for the socket any more, or the member is closed. A client that
+    /// took everything lives, though its pongs may not have been read meanwhile.
     pub async fn drained(&self) {
         poll_fn(|cx| self.outbox.poll_drained(cx)).await;
+        self.hear();
     }
 
     /// Bytes that wait for the socket.

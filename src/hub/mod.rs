@@ -89,6 +89,12 @@ impl Hub {
         self.tell(room, Command::Signal { room, frame, except }).await;
     }
 
+    /// Delivers a frame without a number to one member of the room, after everything that all have
+    /// been told before and before what they are told next.
+    pub async fn answer(&self, room: RoomKey, member: MemberId, frame: Frame) {
+        self.tell(room, Command::Answer { room, member, frame }).await;
+    }
+
     /// Adds a member that has everything up to `at`, and sends it `greeting` first.
     ///
     /// A member that is already in the room is taken out first. The answer is [`Behind`] when the

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::{
     Frame,
-    batch::{Batch, Item, Seat},
+    batch::{Batch, Given, Item, Seat},
     member::{Member, MemberId},
 };
 use crate::protocol::Dialect;
@@ -29,6 +29,8 @@ const PENDING_BYTES: usize = 1024 * 1024;
 pub(super) struct Served {
     pub(super) v1: u64,
     pub(super) seed: u64,
+    /// Frames for members that are closed, or too slow for more.
+    pub(super) dropped: u64,
 }
 
 /// One room.
@@ -78,13 +80,18 @@ impl Room {
         for (mark, frame) in numbered {
             if mark > self.mark {
                 self.mark = mark;
-                self.line_up(Item { frame, mark: Some(mark), except: None });
+                self.line_up(Item { frame, mark: Some(mark), except: None, only: None });
             }
         }
     }
 
     pub(super) fn signal(&mut self, frame: Frame, except: Option<i64>) {
-        self.line_up(Item { frame, mark: None, except });
+        self.line_up(Item { frame, mark: None, except, only: None });
+    }
+
+    /// An answer to one member, in its place among what all are told.
+    pub(super) fn answer(&mut self, member: MemberId, frame: Frame) {
+        self.line_up(Item { frame, mark: None, except: None, only: Some(member) });
     }
 
     fn line_up(&mut self, item: Item) {
@@ -156,10 +163,10 @@ impl Room {
         };
         let end = self.seats.len().min(self.cursor + count);
         for seat in self.seats.get(self.cursor..end).unwrap_or_default() {
-            let frames = batch.serve(seat);
-            match seat.member.dialect() {
-                Dialect::V1 => served.v1 += frames,
-                Dialect::Seed => served.seed += frames,
+            match (batch.serve(seat), seat.member.dialect()) {
+                (Given::Handed(frames), Dialect::V1) => served.v1 += frames,
+                (Given::Handed(frames), Dialect::Seed) => served.seed += frames,
+                (Given::Dropped(frames), _) => served.dropped += frames,
             }
         }
         self.cursor = end;
@@ -170,13 +177,27 @@ impl Room {
         served
     }
 
+    /// Gives the answers at the front of the line to those who asked. Everything before them has
+    /// been served by now.
+    fn give_answers(&mut self) {
+        while let Some(item) = self.pending.pop_front_if(|item| item.only.is_some()) {
+            self.pending_bytes -= item.weight();
+            let place = self.next - self.pending.len() as u64 - 1;
+            let asker = item.only.and_then(|member| self.index.get(&member));
+            if let Some(seat) = asker.and_then(|at| self.seats.get(*at)).filter(|seat| seat.from <= place) {
+                seat.member.offer(item.bytes(seat.member.dialect()));
+            }
+        }
+    }
+
     /// Takes the front of the line as the next batch.
     fn begin(&mut self) {
+        self.give_answers();
         let (mut v1, mut seed, mut count) = (0, 0, 0);
         for item in &self.pending {
             v1 += item.frame.v1.len();
             seed += item.frame.seed.len();
-            if count > 0 && (v1 > BATCH_BYTES || seed > BATCH_BYTES) {
+            if item.only.is_some() || count > 0 && (v1 > BATCH_BYTES || seed > BATCH_BYTES) {
                 break;
             }
             count += 1;

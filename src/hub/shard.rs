@@ -39,6 +39,11 @@ pub(super) enum Command {
         frame: Frame,
         except: Option<i64>,
     },
+    Answer {
+        room: RoomKey,
+        member: MemberId,
+        frame: Frame,
+    },
     Join {
         room: RoomKey,
         member: Arc<Member>,
@@ -109,6 +114,7 @@ impl Shard {
             }
             Command::Deliver { room, numbered } => self.line_up(room, |it| it.deliver(numbered)),
             Command::Signal { room, frame, except } => self.line_up(room, |it| it.signal(frame, except)),
+            Command::Answer { room, member, frame } => self.line_up(room, |it| it.answer(member, frame)),
             Command::Join { room, member, at, greeting, answer } => {
                 // Without the room `answer` is dropped, which is the answer.
                 if let Some(room) = self.rooms.get_mut(&room) {
@@ -162,6 +168,9 @@ impl Shard {
         }
         count(served.v1, "v1");
         count(served.seed, "seed");
+        if served.dropped > 0 {
+            metrics::counter!("chorus_drops_total", "cause" => "socket").increment(served.dropped);
+        }
     }
 
     fn relieve(&mut self, key: RoomKey) {
@@ -175,5 +184,44 @@ impl Shard {
 fn count(frames: u64, dialect: &'static str) {
     if frames > 0 {
         metrics::counter!("chorus_deliveries_total", "dialect" => dialect).increment(frames);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::{hub::frame, protocol::Dialect};
+
+    #[tokio::test]
+    async fn a_full_room_makes_the_callers_wait_until_it_has_less() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let member = Arc::new(Member::new(stream, 1, Dialect::V1, 1024));
+        let (commands, mut inbox) = mpsc::channel(8);
+        let mut shard = Shard::default();
+        shard.handle(Command::Open { room: 1, delivered: 0 });
+        let (answer, joined) = oneshot::channel();
+        shard.handle(Command::Join { room: 1, member, at: 0, greeting: Bytes::new(), answer });
+        assert_eq!(joined.await, Ok(Ok(())));
+
+        let flood = Frame { v1: frame::text(&"x".repeat(10_000)), seed: Bytes::new() };
+        let numbered = (1..=110).map(|mark| (mark, flood.clone())).collect();
+        shard.handle(Command::Deliver { room: 1, numbered });
+        commands.send(Command::Open { room: 2, delivered: 0 }).await.unwrap();
+        assert!(shard.take_commands(&mut inbox).is_ok());
+        assert!(!shard.rooms.contains_key(&2), "taken although room 1 is full");
+
+        // Two passes of 64 KiB bring it below its megabyte.
+        shard.serve_next();
+        shard.serve_next();
+        assert!(shard.take_commands(&mut inbox).is_ok());
+        assert!(shard.rooms.contains_key(&2), "never taken");
+        while !shard.turns.is_empty() {
+            shard.serve_next();
+        }
+        assert!(!shard.rooms[&1].is_busy());
     }
 }

@@ -63,7 +63,10 @@ fn describe() {
         Unit::Seconds,
         "From a message's commit to its delivery on this node"
     );
-    metrics::describe_counter!("chorus_drops_total", "Notices that were not sent to other nodes, by cause");
+    metrics::describe_counter!(
+        "chorus_drops_total",
+        "What was dropped, by cause: frames for closed or slow sockets, notices for other nodes"
+    );
     metrics::describe_counter!(
         "chorus_repairs_total",
         "Ranges of messages read from the log because a notice was missed"

@@ -55,13 +55,9 @@ impl Doorkeeper for Arc<Reception> {
             host: text(&request.headers, header::HOST.as_str()),
             forwarded_host: text(&request.headers, "x-forwarded-host").filter(|_| trusted),
         })?;
-        // What a client forged there must not make the address unreadable that a proxy put beside it.
-        let forwarded: Vec<_> = request
-            .headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
+        // What is no text stays in as garbage, so that nothing left of it is believed.
+        let values = request.headers.get_all("x-forwarded-for").iter();
+        let forwarded: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         let address = proxies.client(peer, forwarded.iter().map(AsRef::as_ref));
         let (ticket, token) = (query(&request.uri, "ticket"), query(&request.uri, "token"));
         let bearer = text(&request.headers, header::AUTHORIZATION.as_str()).and_then(bearer);

@@ -1,14 +1,17 @@
 //! One socket's session: texts in its dialect become calls on its [`Visitor`], answers become
 //! frames.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::session::{Departure, Later, Session, Step};
 use crate::{
     auth::{AddressKey, Auth, Place, Seat},
     chat::{self, PostRefused, Visitor},
     domain::{ClientId, RoomName, SignInId, UserId},
-    error::{Code, Refusal},
+    error::{Advice, Code, Refusal},
     hub::{Member, frame},
     protocol::{
         Dialect,
@@ -19,6 +22,10 @@ use crate::{
 
 /// The close code of policy: too many messages or too many bad frames.
 const POLICY: u16 = 1008;
+/// How many joins, lists and the like one socket may ask for in [`ASKED_WINDOW`]: enough to come
+/// back into all its rooms twice.
+const ASKED_MOST: u16 = 120;
+const ASKED_WINDOW: Duration = Duration::from_secs(10);
 /// What the predecessor says when it closes for too many messages.
 const RATE_LIMIT_EXCEEDED: &str = "Rate limit exceeded";
 
@@ -37,11 +44,39 @@ pub(super) struct Guest {
     held: Held,
     /// The page's origin, which its tickets must name too.
     origin: Option<Box<str>>,
+    asked: Asked,
+}
+
+/// How often this socket has asked for what costs the store or the rooms something.
+#[derive(Default)]
+struct Asked {
+    since: Option<Instant>,
+    times: u16,
+}
+
+impl Asked {
+    /// Counts one; answers how long to wait when there were too many lately.
+    fn once_more(&mut self, now: Instant) -> Option<Duration> {
+        let since = *self.since.get_or_insert(now);
+        let gone = now.saturating_duration_since(since);
+        if gone >= ASKED_WINDOW {
+            (self.since, self.times) = (Some(now), 0);
+        }
+        self.times = self.times.saturating_add(1);
+        (self.times > ASKED_MOST).then(|| ASKED_WINDOW.saturating_sub(gone))
+    }
 }
 
 impl Guest {
     pub(super) fn new(visitor: Visitor, auth: Arc<Auth>, held: Held, origin: Option<Box<str>>) -> Box<Self> {
-        Box::new(Self { visitor, auth, held, origin })
+        let (connection, user) = (visitor.member().id(), visitor.person().user.0);
+        tracing::debug!(
+            connection,
+            user,
+            dialect = visitor.member().dialect().as_str(),
+            "a socket is open"
+        );
+        Box::new(Self { visitor, auth, held, origin, asked: Asked::default() })
     }
 
     /// How the session begins: a seed socket is in the lobby without asking.
@@ -58,17 +93,18 @@ impl Guest {
         }))
     }
 
-    fn member(&self) -> &Arc<Member> {
+    const fn member(&self) -> &Arc<Member> {
         self.visitor.member()
     }
 
-    fn sid(&self) -> SignInId {
+    const fn sid(&self) -> SignInId {
         self.held.seat.sid()
     }
 
     fn refuse(&self, refusal: &Refusal, id: Option<&ClientId>, re: Option<&Ref>) {
         if let Some(cause) = &refusal.cause {
-            tracing::warn!(%cause, code = refusal.code.as_str(), "a frame could not be served");
+            let connection = self.member().id();
+            tracing::warn!(%cause, connection, code = refusal.code.as_str(), "a frame could not be served");
         }
         let text = match self.member().dialect() {
             Dialect::V1 => v1::error(refusal, id, re),
@@ -77,19 +113,18 @@ impl Guest {
         self.member().send(frame::text(&text));
     }
 
-    /// A message: handed to the log, which answers later; reading goes on at once.
-    fn post(mut self: Box<Self>, room: &RoomName, id: ClientId, text: &str, re: Option<Ref>) -> Step {
-        match self.visitor.post(room, id.clone(), text, re.clone()) {
+    /// A message: handed to the log, which answers later; reading goes on at once. One that breaks
+    /// a limit counts as a bad frame.
+    fn post(mut self: Box<Self>, room: &RoomName, id: &ClientId, text: &str, re: Option<&Ref>) -> Step {
+        match self.visitor.post(room, id.clone(), text, re.cloned()) {
             Ok(()) => {}
             Err(PostRefused::Excess) => self.member().close(POLICY, RATE_LIMIT_EXCEEDED),
             Err(PostRefused::Refused(refusal)) if self.is_over_the_seed_limit(&refusal) => {
                 self.member().close(POLICY, RATE_LIMIT_EXCEEDED);
             }
             Err(PostRefused::Refused(refusal)) => {
-                self.refuse(&refusal, Some(&id), re.as_ref());
-                if breaks_a_limit(&refusal) {
-                    return Step::Refused(self);
-                }
+                self.refuse(&refusal, Some(id), re);
+                return after(refusal.code, self);
             }
         }
         Step::Next(self)
@@ -104,7 +139,7 @@ impl Guest {
         match client::parse_seed(text) {
             Ok(said) => {
                 let id = ClientId::from_store(uuid::Uuid::now_v7().simple().to_string());
-                self.post(&RoomName::lobby(), id, &said, None)
+                self.post(&RoomName::lobby(), &id, &said, None)
             }
             Err(refusal) => {
                 self.refuse(&refusal, None, None);
@@ -115,13 +150,24 @@ impl Guest {
 
     fn v1_text(self: Box<Self>, text: &str) -> Step {
         match client::parse_v1(text) {
-            Ok((ClientFrame::Message { room, id, text }, re)) => self.post(&room, id, &text, re),
-            Ok((asked, re)) => Step::Wait(Box::pin(self.serve(asked, re))),
+            Ok((ClientFrame::Message { room, id, text }, re)) => self.post(&room, &id, &text, re.as_ref()),
+            Ok((asked, re)) => self.ask(asked, re),
             Err(Rejected { refusal, reference, id }) => {
                 self.refuse(&refusal, id.as_ref(), reference.as_ref());
                 Step::Refused(self)
             }
         }
+    }
+
+    /// Everything but a message.
+    fn ask(mut self: Box<Self>, asked: ClientFrame, re: Option<Ref>) -> Step {
+        if let Some(wait) = self.asked.once_more(Instant::now()) {
+            metrics::counter!("chorus_limits_hit_total", "limit" => "frames").increment(1);
+            let refusal = Refusal::new(Code::RateLimited, "You are asking too fast. Please wait a moment.");
+            self.refuse(&refusal.retry_after(wait), None, re.as_ref());
+            return Step::Refused(self);
+        }
+        Step::Wait(Box::pin(self.serve(asked, re)))
     }
 
     /// What takes time: nothing more is read from this socket until it is done.
@@ -135,10 +181,13 @@ impl Guest {
             ClientFrame::Renew { ticket } => self.renew(&ticket, re).await,
             ClientFrame::Message { .. } => Ok(()),
         };
-        if let Err(refusal) = done {
-            self.refuse(&refusal, None, echoed.as_ref());
+        match done {
+            Ok(()) => Step::Next(self),
+            Err(refusal) => {
+                self.refuse(&refusal, None, echoed.as_ref());
+                after(refusal.code, self)
+            }
         }
-        Step::Next(self)
     }
 
     async fn renew(&self, ticket: &str, re: Option<Ref>) -> Result<(), Refusal> {
@@ -148,10 +197,9 @@ impl Guest {
     }
 }
 
-/// Whether a text is refused for what it is: such messages take no place in the window, so without
-/// an end of patience they would be free.
-const fn breaks_a_limit(refusal: &Refusal) -> bool {
-    matches!(refusal.code, Code::MessageEmpty | Code::MessageTooLong)
+/// How reading goes on after a refusal: what would be refused again counts as a bad frame.
+fn after(code: Code, guest: Box<Guest>) -> Step {
+    if code.advice() == Advice::Change { Step::Refused(guest) } else { Step::Next(guest) }
 }
 
 impl Session for Guest {
@@ -164,8 +212,10 @@ impl Session for Guest {
 
     /// Whoever's sign-in ended has left; anybody else may be reloading the page, however politely
     /// the old page said goodbye, and stays in the lists for the grace time.
-    fn gone(self: Box<Self>, _how: Departure) -> Later<()> {
+    fn gone(self: Box<Self>, how: Departure) -> Later<()> {
         let signed_out = self.held.seat.has_ended();
+        let (connection, code) = (self.member().id(), self.member().closed_with());
+        tracing::debug!(connection, ?how, ?code, "a socket is gone");
         Box::pin(async move {
             let how = if signed_out { chat::Departure::Left } else { chat::Departure::Lost };
             let Self { visitor, held, .. } = *self;

@@ -25,7 +25,7 @@ describe('the page', () => {
   test('the policy is strict, and files are of the right kind', async () => {
     const page = await fetch(server.url);
     const policy = page.headers.get('content-security-policy') ?? '';
-    for (const part of ["default-src 'self'", "style-src 'self'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"]) assert.ok(policy.includes(part), `${part} in ${policy}`);
+    for (const part of ["default-src 'none'", "connect-src 'self'", "style-src 'self'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"]) assert.ok(policy.includes(part), `${part} in ${policy}`);
     assert.doesNotMatch(policy, /unsafe|\*/);
     for (const [path, type] of [['/main.js', 'text/javascript'], ['/sdk/chorus.js', 'text/javascript'], ['/styles/tokens.css', 'text/css'], ['/favicon.svg', 'image/svg+xml'], ['/manifest.webmanifest', 'application/manifest+json']]) {
       const response = await fetch(server.url + path);

@@ -343,3 +343,13 @@ async fn old_revocations_and_ended_sign_ins_are_swept() {
     let rows = "SELECT (SELECT count(*) FROM revocations) + (SELECT count(*) FROM sign_ins)";
     assert_eq!(beside(home.path()).query_row(rows, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
+
+#[tokio::test]
+async fn without_leave_to_migrate_an_older_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { migrate: false, ..SqliteOptions::default() };
+    let refused = SqliteStore::open_with(dir.path(), &options).map(drop).unwrap_err();
+    assert!(matches!(refused, OpenError::Behind { found: 0, .. }), "{refused}");
+    SqliteStore::migrate(dir.path()).unwrap();
+    SqliteStore::open_with(dir.path(), &options).unwrap();
+}

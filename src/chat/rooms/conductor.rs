@@ -18,8 +18,8 @@ use crate::{
     cluster::{Incarnation, Notice, RoomSets},
     domain::{Event, Position, RoomId, RoomName, Seq, Timestamp, Username},
     error::Refusal,
-    hub::{Behind, Frame, Hub, frame},
-    protocol::{seed, v1},
+    hub::{Behind, Frame, Hub, MemberId, frame},
+    protocol::{Ref, seed, v1},
     store::{Head, Missing, StoreError},
 };
 
@@ -110,6 +110,7 @@ impl Conductor {
             Command::Fragment { room, answer } => {
                 let _ = answer.send(self.rooms.get_mut(&room).map(|room| room.roster.fragment()));
             }
+            Command::Users { room, member, reference } => self.users(room, member, reference.as_ref()).await,
             Command::People { room, after, limit, answer } => {
                 let _ = answer.send(self.rooms.get(&room).map(|room| people(room, after.as_ref(), limit)));
             }
@@ -132,7 +133,7 @@ impl Conductor {
                 let open = self.rooms.iter().filter(|(_, room)| room.waiting.is_none());
                 let _ = answer.send(open.map(|(id, room)| (*id, room.roster.sets_version())).collect());
             }
-            Command::Sets { room, sets } => self.sets(now, room, &sets).await,
+            Command::Sets { room, sets, begun_anew } => self.sets(now, room, &sets, begun_anew).await,
             Command::OwnTold { room, version } => {
                 if let Some(here) = self.rooms.get_mut(&room)
                     && here.roster.own_change_told(version) == Knowledge::Behind
@@ -186,15 +187,16 @@ impl Conductor {
             Some(waiting) => waiting.push(answer),
         }
         if !known {
-            self.open(id);
+            self.open(id, Duration::ZERO);
         }
     }
 
     /// Subscribes, then asks the log where it ends: what is committed after that is heard, or
     /// found by the slow tick.
-    fn open(&self, room: RoomId) {
+    fn open(&self, room: RoomId, pause: Duration) {
         let here = self.here.clone();
         self.here.tasks.spawn("room opener", async move {
+            tokio::time::sleep(pause).await;
             let subscribed = here.bus.subscribe(room).await;
             if subscribed.is_err() {
                 here.rooms.send(Command::BusTrouble).await;
@@ -221,18 +223,17 @@ impl Conductor {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let waiting = room.waiting.take().unwrap_or_default();
         match at {
-            Err(error) if room.attendees.is_empty() => {
+            Err(error) => {
                 let refusal = Refusal::from(error);
                 for answer in waiting {
                     let _ = answer.send(Err(refusal.clone()));
                 }
-                self.rooms.remove(&id);
-                self.unsubscribe(id);
-            }
-            Err(_) => {
+                if room.attendees.is_empty() {
+                    return self.close(id).await;
+                }
                 // A reset room keeps its members; it goes on trying until the log answers.
-                room.waiting = Some(waiting);
-                self.open(id);
+                room.waiting = Some(Vec::new());
+                self.open(id, REPAIR_PAUSE);
             }
             Ok((at, sets)) => {
                 self.hub.open(id.0, at.seq.0).await;
@@ -256,10 +257,13 @@ impl Conductor {
     }
 
     async fn close(&mut self, id: RoomId) {
-        if let Some(room) = self.rooms.remove(&id)
-            && let Some(at) = room.wake
-        {
-            self.agenda.remove(&(at, id));
+        if let Some(room) = self.rooms.remove(&id) {
+            if let Some(at) = room.wake {
+                self.agenda.remove(&(at, id));
+            }
+            for name in room.roster.own() {
+                self.own.left(id, name);
+            }
         }
         self.hub.close(id.0).await;
         self.unsubscribe(id);
@@ -280,7 +284,7 @@ impl Conductor {
             .map(|one| (Arc::clone(&one.member), Arc::clone(&one.person)))
             .collect();
         let (here, name) = (self.here.clone(), room.name.clone());
-        self.open(id);
+        self.open(id, Duration::ZERO);
         self.here
             .tasks
             .spawn("rejoin", async move { join::rejoin(&here, id, name, everybody).await });
@@ -357,6 +361,9 @@ impl Conductor {
     ) -> Option<oneshot::Receiver<Result<(), Behind>>> {
         let id = entry.room;
         let room = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none())?;
+        if entry.rejoining && !room.attendees.contains_key(&entry.member.id()) {
+            return Some(settled());
+        }
         if room.attend(&entry.member, &entry.person) {
             self.own.joined(id, &entry.person.username);
         }
@@ -392,9 +399,24 @@ impl Conductor {
         Some(self.hub.join(id.0, entry.member, at.0, greeting).await)
     }
 
-    async fn sets(&mut self, now: Instant, id: RoomId, sets: &RoomSets) {
+    async fn users(&mut self, id: RoomId, member: MemberId, reference: Option<&Ref>) {
+        if let Some(room) = self.rooms.get_mut(&id) {
+            let people = room.roster.fragment();
+            let v1 = frame::text(&v1::user_list(&room.name, &people, reference));
+            if let Some(asker) = room.attendees.get(&member).filter(|_| room.waiting.is_some()) {
+                // While the room begins anew the hub has no members, and nothing overtakes this.
+                asker.member.send(v1);
+                return;
+            }
+            self.hub.answer(id.0, member, Frame { v1, seed: Bytes::new() }).await;
+        }
+    }
+
+    async fn sets(&mut self, now: Instant, id: RoomId, sets: &RoomSets, begun_anew: bool) {
         let me = self.here.me();
-        if let Some(room) = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none()) {
+        let open = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none());
+        // What was read before a change that is known by now is older than that.
+        if let Some(room) = open.filter(|room| begun_anew || sets.version >= room.roster.sets_version()) {
             room.roster.replace(sets, me, |who| self.here.is_dead(who));
             self.look(now, id).await;
         }
@@ -563,6 +585,13 @@ impl Conductor {
 async fn end_of(here: &Here, room: RoomId) -> Result<Position, StoreError> {
     let page = here.store.page(room, crate::store::Slice::Newest, 1, usize::MAX).await?;
     Ok(page.events.last().map_or(Position::START, Position::after))
+}
+
+/// The answer to somebody who need not join any more.
+fn settled() -> oneshot::Receiver<Result<(), Behind>> {
+    let (answer, settled) = oneshot::channel();
+    let _ = answer.send(Ok(()));
+    settled
 }
 
 fn pair(asked: &[(RoomId, Seq)], heads: Vec<Head>) -> Vec<(Seq, Head)> {

@@ -48,6 +48,8 @@ pub(super) struct GoLive {
     pub(super) member: Arc<Member>,
     pub(super) person: Arc<Person>,
     pub(super) arrival: Arrival,
+    /// Whether it only comes back after a reset: who has left meanwhile stays away.
+    pub(super) rejoining: bool,
 }
 
 /// With what a member goes live.
@@ -92,6 +94,12 @@ pub(super) enum Command {
         room: RoomId,
         answer: oneshot::Sender<Option<Arc<PeopleFragment>>>,
     },
+    /// The list for one member, in order with the changes it is told.
+    Users {
+        room: RoomId,
+        member: MemberId,
+        reference: Option<Ref>,
+    },
     People {
         room: RoomId,
         after: Option<Username>,
@@ -127,9 +135,11 @@ pub(super) enum Command {
     SetsVersions {
         answer: oneshot::Sender<Vec<(RoomId, u64)>>,
     },
+    /// What a room's sets are now; `begun_anew`: in a cluster whose memory was lost.
     Sets {
         room: RoomId,
         sets: RoomSets,
+        begun_anew: bool,
     },
     OwnTold {
         room: RoomId,

@@ -1,6 +1,7 @@
 //! The calls, asked through the whole router on a real embedded store.
 
-#[cfg(test)] // Also for those who read the source: nothing below is part of the program.
+// Nothing below is part of the program; the attribute also tells `tests/architecture.rs`.
+#[cfg(test)]
 mod accounts;
 mod edges;
 mod limits;

@@ -40,6 +40,14 @@ pub enum OpenError {
         /// The newest one this binary knows.
         known: i32,
     },
+    /// The schema is older than this release needs, and migrating was not allowed.
+    #[error("the database has schema {found}, this release needs {known}: run `chorus migrate`")]
+    Behind {
+        /// The newest migration that was applied to it.
+        found: i32,
+        /// The newest one this binary knows.
+        known: i32,
+    },
     /// A migration failed; the database is as it was before it.
     #[error("migrating the database: {0}")]
     Migration(String),

@@ -52,6 +52,8 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// How many waiting calls may share one commit. 1 gives each its own.
     pub jobs_per_commit: usize,
+    /// Whether the schema is brought up to date; if not, one that is behind is refused.
+    pub migrate: bool,
     /// The most pages of 4 KiB that the database may have; `None` leaves it to the disk.
     pub max_pages: Option<u32>,
 }
@@ -63,6 +65,7 @@ impl Default for SqliteOptions {
             queue: 256,
             readers: 2,
             jobs_per_commit: 64,
+            migrate: true,
             max_pages: None,
         }
     }
@@ -98,7 +101,7 @@ impl SqliteStore {
     pub fn open_with(data_dir: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
         let dir = DataDir::make(data_dir)?;
         let life = Arc::new(dir.lock("chorus.lock")?);
-        let connection = schema::open(&dir)?;
+        let connection = schema::open(&dir, options.migrate)?;
         writer::limit_size(&connection, options.max_pages).map_err(|error| dir.explain(&error))?;
         let (writes, write_inbox) = Queue::new(options.queue, options.call_limit, Unanswered::MayBeDone);
         let (reads, read_inbox) = Queue::new(options.queue, options.call_limit, Unanswered::Harmless);
@@ -125,7 +128,7 @@ impl SqliteStore {
     /// need the node's lock: a node that runs meanwhile goes on with the schema it knows, as far
     /// as the new one allows it.
     pub fn migrate(data_dir: &Path) -> Result<(), OpenError> {
-        schema::open(&DataDir::make(data_dir)?).map(drop)
+        schema::open(&DataDir::make(data_dir)?, true).map(drop)
     }
 
     async fn write<F, T>(&self, work: F) -> Result<T>

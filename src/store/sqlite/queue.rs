@@ -83,6 +83,15 @@ pub(super) enum Unanswered {
     MayBeDone,
 }
 
+/// A caller that waits no longer, for whatever reason, takes back what nobody has begun.
+struct GiveUp(Claim);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.take();
+    }
+}
+
 /// What the threads receive.
 pub(super) type Inbox = mpsc::Receiver<Box<dyn Job>>;
 
@@ -110,6 +119,7 @@ impl Queue {
         let deadline = Instant::now() + self.limit;
         let claim = Claim::default();
         let (answer, outcome) = oneshot::channel();
+        let _given_up = GiveUp(claim.clone());
         let job = Work { claim: claim.clone(), todo: Some(work), done: None, answer };
         self.send(Box::new(job), deadline).await?;
         match timeout_at(deadline, outcome).await {

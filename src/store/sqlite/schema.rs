@@ -26,19 +26,23 @@ const MIGRATION_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens the database with its schema brought up to date. Safe at each start and from several
 /// processes at once: a file is not even looked at while another process fills it.
-pub(super) fn open(dir: &DataDir) -> Result<Connection, OpenError> {
+/// With `may_migrate` false a schema that is behind is refused instead.
+pub(super) fn open(dir: &DataDir, may_migrate: bool) -> Result<Connection, OpenError> {
     let _one_at_a_time = migration_lock(dir)?;
     let mut connection = dir.connect()?;
-    migrate(dir, &mut connection)?;
+    migrate(dir, &mut connection, may_migrate)?;
     Ok(connection)
 }
 
-fn migrate(dir: &DataDir, connection: &mut Connection) -> Result<(), OpenError> {
+fn migrate(dir: &DataDir, connection: &mut Connection, may_migrate: bool) -> Result<(), OpenError> {
     let runner = embedded::migrations::runner();
     let known = runner.get_migrations().iter().map(|m| i32_of(m.version())).max().unwrap_or(0);
     let found = applied(connection).map_err(|error| dir.explain(&error))?;
     if found > known {
         return tolerate(dir, connection, found, known);
+    }
+    if found < known && !may_migrate {
+        return Err(OpenError::Behind { found, known });
     }
     let report = runner.run(connection).map_err(|error| OpenError::Migration(error.to_string()))?;
     for migration in report.applied_migrations() {

@@ -1,0 +1,189 @@
+//! From text to settings, one after the other. Pure; what is wrong is collected, not thrown.
+
+use std::{net::IpAddr, time::Duration};
+
+use secrecy::SecretString;
+
+use super::{
+    Config, Environment, Problem, SECRET_MIN_BYTES,
+    settings::{self, Kind, Setting},
+    values,
+};
+
+/// Reads one setting after the other and collects what is wrong.
+pub(super) struct Reader<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    /// Of what `lookup` finds.
+    pub(super) const fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { lookup, problems: Vec::new() }
+    }
+
+    pub(super) fn config(&mut self) -> Config {
+        use settings as s;
+        let node_env = self.environment();
+        let bind = self.bind(node_env);
+        Config {
+            port: self.number(&s::PORT),
+            bind,
+            metrics_port: self.number(&s::METRICS_PORT),
+            metrics_bind: self.metrics_bind(bind),
+            node_env,
+            log_level: self.value(&s::LOG_LEVEL, values::log_directives).unwrap_or_default(),
+            data_dir: self.text(&s::DATA_DIR).unwrap_or_default().into(),
+            client_dir: self.text(&s::CLIENT_DIR).map(Into::into),
+            jwt_secret: self.secret(&s::JWT_SECRET, Self::long_enough),
+            jwt_secret_previous: self.secret(&s::JWT_SECRET_PREVIOUS, Self::long_enough),
+            migrate_on_start: self.flag(&s::MIGRATE_ON_START),
+            allowed_origins: self.origins(node_env),
+            require_origin: self.flag(&s::REQUIRE_ORIGIN),
+            allow_query_token: self.flag(&s::ALLOW_QUERY_TOKEN),
+            trusted_proxies: self.value(&s::TRUSTED_PROXIES, values::proxies).unwrap_or_default(),
+            rate_limit_per_hour: self.number(&s::RATE_LIMIT_PER_HOUR),
+            api_limit_per_minute: self.number(&s::API_LIMIT_PER_MINUTE),
+            message_limit: self.number(&s::MESSAGE_LIMIT),
+            message_window: self.seconds(&s::MESSAGE_WINDOW_SECONDS),
+            message_max_chars: self.number(&s::MESSAGE_MAX_CHARS),
+            max_sockets_per_user: self.number(&s::MAX_SOCKETS_PER_USER),
+            max_sockets_per_address: self.number(&s::MAX_SOCKETS_PER_ADDRESS),
+            max_rooms_per_socket: self.number(&s::MAX_ROOMS_PER_SOCKET),
+            outbox_bytes: self.number(&s::OUTBOX_BYTES),
+            bcrypt_cost: self.number(&s::BCRYPT_COST),
+            token_ttl: self.seconds(&s::TOKEN_TTL_SECONDS),
+            presence_grace: self.seconds(&s::PRESENCE_GRACE_SECONDS),
+            ping_interval: self.seconds(&s::PING_SECONDS),
+            registration_open: self.registration(),
+            demo_accounts: self.flag(&s::DEMO_ACCOUNTS),
+            shutdown_timeout: self.seconds(&s::SHUTDOWN_TIMEOUT_SECONDS),
+            sentry_dsn: self.secret(&s::SENTRY_DSN, values::dsn),
+            otlp_endpoint: self.value(&s::OTEL_EXPORTER_OTLP_ENDPOINT, values::endpoint),
+        }
+    }
+
+    fn text(&self, setting: &Setting) -> Option<String> {
+        let given = (self.lookup)(setting.name).map(|text| text.trim().to_owned());
+        given
+            .filter(|text| !text.is_empty())
+            .or_else(|| (!setting.default.is_empty()).then(|| setting.default.to_owned()))
+    }
+
+    fn value<T>(&mut self, setting: &Setting, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(setting)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.problems.push(Problem::new(setting.name, reason));
+                None
+            }
+        }
+    }
+
+    fn number<T: TryFrom<u64> + Default>(&mut self, setting: &Setting) -> T {
+        let Kind::Number { min, max, unit } = setting.kind else { return T::default() };
+        self.value(setting, |text| values::number(text, min, max, unit))
+            .and_then(|value| T::try_from(value).ok())
+            .unwrap_or_default()
+    }
+
+    fn seconds(&mut self, setting: &Setting) -> Duration {
+        Duration::from_secs(self.number(setting))
+    }
+
+    fn flag(&mut self, setting: &Setting) -> bool {
+        self.value(setting, values::flag).unwrap_or_default()
+    }
+
+    fn secret(&mut self, setting: &Setting, check: fn(&str) -> Result<(), String>) -> Option<SecretString> {
+        self.value(setting, |text| check(text).map(|()| text.to_owned().into()))
+    }
+
+    fn long_enough(text: &str) -> Result<(), String> {
+        if text.len() >= SECRET_MIN_BYTES {
+            Ok(())
+        } else {
+            Err(format!(
+                "must be at least {SECRET_MIN_BYTES} bytes; `openssl rand -hex 32` makes a good one"
+            ))
+        }
+    }
+
+    fn environment(&mut self) -> Environment {
+        self.value(&settings::NODE_ENV, |text| match text {
+            "development" => Ok(Environment::Development),
+            "test" => Ok(Environment::Test),
+            "production" => Ok(Environment::Production),
+            _ => Err("must be development, test or production".to_owned()),
+        })
+        .unwrap_or(Environment::Production)
+    }
+
+    fn bind(&mut self, node_env: Environment) -> IpAddr {
+        let everywhere = IpAddr::from([0, 0, 0, 0]);
+        let here = IpAddr::from([127, 0, 0, 1]);
+        self.value(&settings::BIND, values::address).unwrap_or(if node_env.is_production() {
+            everywhere
+        } else {
+            here
+        })
+    }
+
+    fn metrics_bind(&mut self, bind: IpAddr) -> Option<IpAddr> {
+        let given = self.value(&settings::METRICS_BIND, |text| match text {
+            "off" => Ok(None),
+            other => values::address(other).map(Some),
+        });
+        given.unwrap_or(Some(bind))
+    }
+
+    fn origins(&mut self, node_env: Environment) -> Vec<String> {
+        let local = [
+            "http://localhost:5500",
+            "http://127.0.0.1:5500",
+            "http://localhost:8080",
+        ];
+        self.value(&settings::ALLOWED_ORIGINS, values::origins).unwrap_or_else(|| {
+            if node_env.is_production() { Vec::new() } else { local.map(str::to_owned).to_vec() }
+        })
+    }
+
+    fn registration(&mut self) -> bool {
+        self.value(&settings::REGISTRATION, |text| match text {
+            "open" => Ok(true),
+            "closed" => Ok(false),
+            _ => Err("must be open or closed".to_owned()),
+        })
+        .unwrap_or_default()
+    }
+
+    pub(super) fn refuse_what_comes_later(&mut self) {
+        for name in settings::NOT_YET {
+            if (self.lookup)(name).is_some_and(|value| !value.trim().is_empty()) {
+                let reason = "is set, but this version keeps everything in its own database in DATA_DIR; \
+                    unset it (PostgreSQL and Redis come with the next version)";
+                self.problems.push(Problem::new(*name, reason));
+            }
+        }
+        if (self.lookup)("RETENTION_DAYS").is_some_and(|days| !matches!(days.trim(), "" | "0")) {
+            self.problems
+                .push(Problem::new("RETENTION_DAYS", "is set, but this version keeps every message"));
+        }
+    }
+
+    /// What single settings can't show.
+    pub(super) fn check_together(&mut self, config: &Config) {
+        let missing = (self.lookup)("JWT_SECRET").is_none_or(|secret| secret.trim().is_empty());
+        if config.node_env.is_production() && missing {
+            let reason = "is required in production; `openssl rand -hex 32` makes a good one";
+            self.problems.push(Problem::new("JWT_SECRET", reason));
+        }
+        if config.node_env.is_production() && (4..10).contains(&config.bcrypt_cost) {
+            self.problems.push(Problem::new("BCRYPT_COST", "must be at least 10 in production"));
+        }
+        if config.port != 0 && config.port == config.metrics_port && config.metrics_bind.is_some() {
+            self.problems.push(Problem::new("METRICS_PORT", "must differ from PORT"));
+        }
+    }
+}
