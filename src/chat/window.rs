@@ -13,6 +13,9 @@ use parking_lot::Mutex;
 
 use crate::domain::UserId;
 
+/// How many times the limit may be given back in one window.
+const RETURNS: usize = 10;
+
 /// The limit: so many messages in so long.
 #[derive(Debug, Clone, Copy)]
 pub struct WindowLimit {
@@ -38,6 +41,8 @@ pub enum Admission {
 pub struct RateWindow {
     admitted: VecDeque<Instant>,
     refused: VecDeque<Instant>,
+    /// Places that were given back.
+    returned: VecDeque<Instant>,
 }
 
 impl RateWindow {
@@ -46,6 +51,10 @@ impl RateWindow {
         self.forget(now, limit.window);
         if self.admitted.len() + self.refused.len() >= limit.messages * 3 {
             return Admission::Excess;
+        }
+        if let Some(first) = self.returned.front().filter(|_| self.returned.len() >= limit.messages * RETURNS)
+        {
+            return Admission::Limited((*first + limit.window).saturating_duration_since(now));
         }
         if self.admitted.len() < limit.messages {
             self.admitted.push_back(now);
@@ -56,24 +65,24 @@ impl RateWindow {
         Admission::Limited((first + limit.window).saturating_duration_since(now))
     }
 
-    /// Gives a place back: what took it turned out to be committed before. The try still counts
-    /// towards excess, so that sending the same for ever is not free.
+    /// Gives a place back: what took it turned out to be committed before. Sending the same for
+    /// ever is not free all the same: after [`RETURNS`] windows' worth it has to wait.
     pub fn give_back(&mut self, place: Instant) {
         if let Some(at) = self.admitted.iter().position(|taken| *taken == place) {
             self.admitted.remove(at);
-            let later = self.refused.partition_point(|other| *other <= place);
-            self.refused.insert(later, place);
+            let later = self.returned.partition_point(|other| *other <= place);
+            self.returned.insert(later, place);
         }
     }
 
     /// Whether nothing of the window is left at `now`.
     pub fn is_idle(&mut self, now: Instant, window: Duration) -> bool {
         self.forget(now, window);
-        self.admitted.is_empty() && self.refused.is_empty()
+        self.admitted.is_empty() && self.refused.is_empty() && self.returned.is_empty()
     }
 
     fn forget(&mut self, now: Instant, window: Duration) {
-        for times in [&mut self.admitted, &mut self.refused] {
+        for times in [&mut self.admitted, &mut self.refused, &mut self.returned] {
             while times.front().is_some_and(|at| now.saturating_duration_since(*at) >= window) {
                 times.pop_front();
             }
@@ -161,14 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn sending_the_same_for_ever_is_excess() {
+    fn sending_the_same_for_ever_has_to_wait() {
         let mut window = RateWindow::default();
         let now = Instant::now();
-        for _ in 0..60 {
+        for _ in 0..200 {
             assert_eq!(window.admit(now, LIMIT), Admission::Admitted(now));
             window.give_back(now);
         }
-        assert_eq!(window.admit(now, LIMIT), Admission::Excess);
+        assert_eq!(window.admit(now, LIMIT), Admission::Limited(LIMIT.window));
+        assert!(matches!(window.admit(now + LIMIT.window, LIMIT), Admission::Admitted(_)));
     }
 
     #[test]

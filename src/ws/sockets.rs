@@ -23,8 +23,6 @@ use crate::{
 
 /// How long a socket may take to finish closing, in seconds.
 const LINGER: u32 = 5;
-/// The same when the node stops; less when the whole stop has only a few seconds.
-const GOODBYE: Duration = Duration::from_secs(1);
 /// Sockets looked at before other tasks have their turn.
 const SLICE: usize = 256;
 
@@ -95,19 +93,6 @@ impl Sockets {
             }
         }
         self.close_all(1001, "going away").await;
-        self.part(GOODBYE.min(window / 4)).await;
-    }
-
-    /// Gives closing sockets a moment to say goodbye, and cuts those that don't: a peer that is
-    /// gone must not hold up a node that stops.
-    async fn part(&self, goodbye: Duration) {
-        let start = Instant::now();
-        while start.elapsed() < goodbye && !self.is_empty() {
-            sleep(Duration::from_millis(20)).await;
-        }
-        for member in self.members() {
-            member.kill();
-        }
     }
 
     /// Closes every socket with this code.
@@ -118,6 +103,15 @@ impl Sockets {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Gives up every socket that is left, closed or not; answers how many there were.
+    pub fn cut_all(&self) -> usize {
+        let members = self.members();
+        for member in &members {
+            member.kill();
+        }
+        members.len()
     }
 
     /// Tells v1 clients their moment; answers the seed clients with theirs.

@@ -165,7 +165,7 @@ for (const [device, size] of Object.entries(SIZES)) {
       await alice.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
       await second.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
       await bob.sees('bob');
-      await bob.page.locator('.traffic', { hasText: 'alice left' }).waitFor();
+      await bob.page.locator('.traffic', { hasText: 'alice left' }).last().waitFor();
       await picture(bob, 'left-dark');
       assert.equal(await alice.page.evaluate(() => Object.keys(localStorage).filter((key) => key !== 'chorus.theme').length), 0);
       await alice.page.reload();
