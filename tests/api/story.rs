@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::common::{
-    Client, LIMIT,
+    Client,
     web::{PAGE, node},
 };
 
@@ -181,8 +181,6 @@ async fn fields_that_nobody_knows_are_ignored() {
     alice.expect("ack").await;
     let body = json!({ "message": "y", "colour": "red" });
     assert_eq!(web.post("/rooms/lobby/messages", &token, body).await.status, 201);
-    let began = std::time::Instant::now();
     alice.until_seq("lobby", 2).await;
-    assert!(began.elapsed() < LIMIT);
     town.stop().await;
 }

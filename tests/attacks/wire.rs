@@ -105,10 +105,8 @@ async fn an_upgrade_followed_by_silence_is_cut_after_two_pings() {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {token}\r\n\r\n"
     );
     let began = Instant::now();
-    let listening = alive.listen_for(Duration::from_secs(5));
-    let (answer, ()) = tokio::join!(exchange(&web, upgrade.as_bytes()), async {
-        tokio::select! { _ = listening => {} }
-    });
+    let (answer, _) =
+        tokio::join!(exchange(&web, upgrade.as_bytes()), alive.listen_for(Duration::from_secs(5)));
     assert_eq!(status(&answer), "101");
     assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
     alive.say_acked("lobby", "m", "who answers pings stays").await;

@@ -1,15 +1,15 @@
 //! The scene of the tests: nodes on free ports with a database of their own, and clients that
 //! speak the real protocol over real sockets. Every wait has a limit.
 #![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test file uses its own part of the scene"
-)]
-#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking"
+)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part of the scene"
 )]
 
 pub mod program;
@@ -52,6 +52,8 @@ pub fn settings(dir: &std::path::Path) -> Config {
     config.message_limit = 10_000;
     config.rate_limit_per_hour = 100_000;
     config.api_limit_per_minute = 100_000;
+    // Most tests end with open sockets, and a drain gives them half of this.
+    config.shutdown_timeout = Duration::from_secs(1);
     config
 }
 

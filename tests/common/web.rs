@@ -1,6 +1,6 @@
 //! The HTTP side of a client: what a program or a page asks a node, through real TCP.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use chorus::config::Config;
 use reqwest::{Method, RequestBuilder};
@@ -13,13 +13,9 @@ use super::{Client, LIMIT, PASSWORD, Town};
 /// One of the predecessor's origins, allowed in development.
 pub const PAGE: &str = "http://localhost:5500";
 
-/// A node of its own and how it is asked. It drains fast: most tests end with open sockets.
+/// A node of its own and how it is asked.
 pub async fn node(change: impl Fn(&mut Config)) -> (Town, Web) {
-    let quick = |config: &mut Config| {
-        config.shutdown_timeout = Duration::from_secs(1);
-        change(config);
-    };
-    let town = Town::with(1, None, quick).await;
+    let town = Town::with(1, None, change).await;
     let web = Web::of(town.nodes[0].address);
     (town, web)
 }
