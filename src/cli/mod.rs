@@ -3,10 +3,11 @@
 //!
 //! Accounts are managed through the running node when there is one (it has the lock on the data,
 //! and must close the sockets of whoever is deleted), else in the data itself. The rules are
-//! `auth`'s either way. Passwords are read from standard input, never from arguments, which every
-//! user of the machine can see.
+//! `auth`'s either way. Passwords are read from standard input (a person at a terminal is asked and
+//! does not see what is typed), never from arguments, which every user of the machine can see.
 
 mod ask;
+mod prompt;
 mod user;
 
 use std::{
