@@ -14,7 +14,7 @@ use axum::{Router, body::Body, extract::Request, routing::any};
 use secrecy::SecretString;
 use tokio::{
     task::spawn_blocking,
-    time::{self, sleep, timeout_at},
+    time::{self, MissedTickBehavior, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -357,21 +357,22 @@ const fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Keeps the reckoning of the database's clock, and says when the database does not answer.
+/// Keeps the reckoning of the database's clock, and says when the database can't be read or
+/// written.
 async fn tend_clock(store: Arc<dyn Store>, clock: DbClock, readiness: Readiness, tasks: Tasks) {
     let mut tick = time::interval(CLOCK_TICK);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = tasks.stopped().cancelled() => return,
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = async || {
+        tick.tick().await;
+        clock.refresh(&*store).await?;
+        // The clock of an embedded database answers also when the disk is full.
+        store.check().await
+    };
+    while let Some(looked) = tasks.stopped().run_until_cancelled(look()).await {
+        if let Err(error) = &looked {
+            tracing::warn!(%error, "the database does not answer");
         }
-        match clock.refresh(&*store).await {
-            Ok(()) => readiness.set(Cause::Database, false),
-            Err(error) => {
-                tracing::warn!(%error, "the database does not answer");
-                readiness.set(Cause::Database, true);
-            }
-        }
+        readiness.set(Cause::Database, looked.is_err());
     }
 }
 

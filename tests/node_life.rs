@@ -148,3 +148,21 @@ async fn a_second_signal_ends_a_stopping_node_at_once() {
     tell_to_stop(&node).await;
     assert_eq!(ended(&mut node).await.code(), Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_commit_makes_the_node_unready() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = settings(dir.path());
+    let backends = Backends::open(&config).await.unwrap();
+    let node = Node::start(&config, backends, None).await.unwrap();
+    let (client, ready) = (reqwest::Client::new(), format!("http://{}/ready", node.address));
+    // As good as a full disk: whoever holds this keeps others from writing, not from reading.
+    let beside = rusqlite::Connection::open(dir.path().join("chorus.db")).unwrap();
+    beside.busy_timeout(LIMIT).unwrap();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let broken = json!({ "status": "unavailable", "causes": ["database"] });
+    eventually("it says so", async || get(&client, &ready).await == (503, broken.clone())).await;
+    beside.execute_batch("ROLLBACK").unwrap();
+    eventually("it recovers", async || get(&client, &ready).await.0 == 200).await;
+    assert!(node.stop().await);
+}
