@@ -6,11 +6,11 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use chorus::{
     cli::{self, Cli},
     config::{self, Config},
-    node::{Backends, Node, StartError},
+    node::{Backends, Listeners, Node, StartError},
     telemetry::Telemetry,
 };
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long the last lines, spans and reports may take on their way out.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -55,7 +55,15 @@ fn main() -> ExitCode {
 
 /// Runs a node until a signal, a failure, or the end of its patience.
 async fn serve(config: &Config, telemetry: &Telemetry) -> ExitCode {
-    let node = match start(config, telemetry).await {
+    let mut signals = Signals::listen();
+    let started = tokio::select! {
+        started = start(config, telemetry) => started,
+        () = signals.next() => {
+            tracing::info!("stopped before it was ready");
+            return ExitCode::SUCCESS;
+        }
+    };
+    let node = match started {
         Ok(node) => node,
         Err(error) => {
             tracing::error!(%error, "the node does not start");
@@ -64,33 +72,32 @@ async fn serve(config: &Config, telemetry: &Telemetry) -> ExitCode {
     };
     announce(config, &node);
     let failed = tokio::select! {
-        () = told_to_stop() => false,
+        () = signals.next() => false,
         () = node.failed() => true,
     };
     tracing::info!("stopping");
-    let limit = config.shutdown_timeout;
-    match tokio::time::timeout(limit, node.stop()).await {
-        Ok(true) if !failed => {
-            tracing::info!("stopped");
-            ExitCode::SUCCESS
+    let in_time = tokio::select! {
+        in_time = node.stop() => in_time,
+        () = signals.next() => {
+            tracing::error!("told twice to stop; ending at once");
+            return ExitCode::FAILURE;
         }
-        _ => {
-            tracing::error!(?limit, failed, "not everything ended in time, or a task had failed");
-            ExitCode::FAILURE
-        }
+    };
+    if in_time && !failed {
+        tracing::info!("stopped");
+        ExitCode::SUCCESS
+    } else {
+        let limit = config.shutdown_timeout;
+        tracing::error!(?limit, failed, "not everything ended in time, or a task had failed");
+        ExitCode::FAILURE
     }
 }
 
-/// A signal while waiting for the database ends the wait.
+/// The listeners come first: they answer while the database is waited for.
 async fn start(config: &Config, telemetry: &Telemetry) -> Result<Node, StartError> {
-    let starting = async {
-        let backends = Backends::open(config).await?;
-        Node::start(config, backends, Some(telemetry.meters())).await
-    };
-    tokio::select! {
-        started = starting => started,
-        () = told_to_stop() => std::process::exit(0),
-    }
+    let listeners = Listeners::bind(config)?;
+    let backends = Backends::open(config).await?;
+    Node::start_on(listeners, config, backends, Some(telemetry.meters())).await
 }
 
 /// One plain line for whoever typed the command, whatever the log's form and level.
@@ -103,16 +110,27 @@ fn announce(config: &Config, node: &Node) {
     }
 }
 
-/// Ends at SIGINT (Ctrl+C) or SIGTERM.
-async fn told_to_stop() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::error!("signals can't be heard; only SIGKILL will end this node");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// SIGINT (Ctrl+C) and SIGTERM. Listened for once and from the beginning, so that none is lost.
+struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    fn listen() -> Self {
+        let both =
+            signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
+        if let Err(error) = &both {
+            tracing::error!(%error, "signals can't be heard; only SIGKILL will end this node");
+        }
+        Self(both.ok())
+    }
+
+    /// Ends at the next one.
+    async fn next(&mut self) {
+        let Some((interrupt, terminate)) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

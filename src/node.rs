@@ -1,27 +1,24 @@
 //! The composition root: picks the backends, wires the rooms of the house, starts and drains one
 //! node. The only place that names a backend.
 
+mod listeners;
+
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{ConnectInfo, Request},
-    routing::any,
-};
+use axum::{Router, body::Body, extract::Request, routing::any};
 use secrecy::SecretString;
 use tokio::{
-    net::{TcpListener, TcpSocket},
-    time::sleep,
+    task::spawn_blocking,
+    time::{self, MissedTickBehavior, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
+pub use self::listeners::Listeners;
 use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
@@ -45,8 +42,6 @@ use crate::{
 const LOCK_WAIT: Duration = Duration::from_mins(1);
 /// How often it looks.
 const LOCK_LOOK: Duration = Duration::from_millis(500);
-/// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
-const BACKLOG: u32 = 4096;
 /// How often the database's clock is read and its health asked.
 const CLOCK_TICK: Duration = Duration::from_secs(2);
 /// How often what has expired is deleted.
@@ -117,7 +112,9 @@ impl Backends {
         let began = Instant::now();
         let options = SqliteOptions { migrate: config.migrate_on_start, ..SqliteOptions::default() };
         let store = loop {
-            match SqliteStore::open_with(&config.data_dir, &options) {
+            let (dir, options) = (config.data_dir.clone(), options.clone());
+            let opened = spawn_blocking(move || SqliteStore::open_with(&dir, &options)).await;
+            match opened.unwrap_or_else(|error| Err(OpenError::Database(error.to_string()))) {
                 Err(OpenError::Locked(_)) if began.elapsed() < LOCK_WAIT => {
                     if began.elapsed() < LOCK_LOOK {
                         tracing::warn!(data_dir = %config.data_dir.display(), "another node uses this folder; waiting for it");
@@ -133,8 +130,7 @@ impl Backends {
 }
 
 impl Node {
-    /// Starts a node on these backends. It is ready when this returns. `meters` are what its
-    /// operator's listener shows.
+    /// Starts a node on these backends, on listeners of its own.
     ///
     /// # Errors
     /// What keeps it from starting.
@@ -143,12 +139,28 @@ impl Node {
         backends: Backends,
         meters: Option<&Meters>,
     ) -> Result<Self, StartError> {
+        Self::start_on(Listeners::bind(config)?, config, backends, meters).await
+    }
+
+    /// Starts a node on these listeners and backends. It is ready when this returns. `meters` are
+    /// what its operator's listener shows.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub async fn start_on(
+        listeners: Listeners,
+        config: &Config,
+        backends: Backends,
+        meters: Option<&Meters>,
+    ) -> Result<Self, StartError> {
         describe_metrics();
         let secret = config.signing_secret().map_err(StartError::Setting)?;
-        let listeners = Listeners::bind(config)?;
+        // Not before the database is ours: until then a token is another node's.
+        let admin_token = listeners.operator.is_some().then(|| config.new_admin_token()).transpose();
+        let admin_token = admin_token.map_err(StartError::Setting)?;
         let clock = DbClock::new();
         clock.refresh(&*backends.store).await?;
-        let tasks = Tasks::new();
+        let tasks = listeners.tasks.clone();
         let auth = wire_auth(config, secret, &backends, &clock);
         auth.start(&tasks);
         if config.demo_accounts {
@@ -157,11 +169,11 @@ impl Node {
         let chat = wire_chat(config, &backends, &clock, &tasks, &auth);
         let draining = CancellationToken::new();
         let node = Self {
-            address: address(&listeners.public, config.bind),
-            metrics_address: listeners.operator.as_ref().map(|(listener, _)| address(listener, config.bind)),
+            address: listeners.address(),
+            metrics_address: listeners.metrics_address(),
             sockets: Sockets::start(&tasks, ws_settings(config)),
-            readiness: Readiness::starting(),
-            accepting: CancellationToken::new(),
+            readiness: listeners.readiness,
+            accepting: listeners.accepting.disarm(),
             shutdown_timeout: config.shutdown_timeout,
             store: backends.store,
             draining: draining.clone(),
@@ -185,7 +197,12 @@ impl Node {
             config: Arc::new(config.clone()),
         };
         let door = Door::new(node.sockets.clone(), Arc::new(Arc::new(reception)));
-        node.serve(Arc::new(state), listeners, door, meters);
+        let state = Arc::new(state);
+        if let Some(face) = listeners.operator {
+            let render = meters.map_or_else(|| Arc::new(String::new) as http::Render, Meters::render);
+            face.show(http::metrics_router(state.clone(), render, admin_token));
+        }
+        listeners.public.show(node.public_routes(&state, door));
         node.tend(clock, meters);
         node.readiness.set(Cause::Starting, false);
         Ok(node)
@@ -201,30 +218,11 @@ impl Node {
         self.tasks.spawn("sweep", sweep(store, tasks));
     }
 
-    /// Puts the public and the operator's routes on their listeners.
-    fn serve(&self, state: Arc<http::State>, listeners: Listeners, door: Door, meters: Option<&Meters>) {
+    fn public_routes(&self, state: &Arc<http::State>, door: Door) -> Router {
         let socket = any(move |request: Request| async move {
             door.open(request).await.map(|opened| opened.map(|()| Body::empty()))
         });
-        let public = http::router(&state, socket, &self.tasks);
-        self.tasks.spawn("accept", self.accept(listeners.public, public));
-        if let Some((listener, admin_token)) = listeners.operator {
-            let render = meters.map_or_else(|| Arc::new(String::new) as http::Render, Meters::render);
-            let operator = http::metrics_router(state, render, Some(admin_token));
-            self.tasks.spawn("accept operator", self.accept(listener, operator));
-        }
-    }
-
-    /// Serves an app; each request knows its peer.
-    fn accept(&self, listener: TcpListener, app: Router) -> impl Future<Output = ()> + use<> {
-        let service = move |peer: SocketAddr| {
-            let app = app.clone();
-            tower::service_fn(move |mut request: axum::http::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                app.clone().oneshot(request)
-            })
-        };
-        ws::accept(listener, self.tasks.clone(), self.accepting.clone(), service)
+        http::router(state, socket, &self.tasks)
     }
 
     /// Who may sign in here, for tests that need no HTTP.
@@ -244,19 +242,27 @@ impl Node {
 
     /// Stops in stages: not ready, nobody new, clients sent away over half the limit, the rest
     /// closed with 1001, the log written, the database closed. Answers whether all ended in time.
+    ///
+    /// The stages share one deadline, the limit from now; what waits for others ends early enough
+    /// to leave the database its part.
     pub async fn stop(self) -> bool {
         let limit = self.shutdown_timeout;
+        let closing = closing_time(limit);
+        let end = time::Instant::now() + limit;
+        let before = end - closing;
         self.readiness.set(Cause::Draining, true);
         self.draining.cancel();
-        self.sockets.drain(limit / 2).await;
-        self.chat.withdraw().await;
+        let parting = async {
+            self.sockets.drain(limit.saturating_sub(closing) * 2 / 3).await;
+            self.chat.withdraw().await;
+        };
+        let parted = timeout_at(before, parting).await.is_ok();
         self.accepting.cancel();
         self.tasks.stop();
-        let all = self.tasks.join(limit / 8).await || self.tasks_without_sockets(limit / 8).await;
-        if tokio::time::timeout(limit / 4, self.store.close()).await.is_err() {
-            return false;
-        }
-        all
+        let left = before.saturating_duration_since(time::Instant::now());
+        let ended = self.tasks.join(left / 2).await || self.tasks_without_sockets(left / 2).await;
+        let closed = timeout_at(end, self.store.close()).await.is_ok();
+        parted && ended && closed
     }
 
     /// A client that does not answer its Close frame (a frozen page, a line gone dead) is no reason
@@ -275,51 +281,17 @@ impl Node {
     }
 }
 
+/// What of `limit` is the database's: a quarter, but a second, but not more than half.
+fn closing_time(limit: Duration) -> Duration {
+    (limit / 4).max(Duration::from_secs(1)).min(limit / 2)
+}
+
 /// What each room counts, in words and units. (Chat's are described with the recorder.)
 fn describe_metrics() {
     http::describe_metrics();
     crate::hub::describe_metrics();
     ws::describe_metrics();
     crate::store::sqlite::describe_metrics();
-}
-
-/// The sockets a node listens on.
-struct Listeners {
-    public: TcpListener,
-    /// With the token that its administration asks for.
-    operator: Option<(TcpListener, SecretString)>,
-}
-
-impl Listeners {
-    fn bind(config: &Config) -> Result<Self, StartError> {
-        let public = listen("PORT", config.bind, config.port)?;
-        let operator = match config.metrics_bind {
-            Some(bind) => {
-                let listener = listen("METRICS_PORT", bind, config.metrics_port)?;
-                Some((listener, config.new_admin_token().map_err(StartError::Setting)?))
-            }
-            None => None,
-        };
-        Ok(Self { public, operator })
-    }
-}
-
-fn listen(name: &'static str, bind: IpAddr, port: u16) -> Result<TcpListener, StartError> {
-    let address = SocketAddr::new(bind, port);
-    listener(address).map_err(|source| StartError::Listen { name, address, source })
-}
-
-/// `TcpListener::bind` with room for a storm: it would queue 128 connections, and whoever comes on
-/// top of them tries again a second later.
-fn listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-fn address(listener: &TcpListener, bind: IpAddr) -> SocketAddr {
-    listener.local_addr().unwrap_or(SocketAddr::new(bind, 0))
 }
 
 fn wire_auth(config: &Config, secret: SecretString, backends: &Backends, clock: &DbClock) -> Arc<Auth> {
@@ -394,26 +366,27 @@ const fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Keeps the reckoning of the database's clock, and says when the database does not answer.
+/// Keeps the reckoning of the database's clock, and says when the database can't be read or
+/// written.
 async fn tend_clock(store: Arc<dyn Store>, clock: DbClock, readiness: Readiness, tasks: Tasks) {
-    let mut tick = tokio::time::interval(CLOCK_TICK);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = tasks.stopped().cancelled() => return,
+    let mut tick = time::interval(CLOCK_TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = async || {
+        tick.tick().await;
+        clock.refresh(&*store).await?;
+        // The clock of an embedded database answers also when the disk is full.
+        store.check().await
+    };
+    while let Some(looked) = tasks.stopped().run_until_cancelled(look()).await {
+        if let Err(error) = &looked {
+            tracing::warn!(%error, "the database does not answer");
         }
-        match clock.refresh(&*store).await {
-            Ok(()) => readiness.set(Cause::Database, false),
-            Err(error) => {
-                tracing::warn!(%error, "the database does not answer");
-                readiness.set(Cause::Database, true);
-            }
-        }
+        readiness.set(Cause::Database, looked.is_err());
     }
 }
 
 async fn sweep(store: Arc<dyn Store>, tasks: Tasks) {
-    let mut tick = tokio::time::interval(SWEEP);
+    let mut tick = time::interval(SWEEP);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -423,6 +396,32 @@ async fn sweep(store: Arc<dyn Store>, tasks: Tasks) {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "expired rows deleted"),
             Err(error) => tracing::warn!(%error, "expired rows could not be deleted"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stuck_task_does_not_keep_the_database_from_closing_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default_for(dir.path());
+        config.shutdown_timeout = Duration::from_secs(2);
+        let backends = Backends::open(&config).await.unwrap();
+        let node = Node::start(&config, backends, None).await.unwrap();
+        node.tasks.spawn("stuck", std::future::pending());
+        let began = Instant::now();
+        assert!(!node.stop().await, "not all ended");
+        assert!(began.elapsed() < config.shutdown_timeout + Duration::from_millis(500));
+        assert!(SqliteStore::open(dir.path()).is_ok(), "the lock was let go");
+    }
+
+    #[test]
+    fn the_database_has_its_part_of_the_time() {
+        for (limit, part) in [(1, 500), (2, 1000), (4, 1000), (10, 2500), (600, 150_000)] {
+            assert_eq!(closing_time(Duration::from_secs(limit)), Duration::from_millis(part));
         }
     }
 }

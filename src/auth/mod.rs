@@ -5,10 +5,11 @@
 //! ends its sockets are closed on every node: at once through the bus, within seconds through the
 //! store when the bus lost it.
 //!
-//! Nothing here knows HTTP or sockets; what is asked comes as text and addresses.
+//! Nothing here knows a server or sockets; what is asked comes as text, headers and addresses.
 
 mod accounts;
 mod admission;
+mod asker;
 mod client_ip;
 mod counts;
 mod origins;
@@ -27,6 +28,7 @@ use secrecy::SecretString;
 pub use self::{
     accounts::Accounts,
     admission::{Admission, Credential},
+    asker::{Asker, bearer},
     client_ip::{AddressKey, Proxies},
     counts::{Counts, Place},
     origins::{Asked, Origins, is_own},

@@ -3,10 +3,11 @@
 //!
 //! Accounts are managed through the running node when there is one (it has the lock on the data,
 //! and must close the sockets of whoever is deleted), else in the data itself. The rules are
-//! `auth`'s either way. Passwords are read from standard input, never from arguments, which every
-//! user of the machine can see.
+//! `auth`'s either way. Passwords are read from standard input (a person at a terminal is asked and
+//! does not see what is typed), never from arguments, which every user of the machine can see.
 
 mod ask;
+mod prompt;
 mod user;
 
 use std::{
@@ -22,7 +23,7 @@ use clap::{Parser, Subcommand};
 pub use self::user::UserCommand;
 use crate::{
     config::{Config, Flags},
-    store::sqlite::{OpenError, SqliteStore},
+    store::sqlite::SqliteStore,
 };
 
 /// How long a healthcheck may take.
@@ -91,15 +92,10 @@ fn healthcheck(config: &Config) -> Result<String, Failure> {
     }
 }
 
-/// Opening the embedded store migrates it.
+/// Needs no lock of a node: with `MIGRATE_ON_START=false` one may be running or waiting.
 fn migrate(config: &Config) -> Result<String, Failure> {
-    match SqliteStore::open(&config.data_dir) {
-        Ok(_) => Ok("The schema is up to date.".to_owned()),
-        Err(OpenError::Locked(_)) => Err(Failure(
-            "a node is running on this data; it has migrated it, or does so at its next start".to_owned(),
-        )),
-        Err(error) => Err(error.into()),
-    }
+    SqliteStore::migrate(&config.data_dir)?;
+    Ok("The schema is up to date.".to_owned())
 }
 
 /// Where a listener on `bind` is reached from this machine.
@@ -150,6 +146,22 @@ mod tests {
         assert_eq!(reachable("0.0.0.0".parse().unwrap(), 1).to_string(), "127.0.0.1:1");
         assert_eq!(reachable("::".parse().unwrap(), 1).to_string(), "[::1]:1");
         assert_eq!(reachable("10.0.0.1".parse().unwrap(), 1).to_string(), "10.0.0.1:1");
+    }
+
+    #[tokio::test]
+    async fn the_schema_is_migrated_beside_a_running_node() {
+        use crate::store::Store;
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::default_for(dir.path());
+        migrate(&config).unwrap();
+        let running = SqliteStore::open(dir.path()).unwrap();
+        running.check().await.unwrap();
+        migrate(&config).unwrap();
+        running.check().await.unwrap();
+        assert!(
+            SqliteStore::open(dir.path()).is_err_and(|error| error.is_locked()),
+            "it keeps its lock"
+        );
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `chorus user …`: accounts, through the running node or in the data itself.
 
-use std::{io::BufRead, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Subcommand;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Failure, ask, reachable};
+use super::{Failure, ask, prompt, reachable};
 use crate::{
     auth::{Accounts, Passwords},
     config::{Config, kept},
@@ -22,10 +22,11 @@ use crate::{
 /// How long the node may take, its queue of password hashes included.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// What can be done with an account. Passwords are read as one line from standard input.
+/// What can be done with an account. Passwords are one line of standard input, asked for and not
+/// shown on a terminal.
 #[derive(Debug, Clone, Subcommand)]
 pub enum UserCommand {
-    /// Add an account; its password is one line of standard input
+    /// Add an account; its password is one line of standard input, asked for on a terminal
     Add {
         /// The account's name
         name: String,
@@ -33,7 +34,8 @@ pub enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Set an account's password and end its sign-ins; the password is one line of standard input
+    /// Set an account's password and end its sign-ins; it is one line of standard input, asked for on a
+    /// terminal
     Password {
         /// The account's name
         name: String,
@@ -56,7 +58,7 @@ enum Task {
 }
 
 pub(super) fn run(command: &UserCommand, config: &Config) -> Result<String, Failure> {
-    let task = Task::read(command, &mut std::io::stdin().lock())?;
+    let task = Task::read(command, || prompt::hidden_line("Password: "))?;
     match SqliteStore::open(&config.data_dir) {
         Ok(store) => in_the_data(&task, config, store)?,
         Err(OpenError::Locked(_)) => through_the_node(&task, config)?,
@@ -66,10 +68,12 @@ pub(super) fn run(command: &UserCommand, config: &Config) -> Result<String, Fail
 }
 
 impl Task {
-    fn read(command: &UserCommand, input: &mut impl BufRead) -> Result<Self, Failure> {
+    /// A password is only asked for when the name may have one.
+    fn read(command: &UserCommand, ask: impl FnOnce() -> io::Result<String>) -> Result<Self, Failure> {
+        let password = || Ok::<_, Failure>(Password::parse(&ask()?)?);
         match command {
-            UserCommand::Add { name, .. } => Ok(Self::Add(Username::parse(name)?, password(input)?)),
-            UserCommand::Password { name, .. } => Ok(Self::Set(Username::parse(name)?, password(input)?)),
+            UserCommand::Add { name, .. } => Ok(Self::Add(Username::parse(name)?, password()?)),
+            UserCommand::Password { name, .. } => Ok(Self::Set(Username::parse(name)?, password()?)),
             // A name that came from the predecessor may not fit today's rule.
             UserCommand::Delete { name } => Ok(Self::Delete(Username::from_store(name.as_str()))),
         }
@@ -96,12 +100,6 @@ impl Task {
             Self::Delete(name) => ("/admin/users/delete", json!({ "username": name })),
         }
     }
-}
-
-fn password(input: &mut impl BufRead) -> Result<Password, Failure> {
-    let mut line = String::new();
-    input.read_line(&mut line)?;
-    Ok(Password::parse(line.trim_end_matches(['\r', '\n']))?)
 }
 
 /// No node runs: the rules are applied to the data.
@@ -164,25 +162,20 @@ mod tests {
     use super::*;
     use crate::error::Code;
 
-    fn add(line: &str) -> Result<Task, Failure> {
-        let command = UserCommand::Add { name: "alice".to_owned(), password_stdin: true };
-        Task::read(&command, &mut line.as_bytes())
+    fn add(name: &str, ask: impl FnOnce() -> io::Result<String>) -> Result<Task, Failure> {
+        let command = UserCommand::Add { name: name.to_owned(), password_stdin: true };
+        Task::read(&command, ask)
     }
 
     #[test]
-    fn the_password_is_one_line() {
-        for line in [
-            "correct horse\n",
-            "correct horse\r\n",
-            "correct horse",
-            "correct horse\nmore",
-        ] {
-            assert!(
-                matches!(add(line).unwrap(), Task::Add(_, password) if password.expose() == "correct horse")
-            );
-        }
-        assert!(add("").is_err());
-        assert!(add("short\n").is_err());
+    fn a_password_is_asked_for_a_name_that_may_have_one() {
+        let added = add("alice", || Ok("correct horse".to_owned())).unwrap();
+        assert!(matches!(added, Task::Add(_, password) if password.expose() == "correct horse"));
+        assert!(add("alice", || Ok(String::new())).is_err());
+        assert!(add("alice", || Ok("short".to_owned())).is_err());
+        assert!(add("no name", || panic!("asked in vain")).is_err());
+        let delete = UserCommand::Delete { name: "alice".to_owned() };
+        assert!(Task::read(&delete, || panic!("asked in vain")).is_ok());
     }
 
     #[test]

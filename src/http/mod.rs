@@ -18,7 +18,7 @@ mod refusal;
 mod rooms;
 mod server;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use axum::{
     Router,
@@ -39,7 +39,7 @@ pub use self::{
     passage::describe_metrics,
     readiness::{Cause, Readiness},
 };
-use crate::{auth::Auth, chat::Chat, config::Config, protocol::Limits, shutdown::Tasks};
+use crate::{auth::Auth, chat::Chat, config::Config, error::Refusal, protocol::Limits, shutdown::Tasks};
 
 /// What the handlers work with.
 pub struct State {
@@ -123,6 +123,16 @@ fn free_routes(socket: MethodRouter) -> Router<Arc<State>> {
         .route("/ws", socket.with_state(()))
         .route("/", get(root))
         .fallback(file)
+}
+
+/// The routes of a listener whose node is still starting: it lives, it is not ready, and whatever
+/// else is asked is `unavailable`.
+pub fn waiting_router(readiness: Readiness) -> Router {
+    Router::new()
+        .route("/health", get(server::health))
+        .route("/ready", get(move || ready(server::readiness(&readiness))))
+        .method_not_allowed_fallback(refusal::method_not_allowed)
+        .fallback(|| ready(Refusal::unavailable()))
 }
 
 fn asks_for_upgrade(request: &Request) -> bool {

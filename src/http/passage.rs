@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
-use super::{State, asker::Asker};
+use super::{State, asker};
 use crate::error::Refusal;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -31,7 +31,7 @@ pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Reque
     let id = request_id(&request);
     let path = request.extensions().get::<MatchedPath>().map_or("(file)", MatchedPath::as_str).to_owned();
     let method = method(request.method());
-    let asker = Asker::of(&request, state.auth.proxies());
+    let asker = asker::read(&request, state.auth.proxies());
     request.extensions_mut().insert(asker);
 
     let span = tracing::info_span!(

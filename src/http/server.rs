@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{State, refusal};
+use super::{Readiness, State, refusal};
 use crate::{domain::Timestamp, error::Refusal, protocol::Limits};
 
 /// What a client needs before somebody signs in.
@@ -41,7 +41,12 @@ pub(super) async fn health() -> Answer<Value> {
 
 /// `GET /ready`
 pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, Answer<Value>) {
-    let causes = state.readiness.causes();
+    readiness(&state.readiness)
+}
+
+/// What `GET /ready` answers.
+pub(super) fn readiness(readiness: &Readiness) -> (StatusCode, Answer<Value>) {
+    let causes = readiness.causes();
     if causes.is_empty() {
         (StatusCode::OK, Answer(json!({ "status": "ready" })))
     } else {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
 use axum::extract::ConnectInfo;
-use http::{HeaderMap, Uri, header, request::Parts};
+use http::{Uri, request::Parts};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     guest::{Guest, Held},
 };
 use crate::{
-    auth::{Admission, Asked, Auth, Credential},
+    auth::{Admission, Asker, Auth, Credential, bearer},
     chat::{Chat, Person, Visitor},
     error::{Code, Refusal},
     hub::frame,
@@ -46,28 +46,17 @@ impl Doorkeeper for Arc<Reception> {
         }
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let peer = peer.ok_or_else(Refusal::unauthorized)?;
-        let proxies = self.auth.proxies();
-        let trusted = proxies.trust(peer);
-        // One that can't be read is not a missing one: it is nobody's on the list.
-        let origin = request.headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
-        self.auth.origins().admit(&Asked {
-            origin,
-            host: text(&request.headers, header::HOST.as_str()),
-            forwarded_host: text(&request.headers, "x-forwarded-host").filter(|_| trusted),
-        })?;
-        // What is no text stays in as garbage, so that nothing left of it is believed.
-        let values = request.headers.get_all("x-forwarded-for").iter();
-        let forwarded: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        let address = proxies.client(peer, forwarded.iter().map(AsRef::as_ref));
+        let asker = Asker::read(peer, &request.headers, self.auth.proxies());
+        let page = asker.origin(&request.headers);
+        self.auth.origins().admit(&page)?;
         let (ticket, token) = (query(&request.uri, "ticket"), query(&request.uri, "token"));
-        let bearer = text(&request.headers, header::AUTHORIZATION.as_str()).and_then(bearer);
-        let credential = match (ticket, bearer, token.filter(|_| self.allow_query_token)) {
+        let credential = match (ticket, bearer(&request.headers), token.filter(|_| self.allow_query_token)) {
             (Some(ticket), _, _) => Credential::Ticket(ticket),
             (None, Some(token), _) | (None, None, Some(token)) => Credential::Token(token),
             (None, None, None) => return Err(Refusal::unauthorized()),
         };
-        let admission = self.auth.admit(credential, origin, address).await?;
-        let origin = origin.map(Box::from);
+        let admission = self.auth.admit(credential, page.origin, asker.address).await?;
+        let origin = page.origin.map(Box::from);
         Ok(self.welcome(admission, dialect, origin))
     }
 }
@@ -97,15 +86,6 @@ impl Reception {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 /// The value of one query parameter. Credentials are URL-safe, so nothing needs decoding.
 fn query<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
     let pairs = uri.query()?.split('&');
@@ -126,12 +106,5 @@ mod tests {
         assert_eq!(query(&uri, "token"), Some("t"));
         assert_eq!(query(&uri, "tick"), None);
         assert_eq!(query(&"/".parse().unwrap(), "ticket"), None);
-    }
-
-    #[test]
-    fn the_scheme_is_bearer_in_any_case() {
-        assert_eq!(bearer("bearer abc"), Some("abc"));
-        assert_eq!(bearer("Basic abc"), None);
-        assert_eq!(bearer("Bearer"), None);
     }
 }

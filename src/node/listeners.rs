@@ -1,0 +1,124 @@
+//! The sockets a node listens on. They are bound before anything slow, so that a port that is
+//! taken is told at once, and a node that waits for its database already says that it lives and
+//! is not ready.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, OnceLock},
+};
+
+use axum::{Router, extract::ConnectInfo};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt;
+
+use super::StartError;
+use crate::{
+    config::Config,
+    http::{self, Readiness},
+    shutdown::Tasks,
+    ws,
+};
+
+/// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
+
+/// What a node listens on, being answered from now on. Dropped, it accepts nobody any more.
+pub struct Listeners {
+    pub(super) public: Arc<Face>,
+    pub(super) operator: Option<Arc<Face>>,
+    pub(super) readiness: Readiness,
+    pub(super) tasks: Tasks,
+    pub(super) accepting: DropGuard,
+}
+
+impl Listeners {
+    /// Binds what the settings name and answers there as a node that is starting.
+    ///
+    /// # Errors
+    /// `Listen` when a port is taken.
+    pub fn bind(config: &Config) -> Result<Self, StartError> {
+        let public = listen("PORT", config.bind, config.port)?;
+        let operator = match config.metrics_bind {
+            Some(bind) => Some(listen("METRICS_PORT", bind, config.metrics_port)?),
+            None => None,
+        };
+        let (readiness, tasks, accepting) = (Readiness::starting(), Tasks::new(), CancellationToken::new());
+        let open = |name, (listener, address)| {
+            let face = Arc::new(Face {
+                address,
+                waiting: http::waiting_router(readiness.clone()),
+                own: OnceLock::new(),
+            });
+            tasks.spawn(name, face.clone().accept(listener, tasks.clone(), accepting.clone()));
+            face
+        };
+        Ok(Self {
+            public: open("accept", public),
+            operator: operator.map(|operator| open("accept operator", operator)),
+            readiness,
+            tasks,
+            accepting: accepting.drop_guard(),
+        })
+    }
+
+    /// Where the public listener is.
+    pub fn address(&self) -> SocketAddr {
+        self.public.address
+    }
+
+    /// Where the operator's listener is, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.operator.as_ref().map(|face| face.address)
+    }
+}
+
+/// One listener's routes: those of a starting node until the node's own are there.
+pub(super) struct Face {
+    address: SocketAddr,
+    waiting: Router,
+    own: OnceLock<Router>,
+}
+
+impl Face {
+    /// From the next request on, of open connections too, these routes answer.
+    pub(super) fn show(&self, own: Router) {
+        let _ = self.own.set(own);
+    }
+
+    /// Serves the listener; each request knows its peer.
+    fn accept(
+        self: Arc<Self>,
+        listener: TcpListener,
+        tasks: Tasks,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
+        let service = move |peer: SocketAddr| {
+            let face = self.clone();
+            tower::service_fn(move |mut request: axum::http::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let app = face.own.get().unwrap_or(&face.waiting).clone();
+                app.oneshot(request)
+            })
+        };
+        ws::accept(listener, tasks, stop, service)
+    }
+}
+
+fn listen(name: &'static str, bind: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
+    let address = SocketAddr::new(bind, port);
+    let failed = |source| StartError::Listen { name, address, source };
+    let listener = listener(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// `TcpListener::bind` with room for a storm: it would queue 128 connections, and whoever comes on
+/// top of them tries again a second later.
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
