@@ -147,7 +147,8 @@ pub trait Presence: Send + Sync {
     /// All sets of a room, with the version they belong to.
     async fn sets(&self, room: RoomId) -> Result<RoomSets>;
 
-    /// The versions of several rooms, in the order asked; 0 for a room without sets.
+    /// The versions of several rooms, in the order asked; 0 for a room that never had a set. One
+    /// that everybody left keeps its number, or the next change would look like one known before.
     async fn versions(&self, rooms: &[RoomId]) -> Result<Vec<u64>>;
 
     /// Raises this incarnation's counter and answers everybody's.
