@@ -44,6 +44,9 @@ const LOCK_WAIT: Duration = Duration::from_mins(1);
 const LOCK_LOOK: Duration = Duration::from_millis(500);
 /// How often the database's clock is read and its health asked.
 const CLOCK_TICK: Duration = Duration::from_secs(2);
+/// Every so many of these it is asked whether it can commit, which costs a write when nothing else
+/// was written; more often only while it can't.
+const CHECK_TICKS: u32 = 5;
 /// How often what has expired is deleted.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -371,11 +374,16 @@ const fn limits(config: &Config) -> Limits {
 async fn tend_clock(store: Arc<dyn Store>, clock: DbClock, readiness: Readiness, tasks: Tasks) {
     let mut tick = time::interval(CLOCK_TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut since_check = CHECK_TICKS;
     let mut look = async || {
         tick.tick().await;
         clock.refresh(&*store).await?;
-        // The clock of an embedded database answers also when the disk is full.
-        store.check().await
+        since_check += 1;
+        if since_check > CHECK_TICKS || readiness.has(Cause::Database) {
+            since_check = 0;
+            store.check().await?;
+        }
+        Ok::<(), StoreError>(())
     };
     while let Some(looked) = tasks.stopped().run_until_cancelled(look()).await {
         if let Err(error) = &looked {
