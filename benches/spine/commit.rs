@@ -93,7 +93,7 @@ impl Scene {
 /// Messages per second through the log writer.
 async fn groups() -> Outcome<f64> {
     let scene = Scene::with(&SqliteOptions::default()).await?;
-    let store: Arc<dyn Store> = scene.store.clone();
+    let store: Arc<dyn Log> = scene.store.clone();
     let outlet: Arc<dyn Outlet> = Arc::new(Nowhere);
     let tasks = Tasks::new();
     let log = LogWriter::start(&tasks, &store, &outlet);
@@ -102,7 +102,7 @@ async fn groups() -> Outcome<f64> {
     let rate = per_second(counts.into_iter().sum(), began);
     tasks.stop();
     tasks.join(LIMIT).await;
-    store.close().await;
+    scene.store.close().await;
     Ok(rate)
 }
 

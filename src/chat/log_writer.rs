@@ -16,7 +16,7 @@ use crate::{
     domain::{Event, RoomId, Seq, Timestamp, Username},
     error::{Code, Refusal},
     shutdown::Tasks,
-    store::{Appended, NewEvent, Store, StoreError},
+    store::{Appended, Log, NewEvent, StoreError},
 };
 
 /// How long an event may wait for its commit.
@@ -71,10 +71,10 @@ pub struct LogWriter {
 
 impl LogWriter {
     /// Starts the lanes.
-    pub fn start(tasks: &Tasks, store: &Arc<dyn Store>, outlet: &Arc<dyn Outlet>) -> Self {
+    pub fn start(tasks: &Tasks, log: &Arc<dyn Log>, outlet: &Arc<dyn Outlet>) -> Self {
         let lanes = (0..LANES).map(|_| {
             let (queue, waiting) = mpsc::channel(QUEUE);
-            let lane = Lane { store: Arc::clone(store), outlet: Arc::clone(outlet) };
+            let lane = Lane { log: Arc::clone(log), outlet: Arc::clone(outlet) };
             tasks.spawn("log writer", lane.run(waiting, tasks.stopped().clone()));
             queue
         });
@@ -94,7 +94,7 @@ impl LogWriter {
 }
 
 struct Lane {
-    store: Arc<dyn Store>,
+    log: Arc<dyn Log>,
     outlet: Arc<dyn Outlet>,
 }
 
@@ -161,7 +161,7 @@ impl Lane {
         let mut unknown = false;
         loop {
             let left = LIMIT.saturating_sub(oldest.elapsed()).max(PAUSE);
-            let error = match tokio::time::timeout(left, self.store.append(&events)).await {
+            let error = match tokio::time::timeout(left, self.log.append(&events)).await {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
                 Ok(Err(error @ (StoreError::Rejected(_) | StoreError::Taken))) => return Err(error),
                 Ok(Err(error)) => error,
@@ -232,4 +232,157 @@ fn answer(outcome: Appended) -> Answer {
 )]
 const fn count(n: usize) -> f64 {
     n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{
+        domain::{ClientId, MessageBody, RoomName, UserId},
+        store::{Head, Missing, Page, Result, Room, Slice},
+    };
+
+    /// A log that answers appends as it is told and counts them; the rest is not asked for.
+    struct Told {
+        appends: Mutex<Vec<usize>>,
+        answer: fn(&[NewEvent]) -> Result<Vec<Appended>>,
+    }
+
+    #[async_trait::async_trait]
+    impl Log for Told {
+        async fn create_room(&self, _: &RoomName) -> Result<Room> {
+            Err(StoreError::Taken)
+        }
+        async fn room(&self, _: &RoomName) -> Result<Option<Room>> {
+            Ok(None)
+        }
+        async fn rooms(&self, _: Option<&RoomName>, _: usize) -> Result<Vec<Room>> {
+            Ok(Vec::new())
+        }
+        async fn append(&self, batch: &[NewEvent]) -> Result<Vec<Appended>> {
+            self.appends.lock().push(batch.len());
+            if batch.iter().any(|event| event.id.as_str() == "hangs") {
+                std::future::pending::<()>().await;
+            }
+            (self.answer)(batch)
+        }
+        async fn page(&self, _: RoomId, _: Slice, _: usize, _: usize) -> Result<Page> {
+            Ok(Page::default())
+        }
+        async fn missing(&self, _: &[Missing], _: usize) -> Result<Vec<Event>> {
+            Ok(Vec::new())
+        }
+        async fn heads(&self, _: &[(RoomId, Seq)]) -> Result<Vec<Head>> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    #[async_trait::async_trait]
+    impl Outlet for Heard {
+        async fn committed(&self, _: RoomId, events: Vec<Arc<Event>>) {
+            self.0.lock().extend(events.iter().map(|event| event.id.as_str().to_owned()));
+        }
+    }
+
+    struct Scene {
+        writer: LogWriter,
+        log: Arc<Told>,
+        heard: Arc<Heard>,
+    }
+
+    fn scene(answer: fn(&[NewEvent]) -> Result<Vec<Appended>>) -> Scene {
+        let (log, heard) = (Arc::new(Told { appends: Mutex::default(), answer }), Arc::new(Heard::default()));
+        let (seam, outlet): (Arc<dyn Log>, Arc<dyn Outlet>) = (log.clone(), heard.clone());
+        Scene {
+            writer: LogWriter::start(&Tasks::new(), &seam, &outlet),
+            log,
+            heard,
+        }
+    }
+
+    impl Scene {
+        fn say_since(&self, id: &str, since: Instant) -> oneshot::Receiver<Answer> {
+            let (told, answer) = oneshot::channel();
+            self.writer.submit(Entry {
+                event: NewEvent {
+                    room: RoomId(1),
+                    sender: UserId(1),
+                    id: ClientId::from_store(id),
+                    body: MessageBody::from_store("x"),
+                },
+                username: Username::from_store("alice"),
+                answer: Box::new(move |answer| drop(told.send(answer))),
+                since,
+            });
+            answer
+        }
+
+        fn say(&self, id: &str) -> oneshot::Receiver<Answer> {
+            self.say_since(id, Instant::now())
+        }
+    }
+
+    fn code(answer: std::result::Result<Answer, oneshot::error::RecvError>) -> Code {
+        answer.unwrap().unwrap_err().code
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it is one of the answers a log can give")]
+    fn all_new(batch: &[NewEvent]) -> Result<Vec<Appended>> {
+        let new = |n| Appended::New { seq: Seq(n), timestamp: Timestamp(0) };
+        Ok((1..=batch.len() as u64).map(new).collect())
+    }
+
+    #[tokio::test]
+    async fn only_the_bad_one_of_a_batch_is_refused() {
+        let scene = scene(|batch| {
+            if batch.iter().any(|event| event.id.as_str() == "bad") {
+                return Err(StoreError::Rejected("on purpose".into()));
+            }
+            all_new(batch)
+        });
+        let answers: Vec<_> = ["a", "b", "bad", "c", "d"].map(|id| scene.say(id)).into();
+        for (id, answer) in ["a", "b", "bad", "c", "d"].into_iter().zip(answers) {
+            assert_eq!(answer.await.unwrap().is_ok(), id != "bad", "{id}");
+        }
+        assert_eq!(*scene.heard.0.lock(), ["a", "b", "c", "d"]);
+        assert_eq!(scene.log.appends.lock()[0], 5, "what waits is one batch");
+    }
+
+    #[tokio::test]
+    async fn a_log_that_can_not_commit_is_told_within_the_limit() {
+        let down = scene(|_| Err(StoreError::Unavailable("on purpose".into())));
+        let lost = scene(|_| Err(StoreError::OutcomeUnknown("on purpose".into())));
+        let hangs = scene(all_new);
+        let began = Instant::now();
+        let (down_answer, lost_answer, hanging) = (down.say("a"), lost.say("a"), hangs.say("hangs"));
+        assert_eq!(code(down_answer.await), Code::Unavailable);
+        assert_eq!(code(lost_answer.await), Code::OutcomeUnknown);
+        assert_eq!(code(hanging.await), Code::OutcomeUnknown);
+        assert!(began.elapsed() < LIMIT * 2);
+        assert!(lost.log.appends.lock().len() > 10, "it was tried again and again");
+        assert!(lost.heard.0.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_has_waited_too_long_is_not_begun() {
+        let scene = scene(all_new);
+        let late = Instant::now().checked_sub(LIMIT).unwrap();
+        assert_eq!(code(scene.say_since("late", late).await), Code::Unavailable);
+        assert!(scene.say("a").await.unwrap().is_ok());
+        assert_eq!(*scene.log.appends.lock(), [1]);
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_refuses_at_once() {
+        let scene = scene(all_new);
+        let waiting: Vec<_> = (0..=QUEUE).map(|_| scene.say("hangs")).collect();
+        let refused = waiting.into_iter().next_back().unwrap();
+        assert_eq!(code(refused.await), Code::Unavailable);
+    }
 }

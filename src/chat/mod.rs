@@ -37,7 +37,7 @@ use crate::{
     error::{Code, Refusal},
     hub::Hub,
     shutdown::Tasks,
-    store::{NewEvent, Page, Room, Slice, StoreError},
+    store::{Log, NewEvent, Page, Room, Slice, StoreError},
 };
 use log_writer::{Answer, Committed, Entry, LogWriter, Outlet};
 use presence_pump::OwnSets;
@@ -149,7 +149,8 @@ impl Chat {
         tasks.spawn("presence", presence_pump::run(here.clone(), own));
         tasks.spawn("bus", here.clone().listen(ended));
         let outlet: Arc<dyn Outlet> = Arc::new(here.clone());
-        let log = LogWriter::start(tasks, &here.store, &outlet);
+        let store: Arc<dyn Log> = here.store.clone();
+        let log = LogWriter::start(tasks, &store, &outlet);
         let windows = Arc::new(Windows::new(settings.window));
         tasks.spawn("window sweep", sweep(Arc::clone(&windows), tasks.clone()));
         Arc::new(Self { here, log, windows, directory: RwLock::default(), settings })

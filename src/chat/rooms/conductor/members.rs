@@ -99,7 +99,10 @@ impl Conductor {
             if room.is_over(now) {
                 return self.close(id).await;
             }
-            self.repair(now);
+            // Only for a room in need: this is on every message's way, and a repair looks at all rooms.
+            if room.sequencer.overdue(now, self.patience.duration()).is_some() {
+                self.repair(now);
+            }
         }
         self.plan(now, id);
     }
