@@ -19,6 +19,8 @@ mod fixture;
 mod histories;
 #[path = "cluster_contract/local.rs"]
 mod local;
+#[path = "cluster_contract/peers.rs"]
+mod peers;
 #[path = "cluster_contract/presence.rs"]
 mod presence;
 
@@ -57,7 +59,14 @@ macro_rules! contract {
                 the_reaped_leave_every_room,
                 the_reaped_can_not_come_back,
                 one_that_was_reaped_is_reaped_once,
-                the_withdrawn_stay_for_the_grace_time_and_no_longer;
+                the_withdrawn_stay_for_the_grace_time_and_no_longer,
+                people_are_counted_once_and_without_the_dead;
+            peers:
+                a_healthy_peer_is_known_to_the_others_and_not_to_itself,
+                an_old_word_about_health_does_not_count,
+                nodes_know_what_was_said_on_the_others,
+                answers_come_in_the_order_of_the_people_asked_for,
+                what_is_older_than_the_window_is_forgotten;
             histories:
                 generated_histories_follow_the_model;
         }

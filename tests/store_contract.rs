@@ -45,7 +45,8 @@ macro_rules! contract {
                 a_password_change_ends_all_other_sign_ins,
                 of_racing_password_changes_one_wins,
                 a_deleted_account_leaves_a_tombstone_and_a_free_name,
-                a_deleted_account_can_not_sign_in;
+                a_deleted_account_can_not_sign_in,
+                a_password_that_changed_since_it_was_verified_begins_nothing;
             sign_ins:
                 a_token_is_valid_until_it_expires,
                 an_ended_sign_in_is_never_valid_again,

@@ -80,12 +80,6 @@ impl Accounts {
         kept.filter(|kept| kept.password_hash == account.password_hash).ok_or_else(wrong)
     }
 
-    /// Whether the password is still the one that `authenticate` saw.
-    pub async fn is_current(&self, account: &Account) -> Result<bool, Refusal> {
-        let kept = self.store.account(&account.username).await?;
-        Ok(kept.is_some_and(|kept| kept.password_hash == account.password_hash))
-    }
-
     /// Changes the password of somebody who knows the current one, and ends all sign-ins but
     /// `keep`. Answers those that ended.
     ///

@@ -43,7 +43,7 @@ use crate::{
     domain::{Password, SignInId, Timestamp, UserId, Username},
     error::{Code, Refusal},
     shutdown::Tasks,
-    store::{NewToken, SignIn, Store, StoreError},
+    store::{NewToken, SignIn, Store},
 };
 
 /// The database's clock, as this node reckons it.
@@ -196,16 +196,10 @@ impl Auth {
         let account = self.accounts.authenticate(username, password).await?;
         let sid = SignInId::random();
         let (token, issued) = self.mint(sid, account.id, account.username.clone())?;
-        match self.parts.store.begin_sign_in(&token).await {
-            // The account was deleted meanwhile.
-            Err(StoreError::Rejected(_)) => return Err(Self::invalid_credentials()),
-            other => other?,
-        }
-        // A password change that committed after ours was compared has not seen this sign-in.
-        if self.accounts.is_current(&account).await? {
+        // Not when the password was changed or the account deleted since it was compared.
+        if self.parts.store.begin_sign_in(&token, &account.password_hash).await? {
             Ok(issued)
         } else {
-            self.end(sid).await?;
             Err(Self::invalid_credentials())
         }
     }

@@ -11,7 +11,7 @@ use super::{
     rooms::{Command, Rooms},
 };
 use crate::{
-    cluster::{Bus, Envelope, Heard, Incarnation, Notice, Presence, RoomSets},
+    cluster::{Bus, Committed, Envelope, Heard, Incarnation, Notice, Presence, RoomSets},
     domain::{Event, RoomId, Seq, SignInId},
     shutdown::Tasks,
     store::{DbClock, Store},
@@ -153,6 +153,7 @@ impl Here {
 impl super::log_writer::Outlet for Here {
     async fn committed(&self, room: RoomId, events: Vec<Arc<Event>>) {
         self.rooms.send(Command::Committed { room, events: events.clone() }).await;
-        self.ring(Envelope { from: self.me(), notice: Notice::Committed(room, events) });
+        let committed = Committed { room, events, traces: Vec::new() };
+        self.ring(Envelope { from: self.me(), notice: Notice::Committed(committed) });
     }
 }

@@ -15,12 +15,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Beat, Bus, BusError, Envelope, Heard, Incarnation, Presence, Result, RoomSets};
+use super::{Beat, Bus, BusError, Envelope, Heard, Incarnation, Peers, Presence, Result, RoomSets, Spoken};
 use crate::{
-    domain::{RoomId, Username},
+    domain::{RoomId, UserId, Username},
     shutdown::Tasks,
 };
 
+/// How long a node's word about its health counts.
+const PEER_WORD: Duration = Duration::from_secs(5);
 /// How many notices may wait for a node before it is told that it missed some.
 const QUEUE: usize = 4096;
 
@@ -54,6 +56,10 @@ struct Shared {
     beats: HashMap<Incarnation, Beat>,
     dead: HashSet<Incarnation>,
     withdrawn: Vec<(Instant, Incarnation)>,
+    /// Who reached the database, and when it said so.
+    healthy: HashMap<Incarnation, Instant>,
+    /// When each node heard somebody speak.
+    spoken: HashMap<UserId, HashMap<Incarnation, Vec<Instant>>>,
 }
 
 /// One node's end of the bus.
@@ -269,6 +275,17 @@ impl Presence for LocalNode {
         }))
     }
 
+    async fn counts(&self, rooms: &[RoomId], dead: &[Incarnation]) -> Result<Vec<usize>> {
+        let mut shared = self.cluster.shared.lock();
+        shared.ear(self.node)?;
+        shared.let_go();
+        let count = |sets: &Sets| {
+            let live = sets.of.iter().filter(|(who, _)| !dead.contains(who));
+            live.flat_map(|(_, set)| set).collect::<HashSet<_>>().len()
+        };
+        Ok(rooms.iter().map(|room| shared.rooms.get(room).map_or(0, count)).collect())
+    }
+
     async fn versions(&self, rooms: &[RoomId]) -> Result<Vec<u64>> {
         let mut shared = self.cluster.shared.lock();
         shared.ear(self.node)?;
@@ -295,5 +312,44 @@ impl Presence for LocalNode {
         shared.beats.remove(&me);
         shared.withdrawn.push((Instant::now() + grace, me));
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Peers for LocalNode {
+    async fn exchange_health(&self, me: Incarnation, store_reached: bool) -> Result<bool> {
+        let mut shared = self.cluster.shared.lock();
+        shared.ear(self.node)?;
+        let now = Instant::now();
+        shared.healthy.retain(|_, at| now.saturating_duration_since(*at) < PEER_WORD);
+        let other = shared.healthy.keys().any(|who| *who != me);
+        if store_reached {
+            shared.healthy.insert(me, now);
+        } else {
+            shared.healthy.remove(&me);
+        }
+        Ok(other)
+    }
+
+    async fn exchange_spoken(
+        &self,
+        me: Incarnation,
+        window: Duration,
+        spoken: &[Spoken],
+    ) -> Result<Vec<Vec<Duration>>> {
+        let mut shared = self.cluster.shared.lock();
+        shared.ear(self.node)?;
+        let now = Instant::now();
+        let age = |at: &Instant| Some(now.saturating_duration_since(*at)).filter(|age| *age < window);
+        let mut others = Vec::with_capacity(spoken.len());
+        for (user, ages) in spoken {
+            let nodes = shared.spoken.entry(*user).or_default();
+            nodes.insert(me, ages.iter().filter_map(|age| now.checked_sub(*age)).collect());
+            nodes.retain(|_, times| times.iter().any(|at| age(at).is_some()));
+            let theirs = nodes.iter().filter(|(who, _)| **who != me);
+            others.push(theirs.flat_map(|(_, times)| times).filter_map(age).collect());
+        }
+        shared.spoken.retain(|_, nodes| !nodes.is_empty());
+        Ok(others)
     }
 }

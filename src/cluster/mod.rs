@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::domain::{Event, RoomId, SignInId, Username};
+use crate::domain::{Event, RoomId, Seq, SignInId, UserId, Username};
 
 /// One run of one node. A node that was declared dead comes back as a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,8 +57,8 @@ pub struct Envelope {
 /// The things nodes tell each other.
 #[derive(Debug, Clone)]
 pub enum Notice {
-    /// These events of one room were committed.
-    Committed(RoomId, Vec<Arc<Event>>),
+    /// Events of one room were committed.
+    Committed(Committed),
     /// The set of `from` in this room changed.
     Presence(RoomId, SetChange),
     /// Somebody is typing; may be lost.
@@ -71,10 +71,33 @@ impl Notice {
     /// The room it is about; `None` goes to every node.
     pub const fn room(&self) -> Option<RoomId> {
         match self {
-            Self::Committed(room, _) | Self::Presence(room, _) | Self::Typing(room, _) => Some(*room),
+            Self::Committed(Committed { room, .. }) | Self::Presence(room, _) | Self::Typing(room, _) => {
+                Some(*room)
+            }
             Self::SignInEnded(_) => None,
         }
     }
+}
+
+/// Events of one room, as their batch was committed.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The room.
+    pub room: RoomId,
+    /// The events, ascending.
+    pub events: Vec<Arc<Event>>,
+    /// Of those that are traced, where the trace stands. None when nothing is.
+    pub traces: Vec<(Seq, TraceParent)>,
+}
+
+/// A point in a trace that goes on in another place: what W3C Trace Context calls `traceparent`.
+/// Only sampled traces travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    /// The trace.
+    pub trace: u128,
+    /// The span in it.
+    pub span: u64,
 }
 
 /// A change of one incarnation's set in one room.
@@ -147,6 +170,10 @@ pub trait Presence: Send + Sync {
     /// All sets of a room, with the version they belong to.
     async fn sets(&self, room: RoomId) -> Result<RoomSets>;
 
+    /// How many people the sets of each room name, each once, without those of `dead`; in the
+    /// order asked.
+    async fn counts(&self, rooms: &[RoomId], dead: &[Incarnation]) -> Result<Vec<usize>>;
+
     /// The versions of several rooms, in the order asked; 0 for a room that never had a set. One
     /// that everybody left keeps its number, or the next change would look like one known before.
     async fn versions(&self, rooms: &[RoomId]) -> Result<Vec<u64>>;
@@ -162,4 +189,25 @@ pub trait Presence: Send + Sync {
 
     /// This incarnation drains: its sets stay for `grace` and are then gone, without it.
     async fn withdraw(&self, me: Incarnation, grace: Duration) -> Result<()>;
+}
+
+/// What one person sent lately on one node: how long ago each message was.
+pub type Spoken = (UserId, Vec<Duration>);
+
+/// What nodes tell each other that belongs to no room. Nothing here is needed for the chat to go
+/// on; without it each node goes by what it knows itself.
+#[async_trait]
+pub trait Peers: Send + Sync {
+    /// Notes for the other nodes whether `me` reaches the database, and answers whether another
+    /// one noted within the last 5 s that it does.
+    async fn exchange_health(&self, me: Incarnation, store_reached: bool) -> Result<bool>;
+
+    /// Replaces what `me` noted of these people's messages and answers, in the same order, what
+    /// all other nodes noted of them. What is older than `window` is forgotten.
+    async fn exchange_spoken(
+        &self,
+        me: Incarnation,
+        window: Duration,
+        spoken: &[Spoken],
+    ) -> Result<Vec<Vec<Duration>>>;
 }

@@ -10,6 +10,7 @@ pub mod sqlite;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 pub use clock::DbClock;
 
@@ -47,12 +48,46 @@ pub trait Store: Accounts + SignIns + Log {
     /// Whether the database answers and can be written to; bounded to 2 s.
     async fn check(&self) -> Result<()>;
 
+    /// Notes for the other nodes whether `node` reaches the bus now, and answers whether another
+    /// one noted within [`PEER_WORD`] that it does. A store that one node has alone knows no
+    /// other: `false`.
+    async fn exchange_health(&self, node: Uuid, bus_reached: bool) -> Result<bool>;
+
     /// Deletes, in bounded steps, what has expired: tokens, sign-ins, used tickets, revocations
     /// older than their window. Answers how many rows went.
     async fn sweep(&self) -> Result<u64>;
 
     /// Finishes what was begun and closes. Calls that come later are `Unavailable`.
     async fn close(&self);
+}
+
+/// How long a node's word about its health counts.
+pub const PEER_WORD: Duration = Duration::from_secs(5);
+
+/// Reads that may lag behind what was committed, because read replicas serve them. What a replica
+/// misses is asked of the primary, and so is everything while a replica lags too far or does not
+/// answer in time.
+///
+/// Never for anything that must be current: resuming and repair read the [`Log`], and who acts on
+/// an answer makes sure that it still holds (`begin_sign_in` compares the hash, a sign-in is
+/// looked up among the ends of the last minute).
+#[async_trait]
+pub trait LaggingReads: Send + Sync {
+    /// As [`Accounts::account`].
+    async fn lagging_account(&self, username: &Username) -> Result<Option<Account>>;
+
+    /// As [`SignIns::sign_in`].
+    async fn lagging_sign_in(&self, token: TokenHash) -> Result<Option<SignIn>>;
+
+    /// As [`Log::page`], of a log that reaches at least to `at_least`.
+    async fn lagging_page(
+        &self,
+        room: RoomId,
+        slice: Slice,
+        limit: usize,
+        max_bytes: usize,
+        at_least: Seq,
+    ) -> Result<Page>;
 }
 
 /// An account as it is needed to sign somebody in.
@@ -152,8 +187,10 @@ pub enum Redeemed {
 /// Who is signed in. Rows live in `sign_ins` and `active_tokens`, ends in `revocations`.
 #[async_trait]
 pub trait SignIns: Send + Sync {
-    /// Begins a sign-in with its first token.
-    async fn begin_sign_in(&self, token: &NewToken) -> Result<()>;
+    /// Begins a sign-in with its first token, if `verified` is still the hash of the account's
+    /// password. `false`, and nothing is begun, when it was changed or the account deleted since
+    /// it was read: whoever verified it may have read it from a replica that lags.
+    async fn begin_sign_in(&self, token: &NewToken, verified: &str) -> Result<bool>;
 
     /// Adds a token to a sign-in and so prolongs it. `false` when it has ended or expired.
     async fn add_token(&self, token: &NewToken) -> Result<bool>;

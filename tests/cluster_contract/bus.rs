@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chorus::{
-    cluster::{Heard, Notice, SetChange},
+    cluster::{Committed, Heard, Notice, SetChange, TraceParent},
     domain::{ClientId, Event, MessageBody, Seq, Timestamp, UserId},
 };
 
@@ -35,7 +35,11 @@ pub(crate) async fn a_notice_reaches_the_nodes_that_subscribed(nodes: &[NodeEnds
         node.subscribe(room).await;
     }
     for notice in [
-        Notice::Committed(room, vec![Arc::new(event), Arc::new(next)]),
+        Notice::Committed(Committed {
+            room,
+            events: vec![Arc::new(event), Arc::new(next)],
+            traces: vec![(Seq(7), TraceParent { trace: 1 << 127, span: 3 })],
+        }),
         Notice::Presence(room, change),
         typing(room),
     ] {

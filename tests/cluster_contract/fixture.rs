@@ -3,7 +3,7 @@
 use std::{any::Any, sync::Arc, time::Duration};
 
 use chorus::{
-    cluster::{Bus, Envelope, Heard, Incarnation, Notice, Presence, RoomSets},
+    cluster::{Bus, Envelope, Heard, Incarnation, Notice, Peers, Presence, RoomSets},
     domain::{RoomId, SignInId, Username},
 };
 use tokio::{
@@ -22,6 +22,7 @@ const SLACK: Duration = Duration::from_millis(1500);
 pub(crate) struct NodeEnds {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) presence: Arc<dyn Presence>,
+    pub(crate) peers: Arc<dyn Peers>,
 }
 
 /// Nodes of one fresh cluster, and what must live as long as they.

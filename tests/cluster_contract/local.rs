@@ -23,7 +23,11 @@ pub(crate) async fn fresh(nodes: usize) -> Opened {
 }
 
 fn ends(node: &Arc<LocalNode>) -> NodeEnds {
-    NodeEnds { bus: node.clone(), presence: node.clone() }
+    NodeEnds {
+        bus: node.clone(),
+        presence: node.clone(),
+        peers: node.clone(),
+    }
 }
 
 /// The numbers of those of `count` notices that were heard, in the order and at the time they

@@ -204,3 +204,17 @@ pub(crate) async fn the_withdrawn_stay_for_the_grace_time_and_no_longer(nodes: &
     eventually("it is gone", async || nodes[0].presence.versions(&[room]).await.unwrap() == [4]).await;
     assert!(nodes[0].sets(room).await.is_empty());
 }
+
+pub(crate) async fn people_are_counted_once_and_without_the_dead(nodes: &[NodeEnds]) {
+    let (a, b) = (Incarnation::random(), Incarnation::random());
+    let (room, empty, other) = (any_room(), any_room(), any_room());
+    nodes[0].change(a, room, &["alice", "bob"], &[]).await.unwrap();
+    nodes[1].change(b, room, &["bob", "carol"], &[]).await.unwrap();
+    nodes[1].change(b, other, &["dave"], &[]).await.unwrap();
+    let count =
+        async |dead: &[Incarnation]| nodes[2].presence.counts(&[other, room, empty], dead).await.unwrap();
+    assert_eq!(count(&[]).await, [1, 3, 0]);
+    assert_eq!(count(&[b]).await, [0, 2, 0]);
+    assert_eq!(count(&[a, b]).await, [0, 0, 0]);
+    assert!(nodes[2].presence.counts(&[], &[]).await.unwrap().is_empty());
+}

@@ -43,7 +43,7 @@ pub(crate) async fn token(store: &dyn Store, user: UserId, sid: SignInId, second
 /// Begins a sign-in whose token ends after `seconds`.
 pub(crate) async fn signed_in(store: &dyn Store, user: UserId, seconds: i64) -> NewToken {
     let token = token(store, user, SignInId::random(), seconds).await;
-    store.begin_sign_in(&token).await.unwrap();
+    assert!(store.begin_sign_in(&token, "hash").await.unwrap());
     token
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn an_ended_sign_in_is_never_valid_again(store: &Arc<dyn Store>
     let renewed = token(&**store, alice, first.sid, 60).await;
     assert!(!store.add_token(&renewed).await.unwrap());
     let same = token(&**store, alice, first.sid, 60).await;
-    assert!(matches!(store.begin_sign_in(&same).await, Err(StoreError::Rejected(_))));
+    assert!(matches!(store.begin_sign_in(&same, "hash").await, Err(StoreError::Rejected(_))));
     assert!(!is_valid(&**store, &first).await && !is_valid(&**store, &renewed).await);
 }
 

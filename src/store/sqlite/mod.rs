@@ -30,6 +30,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::{sync::mpsc, time::timeout};
+use uuid::Uuid;
 
 pub use failure::OpenError;
 use file::{DataDir, DirLock};
@@ -229,6 +230,10 @@ impl Store for SqliteStore {
             Ok(())
         })
         .await
+    }
+
+    async fn exchange_health(&self, _node: Uuid, _bus_reached: bool) -> Result<bool> {
+        Ok(false)
     }
 
     async fn sweep(&self) -> Result<u64> {

@@ -11,14 +11,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{SqliteStore, now};
 use crate::{
     domain::{SignInId, Timestamp, UserId, Username},
-    store::{NewToken, Redeemed, Result, SignIn, SignIns, StoreError, TicketUse, TokenHash},
+    store::{NewToken, Redeemed, Result, SignIn, SignIns, TicketUse, TokenHash},
 };
 
 #[async_trait]
 impl SignIns for SqliteStore {
-    async fn begin_sign_in(&self, token: &NewToken) -> Result<()> {
-        let token = token.clone();
-        self.write(move |c| begin(c, &token, now())).await
+    async fn begin_sign_in(&self, token: &NewToken, verified: &str) -> Result<bool> {
+        let (token, verified) = (token.clone(), verified.to_owned());
+        self.write(move |c| begin(c, &token, &verified, now())).await
     }
 
     async fn add_token(&self, token: &NewToken) -> Result<bool> {
@@ -68,17 +68,17 @@ impl SignIns for SqliteStore {
 }
 
 /// A deleted account gets no sign-in, also when its password was verified just before.
-fn begin(connection: &Connection, token: &NewToken, at: Timestamp) -> Result<()> {
+fn begin(connection: &Connection, token: &NewToken, verified: &str, at: Timestamp) -> Result<bool> {
     let begun = connection
         .prepare_cached(
             "INSERT INTO sign_ins (sid, user_id, begun_at)
-             SELECT ?1, id, ?3 FROM users WHERE id = ?2 AND deleted_at IS NULL",
+             SELECT ?1, id, ?3 FROM users WHERE id = ?2 AND password_hash = ?4 AND deleted_at IS NULL",
         )?
-        .execute(params![token.sid.to_string(), token.user.0, at.0])?;
-    if begun == 0 {
-        return Err(StoreError::Rejected("there is no such account".into()));
+        .execute(params![token.sid.to_string(), token.user.0, at.0, verified])?;
+    if begun > 0 {
+        insert_token(connection, token, at)?;
     }
-    insert_token(connection, token, at)
+    Ok(begun > 0)
 }
 
 fn add(connection: &Connection, token: &NewToken, at: Timestamp) -> Result<bool> {

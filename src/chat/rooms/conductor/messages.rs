@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Conductor;
 use crate::{
     chat::roster::Knowledge,
-    cluster::{Incarnation, Notice},
+    cluster::{Committed, Incarnation, Notice},
     domain::{Event, RoomId, Timestamp, Username},
     hub::{Frame, frame},
     protocol::v1,
@@ -53,7 +53,7 @@ impl Conductor {
             return;
         }
         match notice {
-            Notice::Committed(room, events) => self.offer(now, room, events, true).await,
+            Notice::Committed(Committed { room, events, .. }) => self.offer(now, room, events, true).await,
             Notice::Presence(id, change) => {
                 if let Some(room) = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none()) {
                     if !self.here.is_dead(from) && room.roster.change(from, &change) == Knowledge::Behind {
