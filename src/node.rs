@@ -22,7 +22,7 @@ pub use self::listeners::Listeners;
 use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
-    cluster::{Bus, Incarnation, Presence, local::LocalCluster},
+    cluster::{Bus, Incarnation, Peers, Presence, local::LocalCluster},
     config::{Config, Problem},
     domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
     error::Refusal,
@@ -31,7 +31,7 @@ use crate::{
     protocol::Limits,
     shutdown::Tasks,
     store::{
-        DbClock, Store, StoreError,
+        DbClock, LaggingReads, Store, StoreError,
         sqlite::{OpenError, SqliteOptions, SqliteStore},
     },
     telemetry::Meters,
@@ -59,6 +59,10 @@ pub struct Backends {
     pub bus: Arc<dyn Bus>,
     /// Who is connected where.
     pub presence: Arc<dyn Presence>,
+    /// What else nodes tell each other.
+    pub peers: Arc<dyn Peers>,
+    /// Read replicas of the store, if there are any.
+    pub replicas: Option<Arc<dyn LaggingReads>>,
 }
 
 /// Why a node did not start.
@@ -128,7 +132,13 @@ impl Backends {
             }
         };
         let node = LocalCluster::new().node();
-        Ok(Self { store: Arc::new(store), bus: node.clone(), presence: node })
+        Ok(Self {
+            store: Arc::new(store),
+            bus: node.clone(),
+            presence: node.clone(),
+            peers: node,
+            replicas: None,
+        })
     }
 }
 
@@ -301,6 +311,7 @@ fn wire_auth(config: &Config, secret: SecretString, backends: &Backends, clock: 
     let clock = clock.clone();
     let parts = auth::Parts {
         store: Arc::clone(&backends.store),
+        replicas: backends.replicas.clone(),
         bus: Arc::clone(&backends.bus),
         me: Incarnation::random(),
         now: Arc::new(move || clock.now()),
@@ -330,6 +341,8 @@ fn wire_chat(
         store: Arc::clone(&backends.store),
         bus: Arc::clone(&backends.bus),
         presence: Arc::clone(&backends.presence),
+        peers: Arc::clone(&backends.peers),
+        replicas: backends.replicas.clone(),
         clock: clock.clone(),
     };
     let settings = chat::Settings {

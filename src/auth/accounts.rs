@@ -7,7 +7,7 @@ use super::passwords::{Passwords, Verdict};
 use crate::{
     domain::{InvalidUsername, Password, SignInId, Username},
     error::{Code, Refusal},
-    store::{Account, Store, StoreError},
+    store::{Account, LaggingReads, Store, StoreError},
 };
 
 /// How often a password change that met another one is begun again.
@@ -17,13 +17,20 @@ const ATTEMPTS: usize = 3;
 #[derive(Clone)]
 pub struct Accounts {
     store: Arc<dyn Store>,
+    replicas: Option<Arc<dyn LaggingReads>>,
     passwords: Passwords,
 }
 
 impl Accounts {
     /// The accounts of that store.
     pub const fn new(store: Arc<dyn Store>, passwords: Passwords) -> Self {
-        Self { store, passwords }
+        Self { store, replicas: None, passwords }
+    }
+
+    /// The same, with passwords read from replicas first.
+    #[must_use]
+    pub fn with_replicas(self, replicas: Option<Arc<dyn LaggingReads>>) -> Self {
+        Self { replicas, ..self }
     }
 
     /// Adds an account.
@@ -61,6 +68,33 @@ impl Accounts {
             Verdict::Right => Ok(account),
             Verdict::RightButOutdated => self.renew_hash(account, &password).await,
         }
+    }
+
+    /// As [`Accounts::authenticate`], with the account read from a replica if there is one. It may
+    /// lag: what it calls wrong is decided by the primary, and `begin_sign_in` makes sure that what
+    /// it calls right still is. A wrong password takes as long as an unknown name either way.
+    ///
+    /// # Errors
+    /// As [`Accounts::authenticate`].
+    pub async fn recognise(&self, username: &str, password: &str) -> Result<Account, Refusal> {
+        let known = match (&self.replicas, Username::parse(username)) {
+            (Some(replicas), Ok(name)) => replicas.lagging_account(&name).await?,
+            _ => None,
+        };
+        if let (Some(account), Ok(parsed)) = (known, Password::parse(password)) {
+            match self.passwords.verify(&parsed, &account.password_hash).await? {
+                Verdict::Right => return Ok(account),
+                Verdict::Wrong if self.is_current(&account).await? => return Err(wrong()),
+                Verdict::Wrong | Verdict::RightButOutdated => {}
+            }
+        }
+        self.authenticate(username, password).await
+    }
+
+    /// Whether the primary has the same hash.
+    async fn is_current(&self, account: &Account) -> Result<bool, Refusal> {
+        let kept = self.store.account(&account.username).await?;
+        Ok(kept.is_some_and(|kept| kept.password_hash == account.password_hash))
     }
 
     /// Replaces the hash by one in today's form. A node that is too busy for that leaves it.

@@ -12,6 +12,7 @@ mod admission;
 mod asker;
 mod client_ip;
 mod counts;
+mod ends;
 mod origins;
 mod passwords;
 mod redeemer;
@@ -20,7 +21,10 @@ mod tickets;
 mod tokens;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use secrecy::SecretString;
@@ -37,13 +41,13 @@ pub use self::{
     tickets::TICKET_SECONDS,
     tokens::Claims,
 };
-use self::{redeemer::Redeemer, tickets::Tickets, tokens::Tokens, watch::Watch};
+use self::{ends::Ends, redeemer::Redeemer, tickets::Tickets, tokens::Tokens, watch::Watch};
 use crate::{
     cluster::{Bus, Envelope, Incarnation, Notice},
     domain::{Password, SignInId, Timestamp, UserId, Username},
     error::{Code, Refusal},
     shutdown::Tasks,
-    store::{NewToken, SignIn, Store},
+    store::{Account, LaggingReads, NewToken, SignIn, Store, StoreError, TokenHash},
 };
 
 /// The database's clock, as this node reckons it.
@@ -95,6 +99,8 @@ pub struct Settings {
 pub struct Parts {
     /// What lasts.
     pub store: Arc<dyn Store>,
+    /// Read replicas of it, if there are any.
+    pub replicas: Option<Arc<dyn LaggingReads>>,
     /// Through which other nodes hear of ends.
     pub bus: Arc<dyn Bus>,
     /// Who says so.
@@ -112,6 +118,7 @@ pub struct Auth {
     redeemer: Redeemer,
     counter: Mutex<Option<redeemer::Counter>>,
     seats: Arc<Seats>,
+    ends: Arc<Ends>,
     by_user: Counts<UserId>,
     by_address: Counts<AddressKey>,
     origins: Origins,
@@ -126,12 +133,14 @@ impl Auth {
         let (secret, previous) = (&settings.secret, settings.previous_secret.as_ref());
         let (redeemer, counter) = Redeemer::new();
         Self {
-            accounts: Accounts::new(parts.store.clone(), Passwords::new(settings.bcrypt_cost)),
+            accounts: Accounts::new(parts.store.clone(), Passwords::new(settings.bcrypt_cost))
+                .with_replicas(parts.replicas.clone()),
             tokens: Tokens::new(secret, previous),
             tickets: Tickets::new(secret, previous),
             redeemer,
             counter: Mutex::new(Some(counter)),
             seats: Arc::default(),
+            ends: Arc::default(),
             by_user: Counts::new(settings.max_sockets_per_user),
             by_address: Counts::new(settings.max_sockets_per_address),
             origins: settings.origins,
@@ -151,6 +160,8 @@ impl Auth {
             let watch = Watch {
                 store,
                 seats: self.seats.clone(),
+                ends: self.ends.clone(),
+                for_replicas: self.parts.replicas.is_some(),
                 now: self.parts.now.clone(),
             };
             tasks.spawn("auth-watch", watch.run(stop.clone()));
@@ -193,15 +204,22 @@ impl Auth {
     /// # Errors
     /// `invalid_credentials`, the same for an unknown name and a wrong password.
     pub async fn login(&self, username: &str, password: &str) -> Result<Issued, Refusal> {
+        let account = self.accounts.recognise(username, password).await?;
+        if let Some(issued) = self.begin(&account).await? {
+            return Ok(issued);
+        }
+        // A replica may have shown a hash that another node has renewed since.
         let account = self.accounts.authenticate(username, password).await?;
+        self.begin(&account).await?.ok_or_else(Self::invalid_credentials)
+    }
+
+    /// Begins a sign-in of somebody whose password was compared; `None` when it was changed or the
+    /// account deleted since it was read.
+    async fn begin(&self, account: &Account) -> Result<Option<Issued>, Refusal> {
         let sid = SignInId::random();
         let (token, issued) = self.mint(sid, account.id, account.username.clone())?;
-        // Not when the password was changed or the account deleted since it was compared.
-        if self.parts.store.begin_sign_in(&token, &account.password_hash).await? {
-            Ok(issued)
-        } else {
-            Err(Self::invalid_credentials())
-        }
+        let begun = self.parts.store.begin_sign_in(&token, &account.password_hash).await?;
+        Ok(begun.then_some(issued))
     }
 
     /// Ends the sign-in of a token.
@@ -219,10 +237,22 @@ impl Auth {
     /// `unauthorized` for anything but a valid token of a living sign-in.
     pub async fn bearer(&self, token: &str) -> Result<SignedIn, Refusal> {
         let claims = self.claims(token).ok_or_else(Refusal::unauthorized)?;
-        let found = self.parts.store.sign_in(tokens::hash(token)).await?;
+        let found = self.sign_in(tokens::hash(token), claims.sid).await?;
         found
             .filter(|sign_in| (sign_in.sid, sign_in.user) == (claims.sid, claims.user))
             .ok_or_else(Refusal::unauthorized)
+    }
+
+    /// The sign-in of a token, from a replica while its word counts ([`Ends`]).
+    async fn sign_in(&self, token: TokenHash, sid: SignInId) -> Result<Option<SignIn>, StoreError> {
+        match &self.parts.replicas {
+            Some(replicas) if self.ends.are_fresh(Instant::now()) && !self.ends.names(sid) => {
+                // It may have ended while the replica was asked.
+                let found = replicas.lagging_sign_in(token).await?;
+                Ok(found.filter(|_| !self.ends.names(sid)))
+            }
+            _ => self.parts.store.sign_in(token).await,
+        }
     }
 
     /// What a token says, if we signed it and it has not expired; it may have been revoked. For
@@ -261,6 +291,7 @@ impl Auth {
 
     /// Another node says that a sign-in ended.
     pub fn handle_ended(&self, sid: SignInId) {
+        self.ends.heard(Instant::now(), sid);
         self.seats.end(sid);
     }
 
@@ -336,7 +367,7 @@ impl Auth {
     /// These sign-ins have ended: closes their sockets here and rings for the other nodes.
     async fn told_ended(&self, ended: &[SignInId]) {
         for sid in ended {
-            self.seats.end(*sid);
+            self.handle_ended(*sid);
         }
         for sid in ended.iter().take(RUNG) {
             let envelope = Envelope { from: self.parts.me, notice: Notice::SignInEnded(*sid) };

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Now, Seats};
+use super::{Now, Seats, ends::Ends};
 use crate::{
     domain::SignInId,
     store::{Result, Store},
@@ -30,6 +30,9 @@ const CHUNK: usize = 500;
 pub(super) struct Watch {
     pub(super) store: Arc<dyn Store>,
     pub(super) seats: Arc<Seats>,
+    pub(super) ends: Arc<Ends>,
+    /// Whether replicas are asked: then the ends are read also while nobody has a seat.
+    pub(super) for_replicas: bool,
     pub(super) now: Now,
 }
 
@@ -40,7 +43,7 @@ impl Watch {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut asked, mut answered) = (Instant::now(), Instant::now());
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            if self.seats.is_empty() {
+            if self.seats.is_empty() && !self.for_replicas {
                 // Who comes later is checked against the store itself.
                 answered = Instant::now();
                 continue;
@@ -71,7 +74,10 @@ impl Watch {
     }
 
     async fn close_ended(&self) -> Result<()> {
-        for sid in self.store.ended_within(WINDOW).await? {
+        let asked = std::time::Instant::now();
+        let ended = self.store.ended_within(WINDOW).await?;
+        self.ends.read(asked, &ended);
+        for sid in ended {
             self.seats.end(sid);
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! What the parts of chat share on one node: the seams, the clock, and who this node is.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
@@ -11,15 +12,21 @@ use super::{
     rooms::{Command, Rooms},
 };
 use crate::{
-    cluster::{Bus, Committed, Envelope, Heard, Incarnation, Notice, Presence, RoomSets},
+    cluster::{Bus, Committed, Envelope, Heard, Incarnation, Notice, Peers, Presence, RoomSets},
     domain::{Event, RoomId, Seq, SignInId},
     shutdown::Tasks,
-    store::{DbClock, Store},
+    store::{DbClock, LaggingReads, Page, Slice, Store, StoreError},
 };
 
 /// How many notices may wait to be published. More are dropped: a bell may be lost, the log has
 /// everything.
 const BELLS: usize = 4096;
+
+/// How many of them may be on their way at once, each for at most the bus' own limit: a slow bus
+/// delays notices, but does not make them queue behind each other's answers.
+const IN_FLIGHT: usize = 256;
+/// For how many rooms it is remembered up to where this node has committed.
+const REMEMBERED: usize = 100_000;
 
 /// A handle on what is shared; clones are cheap.
 #[derive(Clone)]
@@ -27,6 +34,10 @@ pub struct Here {
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) presence: Arc<dyn Presence>,
+    pub(super) peers: Arc<dyn Peers>,
+    replicas: Option<Arc<dyn LaggingReads>>,
+    /// Up to where this node has committed, for pages from replicas. Kept only if there are any.
+    committed: Arc<Mutex<HashMap<RoomId, Seq>>>,
     pub(super) rooms: Rooms,
     pub(super) clock: DbClock,
     pub(super) tasks: Tasks,
@@ -43,6 +54,10 @@ pub struct Seams {
     pub bus: Arc<dyn Bus>,
     /// Who is connected where.
     pub presence: Arc<dyn Presence>,
+    /// What else nodes tell each other.
+    pub peers: Arc<dyn Peers>,
+    /// Read replicas of the store, if there are any.
+    pub replicas: Option<Arc<dyn LaggingReads>>,
     /// The database's clock.
     pub clock: DbClock,
 }
@@ -55,6 +70,9 @@ impl Here {
             store: seams.store,
             bus: seams.bus,
             presence: seams.presence,
+            peers: seams.peers,
+            replicas: seams.replicas,
+            committed: Arc::default(),
             clock: seams.clock,
             rooms,
             leases: Arc::default(),
@@ -111,15 +129,43 @@ impl Here {
         self.rooms.send(Command::BusFine).await;
     }
 
+    /// A page of a room's log, from a replica if there is one.
+    pub(super) async fn page(&self, room: RoomId, slice: Slice, limit: usize) -> Result<Page, StoreError> {
+        let Some(replicas) = &self.replicas else {
+            return self.store.page(room, slice, limit, usize::MAX).await;
+        };
+        let at_least = self.committed.lock().get(&room).copied().unwrap_or_default();
+        replicas.lagging_page(room, slice, limit, usize::MAX, at_least).await
+    }
+
+    /// Who was told that something is committed here finds it also on a replica.
+    fn note_committed(&self, room: RoomId, events: &[Arc<Event>]) {
+        let Some(last) = events.last().filter(|_| self.replicas.is_some()) else {
+            return;
+        };
+        let mut committed = self.committed.lock();
+        if committed.len() >= REMEMBERED {
+            // By now the replicas have caught up with nearly all of them.
+            committed.clear();
+        }
+        committed.insert(room, last.seq);
+    }
+
     async fn publish(self, mut ringing: mpsc::Receiver<Envelope>) {
         let stopped = self.tasks.stopped().clone();
+        let mut under_way = FuturesUnordered::new();
         loop {
-            let envelope = tokio::select! {
-                envelope = ringing.recv() => envelope,
+            let published = tokio::select! {
+                biased;
+                Some(published) = under_way.next() => published,
+                envelope = ringing.recv(), if under_way.len() < IN_FLIGHT => {
+                    let Some(envelope) = envelope else { return };
+                    under_way.push(bounded(self.bus.publish(envelope)));
+                    continue;
+                }
                 () = stopped.cancelled() => return,
             };
-            let Some(envelope) = envelope else { return };
-            if let Err(error) = bounded(self.bus.publish(envelope)).await {
+            if let Err(error) = published {
                 tracing::debug!(%error, "a notice was not published");
                 metrics::counter!("chorus_drops_total", "cause" => "publish_failed").increment(1);
                 self.rooms.send(Command::BusTrouble).await;
@@ -152,6 +198,7 @@ impl Here {
 #[async_trait::async_trait]
 impl super::log_writer::Outlet for Here {
     async fn committed(&self, room: RoomId, events: Vec<Arc<Event>>) {
+        self.note_committed(room, &events);
         self.rooms.send(Command::Committed { room, events: events.clone() }).await;
         let committed = Committed { room, events, traces: Vec::new() };
         self.ring(Envelope { from: self.me(), notice: Notice::Committed(committed) });

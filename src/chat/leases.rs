@@ -47,6 +47,11 @@ impl Leases {
         }
     }
 
+    /// All that are dead for this node.
+    pub fn dead(&self) -> Vec<Incarnation> {
+        self.dead.iter().copied().collect()
+    }
+
     /// Whether an incarnation is dead for this node. That never changes back.
     pub fn is_dead(&self, who: Incarnation) -> bool {
         self.dead.contains(&who)

@@ -46,8 +46,10 @@ use window::{Admission, WindowLimit, Windows};
 
 /// How many names of rooms are remembered; beyond it the store is asked.
 const REMEMBERED_ROOMS: usize = 10_000;
-/// How often windows of people who fell silent are forgotten.
-const SWEEP: Duration = Duration::from_secs(10);
+/// How often nodes tell each other who spoke how much.
+const EXCHANGE: Duration = Duration::from_millis(500);
+/// Of how many people in one call.
+const EXCHANGED: usize = 500;
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +154,7 @@ impl Chat {
         let store: Arc<dyn Log> = here.store.clone();
         let log = LogWriter::start(tasks, &store, &outlet);
         let windows = Arc::new(Windows::new(settings.window));
-        tasks.spawn("window sweep", sweep(Arc::clone(&windows), tasks.clone()));
+        tasks.spawn("windows", tend_windows(Arc::clone(&windows), here.clone()));
         Arc::new(Self { here, log, windows, directory: RwLock::default(), settings })
     }
 
@@ -225,16 +227,15 @@ impl Chat {
         let more = found.len() > limit;
         found.truncate(limit);
         let next = if more { found.last().map(|room| room.name.clone()) } else { None };
-        let open: HashMap<RoomId, usize> = self.here.rooms.counts().await.into_iter().collect();
-        let mut rooms = Vec::with_capacity(found.len());
-        for room in found {
-            let count = match open.get(&room.id) {
-                Some(count) => *count,
-                None => self.absent_people(room.id).await.len(),
-            };
-            rooms.push(info(room, count));
-        }
-        Ok(RoomList { rooms, next })
+        let mut open: HashMap<RoomId, usize> = self.here.rooms.counts().await.into_iter().collect();
+        let absent: Vec<RoomId> =
+            found.iter().map(|room| room.id).filter(|id| !open.contains_key(id)).collect();
+        open.extend(self.absent_counts(&absent).await);
+        let counted = found.into_iter().map(|room| {
+            let count = open.get(&room.id).copied().unwrap_or(0);
+            info(room, count)
+        });
+        Ok(RoomList { rooms: counted.collect(), next })
     }
 
     /// Opens a room.
@@ -267,7 +268,7 @@ impl Chat {
     /// `room_not_found`.
     pub async fn history(&self, room: &RoomName, slice: Slice, limit: usize) -> Result<Page, Refusal> {
         let id = self.room_id(room).await?;
-        Ok(self.here.store.page(id, slice, limit, usize::MAX).await?)
+        Ok(self.here.page(id, slice, limit).await?)
     }
 
     /// A page of a room's people.
@@ -289,6 +290,18 @@ impl Chat {
         let users: Vec<Username> = names.iter().skip(from).take(limit).cloned().collect();
         let next = if from + users.len() < names.len() { users.last().cloned() } else { None };
         Ok(People { users, user_count: names.len(), next })
+    }
+
+    /// How many people are in rooms without members on this node; nothing while the cluster does
+    /// not answer.
+    async fn absent_counts(&self, rooms: &[RoomId]) -> HashMap<RoomId, usize> {
+        let dead = self.here.leases.lock().dead();
+        let counts = if rooms.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.here.presence.counts(rooms, &dead).await
+        };
+        rooms.iter().copied().zip(counts.unwrap_or_default()).collect()
     }
 
     /// The people of a room without members on this node, in list order.
@@ -337,12 +350,21 @@ fn limited(wait: Duration) -> Refusal {
     Refusal::new(Code::RateLimited, "You are sending too fast. Please wait a moment.").retry_after(wait)
 }
 
-async fn sweep(windows: Arc<Windows>, tasks: Tasks) {
-    let mut tick = tokio::time::interval(SWEEP);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => windows.sweep(),
-            () = tasks.stopped().cancelled() => return,
+/// Tells the other nodes who spoke how much here and hears the same of them.
+async fn tend_windows(windows: Arc<Windows>, here: Here) {
+    let mut tick = tokio::time::interval(EXCHANGE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while here.tasks.stopped().run_until_cancelled(tick.tick()).await.is_some() {
+        windows.sweep();
+        for spoken in windows.spoken().chunks(EXCHANGED) {
+            let call = here.peers.exchange_spoken(here.me(), windows.length(), spoken);
+            match presence_pump::bounded(call).await {
+                Ok(elsewhere) => windows.heard(spoken, &elsewhere),
+                Err(error) => {
+                    tracing::debug!(%error, "each node counts messages for itself");
+                    break;
+                }
+            }
         }
     }
 }

@@ -2,7 +2,9 @@
 //! so that neither a reconnect nor a second tab gives a new one.
 //!
 //! [`RateWindow`] is pure. It promises that in no stretch of the window's length more than
-//! `limit` messages are admitted.
+//! `limit` messages are admitted on one node, and none while those that other nodes have told of
+//! fill the limit. Nodes tell each other twice a second, off the way of the messages; without the
+//! cluster each counts for itself.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,7 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::domain::UserId;
+use crate::{cluster::Spoken, domain::UserId};
 
 /// How many times the limit may be given back in one window.
 const RETURNS: usize = 10;
@@ -43,6 +45,8 @@ pub struct RateWindow {
     refused: VecDeque<Instant>,
     /// Places that were given back.
     returned: VecDeque<Instant>,
+    /// What other nodes admitted, as they told it last; ascending.
+    elsewhere: VecDeque<Instant>,
 }
 
 impl RateWindow {
@@ -56,13 +60,26 @@ impl RateWindow {
         {
             return Admission::Limited((*first + limit.window).saturating_duration_since(now));
         }
-        if self.admitted.len() < limit.messages {
+        if self.admitted.len() + self.elsewhere.len() < limit.messages {
             self.admitted.push_back(now);
             return Admission::Admitted(now);
         }
         self.refused.push_back(now);
-        let first = self.admitted.front().copied().unwrap_or(now);
+        let first = self.admitted.front().into_iter().chain(self.elsewhere.front()).min();
+        let first = first.copied().unwrap_or(now);
         Admission::Limited((first + limit.window).saturating_duration_since(now))
+    }
+
+    /// How long ago each place that is taken here was taken.
+    pub fn spoken(&self, now: Instant) -> Vec<Duration> {
+        self.admitted.iter().map(|at| now.saturating_duration_since(*at)).collect()
+    }
+
+    /// Other nodes have admitted this, so long ago each. Replaces what they told before.
+    pub fn heard(&mut self, now: Instant, ages: &[Duration]) {
+        let times = ages.iter().filter_map(|age| now.checked_sub(*age));
+        self.elsewhere = times.collect();
+        self.elsewhere.make_contiguous().sort_unstable();
     }
 
     /// Gives a place back: what took it turned out to be committed before. Sending the same for
@@ -78,11 +95,13 @@ impl RateWindow {
     /// Whether nothing of the window is left at `now`.
     pub fn is_idle(&mut self, now: Instant, window: Duration) -> bool {
         self.forget(now, window);
-        self.admitted.is_empty() && self.refused.is_empty() && self.returned.is_empty()
+        let times = [&self.admitted, &self.refused, &self.returned, &self.elsewhere];
+        times.iter().all(|times| times.is_empty())
     }
 
     fn forget(&mut self, now: Instant, window: Duration) {
-        for times in [&mut self.admitted, &mut self.refused, &mut self.returned] {
+        let Self { admitted, refused, returned, elsewhere } = self;
+        for times in [admitted, refused, returned, elsewhere] {
             while times.front().is_some_and(|at| now.saturating_duration_since(*at) >= window) {
                 times.pop_front();
             }
@@ -103,6 +122,11 @@ impl Windows {
         Self { limit, of: Mutex::default() }
     }
 
+    /// The length of a window.
+    pub const fn length(&self) -> Duration {
+        self.limit.window
+    }
+
     /// Asks for a place in `user`'s window.
     pub fn admit(&self, user: UserId) -> Admission {
         self.of.lock().entry(user).or_default().admit(Instant::now(), self.limit)
@@ -115,8 +139,25 @@ impl Windows {
         }
     }
 
-    /// Forgets those who have been silent for a window; called every few seconds, so that the map
-    /// is no larger than the people who spoke lately.
+    /// What everybody who spoke lately sent here, for the other nodes.
+    pub fn spoken(&self) -> Vec<Spoken> {
+        let now = Instant::now();
+        self.of.lock().iter().map(|(user, window)| (*user, window.spoken(now))).collect()
+    }
+
+    /// What the other nodes admitted of these people.
+    pub fn heard(&self, spoken: &[Spoken], elsewhere: &[Vec<Duration>]) {
+        let now = Instant::now();
+        let mut windows = self.of.lock();
+        for ((user, _), ages) in spoken.iter().zip(elsewhere) {
+            if let Some(window) = windows.get_mut(user) {
+                window.heard(now, ages);
+            }
+        }
+    }
+
+    /// Forgets those who have been silent for a window; called often, so that the map is no larger
+    /// than the people who spoke lately.
     pub fn sweep(&self) {
         let now = Instant::now();
         self.of.lock().retain(|_, window| !window.is_idle(now, self.limit.window));
@@ -179,6 +220,34 @@ mod tests {
         }
         assert_eq!(window.admit(now, LIMIT), Admission::Limited(LIMIT.window));
         assert!(matches!(window.admit(now + LIMIT.window, LIMIT), Admission::Admitted(_)));
+    }
+
+    #[test]
+    fn another_node_gives_no_new_window() {
+        let (mut here, mut there) = (RateWindow::default(), RateWindow::default());
+        let start = Instant::now();
+        for _ in 0..20 {
+            here.admit(start, LIMIT);
+        }
+        let now = start + Duration::from_secs(1);
+        assert_eq!(there.admit(now, LIMIT), Admission::Admitted(now), "nothing was told yet");
+        there.heard(now, &here.spoken(now));
+        assert_eq!(there.admit(now, LIMIT), Admission::Limited(Duration::from_secs(9)));
+        assert!(!there.is_idle(now + LIMIT.window / 2, LIMIT.window));
+        let later = start + LIMIT.window;
+        assert_eq!(there.admit(later, LIMIT), Admission::Admitted(later));
+        assert!(there.is_idle(later + LIMIT.window, LIMIT.window));
+    }
+
+    #[test]
+    fn what_was_told_is_replaced_and_one_s_own_is_never_counted_twice() {
+        let mut window = RateWindow::default();
+        let now = Instant::now();
+        window.heard(now, &[Duration::from_secs(1); 20]);
+        assert!(matches!(window.admit(now, LIMIT), Admission::Limited(_)));
+        window.heard(now, &[Duration::from_secs(1); 19]);
+        assert_eq!(window.admit(now, LIMIT), Admission::Admitted(now));
+        assert_eq!(window.spoken(now), [Duration::ZERO], "only one's own is told on");
     }
 
     #[test]

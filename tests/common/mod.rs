@@ -107,6 +107,8 @@ impl Town {
             store: self.store.clone(),
             bus: wire.clone(),
             presence: wire.clone(),
+            peers: wire.clone(),
+            replicas: None,
         };
         self.nodes.push(Node::start(&self.config, backends, None).await.unwrap());
         self.wires.push(wire);

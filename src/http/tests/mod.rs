@@ -90,6 +90,7 @@ impl Site {
         };
         let parts = auth::Parts {
             store: store.clone(),
+            replicas: None,
             bus: node.clone(),
             me: Incarnation::random(),
             now: Arc::new(move || now.now()),
@@ -99,7 +100,9 @@ impl Site {
         let seams = chat::Seams {
             store: store.clone(),
             bus: node.clone(),
-            presence: node,
+            presence: node.clone(),
+            peers: node,
+            replicas: None,
             clock,
         };
         let window = WindowLimit {
