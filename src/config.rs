@@ -4,6 +4,7 @@
 //! variable. `read` feeds it from flags, environment, `.env` and secret files. Secrets are never
 //! printed. An empty value counts as not given, because compose files can't leave one out.
 
+mod database;
 pub mod kept;
 mod reader;
 pub mod settings;
@@ -15,6 +16,7 @@ use std::{fmt, io::Write, net::IpAddr, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+pub use database::Database;
 use reader::Reader;
 pub use source::{Flags, load_dotenv};
 
@@ -71,6 +73,8 @@ pub struct Config {
     /// `None` when the node keeps one of its own; see [`Config::signing_secret`].
     pub jwt_secret: Option<SecretString>,
     pub jwt_secret_previous: Option<SecretString>,
+    /// `None` for the embedded one in `data_dir`.
+    pub database: Option<Database>,
     pub migrate_on_start: bool,
     /// In the form browsers send: `https://chat.example.org`.
     pub allowed_origins: Vec<String>,
@@ -273,17 +277,17 @@ mod tests {
             ("MESSAGE_LIMIT", "many"),
             ("REGISTRATION", "maybe"),
             ("TRUSTED_PROXIES", "everyone"),
-            ("DATABASE_URL", "postgres://u:hidden@h/d"),
-            ("REDIS_URL", "redis://h"),
+            ("DATABASE_URL", "mysql://u:hidden@h/d"),
+            ("REDIS_URL", "redis://u:hidden@h"),
             ("RETENTION_DAYS", "30"),
             ("OUTBOX_BYTES", "-1"),
         ])
         .unwrap_err();
         let expected = [
-            "DATABASE_URL",
             "REDIS_URL",
             "RETENTION_DAYS",
             "PORT",
+            "DATABASE_URL",
             "TRUSTED_PROXIES",
             "MESSAGE_LIMIT",
             "OUTBOX_BYTES",
@@ -291,6 +295,32 @@ mod tests {
         ];
         assert_eq!(names(&problems), expected);
         assert!(!format!("{problems:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn a_server_database_needs_the_secret_that_its_next_node_will_need() {
+        let url = ("DATABASE_URL", "postgres://u:hidden@h/d");
+        assert_eq!(names(&parse(&[url]).unwrap_err()), ["JWT_SECRET"]);
+        let config = parse(&[url, ("JWT_SECRET", SECRET)]).unwrap();
+        assert!(config.database.is_some() && !format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn any_part_of_the_predecessors_chooses_the_database() {
+        let url = |given: &[(&str, &str)]| {
+            let given = [&[("JWT_SECRET", SECRET)], given].concat();
+            parse(&given).unwrap().database.map(|found| found.url.expose_secret().to_owned())
+        };
+        assert_eq!(url(&[]), None);
+        assert_eq!(
+            url(&[("DB_PASSWORD", "a b")]).as_deref(),
+            Some("postgres://postgres:a%20b@localhost:5432/websocket_chat")
+        );
+        assert_eq!(
+            url(&[("DB_HOST", "db"), ("DATABASE_URL", "postgres://whole/url")]).as_deref(),
+            Some("postgres://whole/url"),
+            "the whole one wins"
+        );
     }
 
     #[test]

@@ -96,7 +96,7 @@ async fn serve(config: &Config, telemetry: &Telemetry) -> ExitCode {
 /// The listeners come first: they answer while the database is waited for.
 async fn start(config: &Config, telemetry: &Telemetry) -> Result<Node, StartError> {
     let listeners = Listeners::bind(config)?;
-    let backends = Backends::open(config).await?;
+    let backends = Backends::open(config, listeners.tasks()).await?;
     Node::start_on(listeners, config, backends, Some(telemetry.meters())).await
 }
 

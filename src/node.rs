@@ -23,7 +23,7 @@ use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
     cluster::{Bus, Incarnation, Peers, Presence, local::LocalCluster},
-    config::{Config, Problem},
+    config::{Config, Database, Problem},
     domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
     error::Refusal,
     http::{self, Cause, Readiness},
@@ -32,6 +32,7 @@ use crate::{
     shutdown::Tasks,
     store::{
         DbClock, LaggingReads, Store, StoreError,
+        postgres::{self, NodeLock, PostgresOptions, PostgresStore},
         sqlite::{OpenError, SqliteOptions, SqliteStore},
     },
     telemetry::Meters,
@@ -84,6 +85,9 @@ pub enum StartError {
     /// The database can't be opened.
     #[error("{0}")]
     Open(#[from] OpenError),
+    /// The database server can't be used.
+    #[error("{0}")]
+    Server(#[from] postgres::OpenError),
     /// The database can't be asked.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -110,35 +114,69 @@ pub struct Node {
 }
 
 impl Backends {
-    /// The embedded database in `DATA_DIR` and a cluster of one. Waits while another node holds
-    /// the folder.
+    /// The database that the settings name and a cluster of one. Waits while another node holds
+    /// it, and while a server does not answer yet.
     ///
     /// # Errors
-    /// What opening it answers; `Locked` after a minute.
-    pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let began = Instant::now();
-        let options = SqliteOptions { migrate: config.migrate_on_start, ..SqliteOptions::default() };
-        let store = loop {
-            let (dir, options) = (config.data_dir.clone(), options.clone());
-            let opened = spawn_blocking(move || SqliteStore::open_with(&dir, &options)).await;
-            match opened.unwrap_or_else(|error| Err(OpenError::Database(error.to_string()))) {
-                Err(OpenError::Locked(_)) if began.elapsed() < LOCK_WAIT => {
-                    if began.elapsed() < LOCK_LOOK {
-                        tracing::warn!(data_dir = %config.data_dir.display(), "another node uses this folder; waiting for it");
-                    }
-                    sleep(LOCK_LOOK).await;
-                }
-                other => break other?,
-            }
+    /// What opening it answers; that it is held or out of reach after a minute.
+    pub async fn open(config: &Config, tasks: &Tasks) -> Result<Self, StartError> {
+        let store: Arc<dyn Store> = match &config.database {
+            Some(database) => Arc::new(open_server(config, database, tasks).await?),
+            None => Arc::new(open_embedded(config).await?),
         };
         let node = LocalCluster::new().node();
         Ok(Self {
-            store: Arc::new(store),
+            store,
             bus: node.clone(),
             presence: node.clone(),
             peers: node,
             replicas: None,
         })
+    }
+}
+
+/// The embedded database in `DATA_DIR`.
+async fn open_embedded(config: &Config) -> Result<SqliteStore, StartError> {
+    let began = Instant::now();
+    let options = SqliteOptions { migrate: config.migrate_on_start, ..SqliteOptions::default() };
+    loop {
+        let (dir, options) = (config.data_dir.clone(), options.clone());
+        let opened = spawn_blocking(move || SqliteStore::open_with(&dir, &options)).await;
+        match opened.unwrap_or_else(|error| Err(OpenError::Database(error.to_string()))) {
+            Err(OpenError::Locked(_)) if began.elapsed() < LOCK_WAIT => {
+                if began.elapsed() < LOCK_LOOK {
+                    tracing::warn!(data_dir = %config.data_dir.display(), "another node uses this folder; waiting for it");
+                }
+                sleep(LOCK_LOOK).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// The PostgreSQL database that the settings name.
+async fn open_server(
+    config: &Config,
+    database: &Database,
+    tasks: &Tasks,
+) -> Result<PostgresStore, StartError> {
+    let began = Instant::now();
+    let options = PostgresOptions {
+        url: database.url.clone(),
+        migrate: config.migrate_on_start,
+        lock: NodeLock::Exclusive,
+    };
+    let mut told = false;
+    loop {
+        match PostgresStore::open(&options, tasks).await {
+            Err(error) if error.may_pass() && began.elapsed() < LOCK_WAIT => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, limit = ?LOCK_WAIT, "waiting for the database");
+                }
+                sleep(LOCK_LOOK).await;
+            }
+            other => return Ok(other?),
+        }
     }
 }
 
@@ -169,7 +207,9 @@ impl Node {
         describe_metrics();
         let secret = config.signing_secret().map_err(StartError::Setting)?;
         // Not before the database is ours: until then a token is another node's.
-        let admin_token = listeners.operator.is_some().then(|| config.new_admin_token()).transpose();
+        // Beside a server the operator's commands work in the database itself.
+        let wants_token = listeners.operator.is_some() && config.database.is_none();
+        let admin_token = wants_token.then(|| config.new_admin_token()).transpose();
         let admin_token = admin_token.map_err(StartError::Setting)?;
         let clock = DbClock::new();
         clock.refresh(&*backends.store).await?;
@@ -305,6 +345,7 @@ fn describe_metrics() {
     crate::hub::describe_metrics();
     ws::describe_metrics();
     crate::store::sqlite::describe_metrics();
+    postgres::describe_metrics();
 }
 
 fn wire_auth(config: &Config, secret: SecretString, backends: &Backends, clock: &DbClock) -> Arc<Auth> {
@@ -430,7 +471,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default_for(dir.path());
         config.shutdown_timeout = Duration::from_secs(2);
-        let backends = Backends::open(&config).await.unwrap();
+        let backends = Backends::open(&config, &Tasks::new()).await.unwrap();
         let node = Node::start(&config, backends, None).await.unwrap();
         node.tasks.spawn("stuck", std::future::pending());
         let began = Instant::now();

@@ -132,6 +132,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "axum::",
             "hyper::",
             "store::sqlite",
+            "store::postgres",
             "cluster::local",
         ],
     ),
@@ -146,6 +147,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "axum::",
             "hyper::",
             "store::sqlite",
+            "store::postgres",
             "cluster::local",
         ],
     ),
@@ -158,6 +160,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::config",
             "crate::cluster",
             "store::sqlite",
+            "store::postgres",
             "cluster::local",
             "rusqlite::",
         ],
@@ -170,6 +173,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::node",
             "crate::cluster",
             "store::sqlite",
+            "store::postgres",
             "cluster::local",
             "rusqlite::",
             "tungstenite::",
@@ -188,7 +192,14 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 ];
 
 /// Only these may name a backend.
-const NAMES_A_BACKEND: &[&str] = &["node.rs", "node", "store/sqlite", "cluster/local.rs", "cli"];
+const NAMES_A_BACKEND: &[&str] = &[
+    "node.rs",
+    "node",
+    "store/sqlite",
+    "store/postgres",
+    "cluster/local.rs",
+    "cli",
+];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
@@ -265,9 +276,9 @@ fn only_the_composition_root_names_a_backend() {
         .iter()
         .filter(|path| !allowed(path))
         .filter(|path| {
-            program(path)
-                .iter()
-                .any(|(_, line)| line.contains("SqliteStore") || line.contains("LocalCluster"))
+            program(path).iter().any(|(_, line)| {
+                ["SqliteStore", "PostgresStore", "LocalCluster"].iter().any(|name| line.contains(name))
+            })
         })
         .map(|path| path.display().to_string())
         .collect();

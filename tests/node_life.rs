@@ -17,6 +17,7 @@ use std::{
 
 use chorus::{
     node::{Backends, Listeners, Node, StartError},
+    shutdown::Tasks,
     store::{Store, sqlite::SqliteStore},
 };
 use common::{Client, LIMIT, eventually, settings};
@@ -79,7 +80,7 @@ async fn a_node_that_waits_for_its_database_lives_and_is_not_ready() {
         assert_eq!((status, &refused["code"]), (503, &json!("unavailable")));
     }
     let start = async {
-        let backends = Backends::open(&config).await.unwrap();
+        let backends = Backends::open(&config, &Tasks::new()).await.unwrap();
         Node::start_on(listeners, &config, backends, None).await.unwrap()
     };
     let (node, ()) = tokio::join!(start, other.close());
@@ -153,7 +154,7 @@ async fn a_second_signal_ends_a_stopping_node_at_once() {
 async fn a_database_that_does_not_commit_makes_the_node_unready() {
     let dir = tempfile::tempdir().unwrap();
     let config = settings(dir.path());
-    let backends = Backends::open(&config).await.unwrap();
+    let backends = Backends::open(&config, &Tasks::new()).await.unwrap();
     let node = Node::start(&config, backends, None).await.unwrap();
     let (client, ready) = (reqwest::Client::new(), format!("http://{}/ready", node.address));
     // As good as a full disk: whoever holds this keeps others from writing, not from reading.

@@ -13,6 +13,11 @@ mod fixture;
 mod histories;
 #[path = "store_contract/log.rs"]
 mod log;
+#[path = "store_contract/postgres.rs"]
+mod postgres;
+#[path = "servers/postgres.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
+mod postgres_server;
 #[path = "store_contract/sign_ins.rs"]
 mod sign_ins;
 #[path = "store_contract/sqlite.rs"]
@@ -91,4 +96,9 @@ macro_rules! contract {
     };
 }
 
+mod servers {
+    pub(crate) use crate::postgres_server::Postgres;
+}
+
 contract!(embedded, crate::sqlite::fresh);
+contract!(server, crate::postgres::fresh);

@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 pub use self::user::UserCommand;
 use crate::{
     config::{Config, Flags},
-    store::sqlite::SqliteStore,
+    store::{postgres::PostgresStore, sqlite::SqliteStore},
 };
 
 /// How long a healthcheck may take.
@@ -94,8 +94,15 @@ fn healthcheck(config: &Config) -> Result<String, Failure> {
 
 /// Needs no lock of a node: with `MIGRATE_ON_START=false` one may be running or waiting.
 fn migrate(config: &Config) -> Result<String, Failure> {
-    SqliteStore::migrate(&config.data_dir)?;
+    match &config.database {
+        Some(database) => in_a_runtime(PostgresStore::migrate(&database.url))??,
+        None => SqliteStore::migrate(&config.data_dir)?,
+    }
     Ok("The schema is up to date.".to_owned())
+}
+
+fn in_a_runtime<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
 }
 
 /// Where a listener on `bind` is reached from this machine.

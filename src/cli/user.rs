@@ -7,14 +7,16 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Failure, ask, prompt, reachable};
+use super::{Failure, ask, in_a_runtime, prompt, reachable};
 use crate::{
     auth::{Accounts, Passwords},
-    config::{Config, kept},
+    config::{Config, Database, kept},
     domain::{Password, Username},
     error::Refusal,
+    shutdown::Tasks,
     store::{
         Store,
+        postgres::{NodeLock, PostgresOptions, PostgresStore},
         sqlite::{OpenError, SqliteStore},
     },
 };
@@ -59,8 +61,12 @@ enum Task {
 
 pub(super) fn run(command: &UserCommand, config: &Config) -> Result<String, Failure> {
     let task = Task::read(command, || prompt::hidden_line("Password: "))?;
+    if let Some(database) = &config.database {
+        in_a_runtime(in_the_server(&task, config, database))??;
+        return Ok(task.told());
+    }
     match SqliteStore::open(&config.data_dir) {
-        Ok(store) => in_the_data(&task, config, store)?,
+        Ok(store) => in_a_runtime(in_the_data(&task, config, Arc::new(store)))??,
         Err(OpenError::Locked(_)) => through_the_node(&task, config)?,
         Err(error) => return Err(error.into()),
     }
@@ -102,15 +108,22 @@ impl Task {
     }
 }
 
-/// No node runs: the rules are applied to the data.
-fn in_the_data(task: &Task, config: &Config, store: SqliteStore) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let store: Arc<dyn Store> = Arc::new(store);
-        let done = apply(task, &Accounts::new(store.clone(), Passwords::new(config.bcrypt_cost))).await;
-        store.close().await;
-        done.map_err(|refusal| Failure(refusal.message.into_owned()))
-    })
+/// A server can be worked in whoever else does: its nodes find ended sign-ins there within seconds.
+async fn in_the_server(task: &Task, config: &Config, database: &Database) -> Result<(), Failure> {
+    let options = PostgresOptions {
+        url: database.url.clone(),
+        migrate: config.migrate_on_start,
+        lock: NodeLock::None,
+    };
+    let store = PostgresStore::open(&options, &Tasks::new()).await?;
+    in_the_data(task, config, Arc::new(store)).await
+}
+
+/// The rules are applied to the data.
+async fn in_the_data(task: &Task, config: &Config, store: Arc<dyn Store>) -> Result<(), Failure> {
+    let done = apply(task, &Accounts::new(store.clone(), Passwords::new(config.bcrypt_cost))).await;
+    store.close().await;
+    done.map_err(|refusal| Failure(refusal.message.into_owned()))
 }
 
 async fn apply(task: &Task, accounts: &Accounts) -> Result<(), Refusal> {
@@ -184,7 +197,10 @@ mod tests {
         let config = Config::default_for(dir.path());
         let name = Username::parse("alice").unwrap();
         let password = Password::parse("correct horse").unwrap();
-        let act = |task: &Task| in_the_data(task, &config, SqliteStore::open(dir.path()).unwrap());
+        let act = |task: &Task| {
+            let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
+            in_a_runtime(in_the_data(task, &config, store)).and_then(|done| done)
+        };
         act(&Task::Add(name.clone(), password.clone())).unwrap();
         let again = act(&Task::Add(Username::parse("ALICE").unwrap(), password)).unwrap_err();
         assert!(again.0.contains("has this name"), "{}", again.0);

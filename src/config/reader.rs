@@ -2,10 +2,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Config, Environment, Problem, SECRET_MIN_BYTES,
+    Config, Database, Environment, Problem, SECRET_MIN_BYTES,
+    database::{self, Parts},
     settings::{self, Kind, Setting},
     values,
 };
@@ -37,6 +38,7 @@ impl<'a> Reader<'a> {
             client_dir: self.text(&s::CLIENT_DIR).map(Into::into),
             jwt_secret: self.secret(&s::JWT_SECRET, Self::long_enough),
             jwt_secret_previous: self.secret(&s::JWT_SECRET_PREVIOUS, Self::long_enough),
+            database: self.database(),
             migrate_on_start: self.flag(&s::MIGRATE_ON_START),
             allowed_origins: self.origins(node_env),
             require_origin: self.flag(&s::REQUIRE_ORIGIN),
@@ -149,6 +151,36 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// `DATABASE_URL`, or what any of its parts choose.
+    fn database(&mut self) -> Option<Database> {
+        use settings as s;
+        let whole = self.secret(&s::DATABASE_URL, database::postgres_url);
+        let (host, port) = (self.text(&s::DB_HOST), self.number(&s::DB_PORT));
+        let (user, name) = (self.text(&s::DB_USER), self.text(&s::DB_NAME));
+        let password = self.secret(&s::DB_PASSWORD, |_| Ok(()));
+        let parts = [s::DB_HOST, s::DB_PORT, s::DB_USER, s::DB_PASSWORD, s::DB_NAME];
+        let url = if self.is_given(&s::DATABASE_URL) {
+            whole?
+        } else if parts.iter().any(|part| self.is_given(part)) {
+            let parts = Parts {
+                host: host.as_deref().unwrap_or_default(),
+                port,
+                user: user.as_deref().unwrap_or_default(),
+                password: password.as_ref().map(ExposeSecret::expose_secret),
+                name: name.as_deref().unwrap_or_default(),
+            };
+            parts.url().into()
+        } else {
+            return None;
+        };
+        Some(Database { url })
+    }
+
+    /// Whether anything was given, right or wrong.
+    fn is_given(&self, setting: &Setting) -> bool {
+        (self.lookup)(setting.name).is_some_and(|text| !text.trim().is_empty())
+    }
+
     fn registration(&mut self) -> bool {
         self.value(&settings::REGISTRATION, |text| match text {
             "open" => Ok(true),
@@ -161,8 +193,8 @@ impl<'a> Reader<'a> {
     pub(super) fn refuse_what_comes_later(&mut self) {
         for name in settings::NOT_YET {
             if (self.lookup)(name).is_some_and(|value| !value.trim().is_empty()) {
-                let reason = "is set, but this version keeps everything in its own database in DATA_DIR; \
-                    unset it (PostgreSQL and Redis come with the next version)";
+                let reason = "is set, but this version serves one node on one database; unset it \
+                    (clusters and replicas come with the next version)";
                 self.problems.push(Problem::new(*name, reason));
             }
         }
@@ -175,8 +207,9 @@ impl<'a> Reader<'a> {
     /// What single settings can't show.
     pub(super) fn check_together(&mut self, config: &Config) {
         let missing = (self.lookup)("JWT_SECRET").is_none_or(|secret| secret.trim().is_empty());
-        if config.node_env.is_production() && missing {
-            let reason = "is required in production; `openssl rand -hex 32` makes a good one";
+        if (config.node_env.is_production() || config.database.is_some()) && missing {
+            let reason = "is required in production and with PostgreSQL (the same for every node); \
+                `openssl rand -hex 32` makes a good one";
             self.problems.push(Problem::new("JWT_SECRET", reason));
         }
         if config.node_env.is_production() && (4..10).contains(&config.bcrypt_cost) {

@@ -65,6 +65,12 @@ settings! {
     CLIENT_DIR: Text("folder"), "", "Serve the browser client from here instead of the built-in copy";
     JWT_SECRET: Secret, "", "Signs tokens, at least 32 bytes; outside production one is made and kept in DATA_DIR";
     JWT_SECRET_PREVIOUS: Secret, "", "Still accepted on tokens, for a change of JWT_SECRET";
+    DATABASE_URL: Secret, "", "PostgreSQL: postgres://user:password@host:5432/name?sslmode=verify-full; without it the embedded database in DATA_DIR";
+    DB_HOST: Text("host or socket folder"), "localhost", "PostgreSQL in parts, instead of DATABASE_URL; any of them chooses it";
+    DB_PORT: number(1, 65_535, "port"), "5432", "Its port";
+    DB_USER: Text("name"), "postgres", "Its user";
+    DB_PASSWORD: Secret, "", "Its password";
+    DB_NAME: Text("name"), "websocket_chat", "Its database";
     MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start";
     ALLOWED_ORIGINS: Text("origins, comma-separated"), "", "Pages that may call and connect, besides this node's own; local ones in development, none in production";
     REQUIRE_ORIGIN: Flag, "false", "Refuse sockets that name no origin (programs)";
@@ -90,19 +96,11 @@ settings! {
     OTEL_EXPORTER_OTLP_ENDPOINT: Text("URL"), "", "Where traces are sent (OTLP over HTTP); other OTEL_ variables have their standard meaning";
 }
 
-/// Settings of the versions to come. A node that ignored one would keep its messages in another
-/// place than the operator believes.
+/// Settings of the versions to come. A node that ignored one would keep to itself what the operator
+/// believes is shared.
 pub const NOT_YET: &[&str] = &[
-    "DATABASE_URL",
-    "DATABASE_URL_FILE",
     "DATABASE_REPLICA_URLS",
     "DATABASE_REPLICA_URLS_FILE",
-    "DB_HOST",
-    "DB_PORT",
-    "DB_USER",
-    "DB_PASSWORD",
-    "DB_PASSWORD_FILE",
-    "DB_NAME",
     "REDIS_URL",
     "REDIS_URL_FILE",
 ];

@@ -63,6 +63,11 @@ impl Listeners {
         })
     }
 
+    /// What the node's tasks are tracked by.
+    pub const fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
     /// Where the public listener is.
     pub fn address(&self) -> SocketAddr {
         self.public.address

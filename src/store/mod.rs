@@ -5,6 +5,7 @@
 //! agree. Every call is bounded in time by the backend and answers with a [`StoreError`] then.
 
 mod clock;
+pub mod postgres;
 pub mod sqlite;
 
 use std::time::Duration;

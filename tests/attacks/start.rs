@@ -67,14 +67,27 @@ async fn settings_that_can_t_be_safe_are_refused_by_name_and_together() {
 }
 
 #[tokio::test]
-async fn a_database_that_this_version_can_t_use_is_refused_not_ignored() {
+async fn a_database_that_can_t_be_used_is_refused_by_name_and_its_password_never_shown() {
+    for name in ["REDIS_URL", "DATABASE_REPLICA_URLS"] {
+        refuses(&[(name, "redis://:hunter2@cache")], &[name], &["hunter2"]).await;
+    }
     for (name, value) in [
         ("DATABASE_URL", "postgres://chorus:hunter2@db/chat"),
-        ("REDIS_URL", "redis://:hunter2@cache"),
         ("DB_PASSWORD", "hunter2"),
-        ("DB_HOST", "db"),
     ] {
-        refuses(&[(name, value)], &[name, "DATA_DIR"], &["hunter2"]).await;
+        refuses(&[(name, value)], &["JWT_SECRET"], &["hunter2"]).await;
+    }
+    for url in [
+        "mysql://u:hunter2@db/chat",
+        "postgres://u:hunter2@db:port/chat",
+        "postgres://u:hunter2@db/c?sslmode=x",
+    ] {
+        refuses(
+            &[("DATABASE_URL", url), ("JWT_SECRET", GOOD)],
+            &["DATABASE_URL"],
+            &["hunter2", GOOD],
+        )
+        .await;
     }
 }
 

@@ -1,0 +1,102 @@
+//! Where the database is: one URL, or the predecessor's parts of one.
+
+use std::fmt::Write;
+
+use secrecy::SecretString;
+
+/// A PostgreSQL database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Where it is, as libpq understands it.
+    pub url: SecretString,
+}
+
+/// The parts of a URL, as `DB_HOST` and its like name them.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) user: &'a str,
+    pub(super) password: Option<&'a str>,
+    pub(super) name: &'a str,
+}
+
+impl Parts<'_> {
+    /// One URL of them all. A host that is a folder holds a Unix socket.
+    pub(super) fn url(&self) -> String {
+        let mut url = format!("postgres://{}", escaped(self.user));
+        if let Some(password) = self.password {
+            let _ = write!(url, ":{}", escaped(password));
+        }
+        let host = if self.host.contains(':') && !self.host.starts_with('[') {
+            format!("[{}]", self.host)
+        } else if self.host.starts_with('/') {
+            escaped(self.host)
+        } else {
+            self.host.to_owned()
+        };
+        let _ = write!(url, "@{host}:{}/{}", self.port, escaped(self.name));
+        url
+    }
+}
+
+/// What may not stand in a URL as it is becomes `%XX` (RFC 3986, section 2.1).
+fn escaped(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut url, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+        url
+    })
+}
+
+/// Whether this can be a database's URL; the rest is found out by connecting.
+pub(super) fn postgres_url(text: &str) -> Result<(), String> {
+    match text.split_once("://") {
+        Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => Ok(()),
+        _ => Err("must be a postgres:// URL".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts<'a>(host: &'a str, user: &'a str, password: Option<&'a str>) -> Parts<'a> {
+        Parts { host, port: 5432, user, password, name: "websocket_chat" }
+    }
+
+    #[test]
+    fn parts_become_one_url() {
+        assert_eq!(
+            parts("db", "chat", Some("p@ss/w:rd#1")).url(),
+            "postgres://chat:p%40ss%2Fw%3Ard%231@db:5432/websocket_chat"
+        );
+        assert_eq!(parts("::1", "a", None).url(), "postgres://a@[::1]:5432/websocket_chat");
+        assert_eq!(
+            parts("/run/postgresql", "a", None).url(),
+            "postgres://a@%2Frun%2Fpostgresql:5432/websocket_chat"
+        );
+    }
+
+    #[test]
+    fn the_client_reads_back_what_was_meant() {
+        let url = parts("/run/postgresql", "an ä", Some("%:@/?#&ü")).url();
+        let config: tokio_postgres::Config = url.parse().unwrap();
+        assert_eq!(config.get_user(), Some("an ä"));
+        assert_eq!(config.get_password(), Some("%:@/?#&ü".as_bytes()));
+        assert_eq!(config.get_dbname(), Some("websocket_chat"));
+        assert_eq!(
+            config.get_hosts(),
+            [tokio_postgres::config::Host::Unix("/run/postgresql".into())]
+        );
+    }
+
+    #[test]
+    fn other_schemes_are_refused() {
+        assert!(postgres_url("postgresql://h/d").is_ok());
+        assert!(postgres_url("mysql://h/d").is_err() && postgres_url("postgres://").is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! One call: a connection from a pool, one prepared statement, one answer, all within [`CALL`].
+
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, PoolError};
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{
+    connect::{Target, WORK},
+    failure::{OpenError, explain, told},
+};
+use crate::store::{Result, StoreError};
+
+/// How long a call may take in all.
+const CALL: Duration = Duration::from_secs(2);
+/// How much of it may pass before the statement is sent: so a statement that was sent has time to
+/// end by the server's own timeout, and its outcome is known.
+const BEFORE: Duration = Duration::from_millis(400);
+
+/// What it means when an answer does not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing that matters, or nothing that would be done twice.
+    Read,
+    /// It may have been done.
+    Write,
+}
+
+/// A pool of connections, and how it is used.
+pub(super) struct Calls {
+    pool: Pool,
+}
+
+impl Calls {
+    /// At most `size` connections, made when there is something to ask.
+    pub(super) fn new(target: &Target, size: usize) -> Result<Self, OpenError> {
+        Ok(Self { pool: target.pool(size, WORK)? })
+    }
+
+    /// All rows of one statement.
+    pub(super) async fn query(
+        &self,
+        effect: Effect,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        let began = Instant::now();
+        let answer = self.ask(began, effect, sql, params).await;
+        metrics::histogram!("chorus_postgres_call_seconds").record(began.elapsed().as_secs_f64());
+        if let Err(error) = &answer {
+            let told = match error {
+                StoreError::Taken => "taken",
+                StoreError::Rejected(_) => "rejected",
+                StoreError::Unavailable(_) => "unavailable",
+                StoreError::OutcomeUnknown(_) => "outcome_unknown",
+            };
+            metrics::counter!("chorus_postgres_failures_total", "told" => told).increment(1);
+        }
+        answer
+    }
+
+    /// The only row of one statement.
+    pub(super) async fn one(
+        &self,
+        effect: Effect,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row> {
+        let rows = self.query(effect, sql, params).await?;
+        rows.into_iter()
+            .next()
+            .ok_or_else(|| StoreError::Unavailable("an answer without a row".into()))
+    }
+
+    /// Nothing is asked any more; what was begun ends.
+    pub(super) async fn close(&self) {
+        self.pool.close();
+        let deadline = Instant::now() + CALL;
+        while self.pool.status().size > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn ask(
+        &self,
+        began: Instant,
+        effect: Effect,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        let client = self.connection(began).await?;
+        let prepared = match timeout_at(began + CALL - BEFORE, client.prepare_cached(sql)).await {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(error)) => {
+                give_up_if_closed(client);
+                return Err(explain(&error, Effect::Read));
+            }
+            Err(_) => {
+                drop(Object::take(client));
+                return Err(StoreError::Unavailable("no answer in time".into()));
+            }
+        };
+        match timeout_at(began + CALL, client.query(&prepared, params)).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => {
+                // A cached plan may refer to what a migration has changed since.
+                client.statement_cache.remove(sql, &[]);
+                give_up_if_closed(client);
+                Err(explain(&error, effect))
+            }
+            Err(_) => {
+                // The answer may come later: nobody else may get this connection.
+                drop(Object::take(client));
+                let text = "no answer in time".to_owned();
+                Err(match effect {
+                    Effect::Read => StoreError::Unavailable(text),
+                    Effect::Write => StoreError::OutcomeUnknown(text),
+                })
+            }
+        }
+    }
+
+    async fn connection(&self, began: Instant) -> Result<Object> {
+        let unavailable = |text: String| StoreError::Unavailable(text);
+        match timeout_at(began + CALL - BEFORE * 2, self.pool.get()).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(PoolError::Backend(error))) => Err(unavailable(told(&error))),
+            Ok(Err(error)) => Err(unavailable(error.to_string())),
+            Err(_) => Err(unavailable("no connection in time".into())),
+        }
+    }
+}
+
+fn give_up_if_closed(client: Object) {
+    if client.is_closed() {
+        drop(Object::take(client));
+    }
+}

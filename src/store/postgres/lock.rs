@@ -1,0 +1,138 @@
+//! The node lock: a node alone has the database to itself, nodes of a cluster share it.
+//!
+//! An advisory lock of a session, so it ends with the connection that holds it; that one is kept for
+//! nothing else. When it is lost the lock is taken again as soon as the server answers. Should
+//! another node have it then, this one writes nothing to the log and is not ready until it gets it
+//! back: two chats never share a database unknowingly.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool_postgres::{Object, Pool};
+use parking_lot::Mutex;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    connect::{HOLD, KEY_NODE, KEY_SPACE, Target},
+    failure::OpenError,
+};
+use crate::{
+    shutdown::Tasks,
+    store::{Result, StoreError},
+};
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// The pause between attempts, and how often a held lock is looked at.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a node wants of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeLock {
+    /// To have it alone.
+    Exclusive,
+    /// To share it with the other nodes of a cluster.
+    Shared,
+    /// Nothing: a command beside the nodes.
+    None,
+}
+
+/// A lock that is held, or being taken again.
+pub(super) struct Held {
+    /// Another node has it.
+    excluded: AtomicBool,
+    session: Mutex<Option<Object>>,
+    over: CancellationToken,
+}
+
+impl Held {
+    /// Refuses while the lock is not held.
+    pub(super) fn admit(&self) -> Result<()> {
+        if self.excluded.load(Ordering::Acquire) {
+            Err(StoreError::Unavailable("another node has taken over this database".into()))
+        } else if self.is_lost() {
+            Err(StoreError::Unavailable("the node lock is being taken again".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.session.lock().as_ref().is_none_or(|session| session.is_closed())
+    }
+
+    /// Lets go and waits until the server knows, so that the next node need not.
+    pub(super) async fn release(&self) {
+        self.over.cancel();
+        let session = self.session.lock().take();
+        if let Some(session) = session {
+            let _ = timeout(ATTEMPT, session.execute("SELECT pg_advisory_unlock_all()", &[])).await;
+            drop(Object::take(session));
+        }
+    }
+}
+
+/// Takes the lock and keeps it until the store closes or the node stops.
+pub(super) async fn take(target: &Target, kind: NodeLock, tasks: &Tasks) -> Result<Arc<Held>, OpenError> {
+    let pool = target.pool(1, HOLD)?;
+    let session = attempt(&pool, kind).await?.ok_or(OpenError::Locked)?;
+    let held = Arc::new(Held {
+        excluded: AtomicBool::new(false),
+        session: Mutex::new(Some(session)),
+        over: CancellationToken::new(),
+    });
+    tasks.spawn("node lock", keep(held.clone(), pool, kind, tasks.stopped().clone()));
+    Ok(held)
+}
+
+/// Looks after the lock. After the node was told to stop it is not taken again; the store closes
+/// when the log is written.
+async fn keep(held: Arc<Held>, pool: Pool, kind: NodeLock, stopped: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            () = held.over.cancelled() => return,
+            () = stopped.cancelled() => return,
+        }
+        if !held.is_lost() {
+            continue;
+        }
+        // The pool makes a new session when the lost one has gone back to it.
+        drop(held.session.lock().take().map(Object::take));
+        match attempt(&pool, kind).await {
+            Ok(Some(session)) => {
+                *held.session.lock() = Some(session);
+                if held.excluded.swap(false, Ordering::AcqRel) {
+                    tracing::info!("this node has its database back");
+                }
+            }
+            Ok(None) => {
+                if !held.excluded.swap(true, Ordering::AcqRel) {
+                    tracing::error!("another node has taken over this database; this one writes nothing");
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the node lock can't be taken again yet"),
+        }
+    }
+}
+
+/// One try: a session that holds the lock, or `None` when another node excludes this one.
+async fn attempt(pool: &Pool, kind: NodeLock) -> Result<Option<Object>, OpenError> {
+    let sql = match kind {
+        NodeLock::Exclusive => "SELECT pg_try_advisory_lock($1, $2)",
+        NodeLock::Shared | NodeLock::None => "SELECT pg_try_advisory_lock_shared($1, $2)",
+    };
+    let tried = async {
+        let session = pool.get().await?;
+        let row = session.query_one(sql, &[&KEY_SPACE, &KEY_NODE]).await?;
+        Ok(row.try_get::<_, bool>(0)?.then_some(session))
+    };
+    let late = |_| Err(OpenError::Unreachable("no answer in time".into()));
+    timeout(ATTEMPT, tried).await.unwrap_or_else(late)
+}

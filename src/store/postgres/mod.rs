@@ -1,0 +1,166 @@
+//! The server backend: PostgreSQL 14 or later, shared by all nodes of a cluster.
+//!
+//! Each call is one statement that commits by itself ([`calls`]); what takes more steps is a
+//! function in the migration. So a node that freezes holds no lock, and every call is bounded twice:
+//! by the server's own timeouts, and a little later by this side, which then gives the connection up.
+//! The log has connections of its own, so that a storm of sign-ins can't keep messages waiting.
+//!
+//! A node alone holds the database's node lock exclusively, nodes of a cluster share it ([`lock`]).
+
+mod accounts;
+mod calls;
+mod connect;
+mod failure;
+mod lock;
+mod log;
+mod schema;
+mod sign_ins;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use self::{
+    calls::{Calls, Effect},
+    connect::Target,
+    lock::Held,
+};
+pub use self::{failure::OpenError, lock::NodeLock};
+use super::{PEER_WORD, Result, Store};
+use crate::{domain::Timestamp, shutdown::Tasks};
+
+/// Connections for the log: its writer's lanes, and those who read from it.
+const LOG_CONNECTIONS: usize = 8;
+/// Connections for everything else.
+const OTHER_CONNECTIONS: usize = 8;
+
+/// Most rows of one table that one step of a sweep deletes.
+const SWEEP_ROWS: i64 = 500;
+/// Most steps of one sweep; what is left waits for the next one.
+const SWEEP_STEPS: usize = 1_000;
+/// What expired is kept this much longer: a node reckons the database's time with a small error,
+/// and a nonce it thinks alive must still be found.
+const SWEEP_MARGIN: Duration = Duration::from_mins(1);
+/// How long a revocation is kept: ten times the window that nodes read.
+const REVOCATION_KEPT: Duration = Duration::from_mins(10);
+
+/// Which database, and as what.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// The primary, as libpq understands it.
+    pub url: SecretString,
+    /// Whether the schema is brought up to date; if not, one that is behind is refused.
+    pub migrate: bool,
+    /// What is locked as long as the store is open.
+    pub lock: NodeLock,
+}
+
+/// A store on a PostgreSQL server, open.
+pub struct PostgresStore {
+    log: Calls,
+    other: Calls,
+    lock: Option<Arc<Held>>,
+}
+
+impl PostgresStore {
+    /// Connects, brings the schema up to date under an advisory lock, and takes the node lock.
+    ///
+    /// # Errors
+    /// `Locked` at once when another node's lock excludes this one; `Unreachable` when the database
+    /// does not answer within a few seconds. Whether to wait is the caller's decision.
+    pub async fn open(options: &PostgresOptions, tasks: &Tasks) -> Result<Self, OpenError> {
+        let target = Target::parse(&options.url)?;
+        schema::prepare(&target, options.migrate).await?;
+        let lock = match options.lock {
+            NodeLock::None => None,
+            kind => Some(lock::take(&target, kind, tasks).await?),
+        };
+        Ok(Self {
+            log: Calls::new(&target, LOG_CONNECTIONS)?,
+            other: Calls::new(&target, OTHER_CONNECTIONS)?,
+            lock,
+        })
+    }
+
+    /// Brings the schema up to date and does nothing else. It needs no node lock: nodes that run
+    /// meanwhile go on with the schema they know, as far as the new one allows it.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn migrate(url: &SecretString) -> Result<(), OpenError> {
+        schema::prepare(&Target::parse(url)?, true).await
+    }
+
+    /// A node whose lock went to another, while the connection that held it was lost, writes
+    /// nothing to the log.
+    fn admit(&self) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.admit())
+    }
+}
+
+/// Tells what the metrics of this backend mean. Called once, after the recorder is there.
+pub fn describe_metrics() {
+    metrics::describe_histogram!(
+        "chorus_postgres_call_seconds",
+        metrics::Unit::Seconds,
+        "Time of one call to PostgreSQL, the wait for a connection included"
+    );
+    metrics::describe_counter!(
+        "chorus_postgres_failures_total",
+        "Calls to PostgreSQL that failed, by what the caller was told"
+    );
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn now(&self) -> Result<Timestamp> {
+        let row = self.other.one(Effect::Read, "SELECT chorus_now()", &[]).await?;
+        Ok(Timestamp(row.try_get(0)?))
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.admit()?;
+        let sql = "UPDATE pulse SET at = chorus_now()";
+        self.log.query(Effect::Read, sql, &[]).await.map(drop)
+    }
+
+    async fn exchange_health(&self, node: Uuid, bus_reached: bool) -> Result<bool> {
+        let sql = "WITH told AS (
+                INSERT INTO node_health (node, bus_reached, at) VALUES ($1, $2, chorus_now())
+                ON CONFLICT (node) DO UPDATE SET bus_reached = excluded.bus_reached, at = excluded.at
+            )
+            SELECT EXISTS (SELECT FROM node_health
+                WHERE node <> $1 AND bus_reached AND at > chorus_now() - $3)";
+        let word = millis(PEER_WORD);
+        let row = self.other.one(Effect::Read, sql, &[&node, &bus_reached, &word]).await?;
+        Ok(row.try_get(0)?)
+    }
+
+    async fn sweep(&self) -> Result<u64> {
+        let mut total = 0;
+        let (margin, kept) = (millis(SWEEP_MARGIN), millis(REVOCATION_KEPT));
+        for _ in 0..SWEEP_STEPS {
+            let sql = "SELECT deleted, more FROM chorus_sweep($1, $2, $3)";
+            let row = self.other.one(Effect::Read, sql, &[&SWEEP_ROWS, &margin, &kept]).await?;
+            total += row.try_get::<_, i64>(0)?.unsigned_abs();
+            if !row.try_get::<_, bool>(1)? {
+                break;
+            }
+        }
+        Ok(total)
+    }
+
+    async fn close(&self) {
+        self.log.close().await;
+        self.other.close().await;
+        if let Some(lock) = &self.lock {
+            lock.release().await;
+        }
+    }
+}

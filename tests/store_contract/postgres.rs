@@ -1,0 +1,351 @@
+//! The PostgreSQL backend: fresh databases for the contract, and what only it promises.
+
+use std::{
+    sync::{Arc, OnceLock},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use chorus::{
+    shutdown::Tasks,
+    store::{
+        Accounts, Appended, Log, SignIns, Slice, Store, StoreError,
+        postgres::{NodeLock, OpenError, PostgresOptions, PostgresStore},
+    },
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    fixture::{Opened, lobby, name, person, say, signed_in},
+    servers::Postgres,
+};
+
+/// One server for all tests that leave it alone, with a migrated database to copy.
+struct Shared {
+    server: Postgres,
+    migrated: String,
+}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let server = Postgres::start_fast();
+        let migrated = server.create_database(None);
+        let url = server.url(&migrated).into();
+        let migrating = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(PostgresStore::migrate(&url)).unwrap();
+        });
+        migrating.join().unwrap();
+        Shared { server, migrated }
+    })
+}
+
+fn options(url: String, lock: NodeLock) -> PostgresOptions {
+    PostgresOptions { url: url.into(), migrate: true, lock }
+}
+
+/// A fresh store for the contract.
+pub(crate) async fn fresh() -> Opened {
+    let shared = shared();
+    let database = shared.server.create_database(Some(&shared.migrated));
+    let store = open(&shared.server, &database, NodeLock::Shared).await.unwrap();
+    Opened { store: Arc::new(store), _home: Box::new(()) }
+}
+
+async fn open(server: &Postgres, database: &str, lock: NodeLock) -> Result<PostgresStore, OpenError> {
+    PostgresStore::open(&options(server.url(database), lock), &Tasks::new()).await
+}
+
+/// A server of one's own, to do harm to.
+async fn own() -> (Postgres, String, PostgresStore) {
+    let server = Postgres::start();
+    let database = server.create_database(None);
+    let store = open(&server, &database, NodeLock::Shared).await.unwrap();
+    (server, database, store)
+}
+
+/// Within what any call promises, with what a busy machine adds.
+async fn bounded<T>(call: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let answer = call.await;
+    assert!(began.elapsed() < Duration::from_millis(3500), "{:?}", began.elapsed());
+    answer
+}
+
+/// Asks again and again until it succeeds.
+async fn recovers<T>(limit: Duration, call: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    let began = Instant::now();
+    loop {
+        match call().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(began.elapsed() < limit, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Runs SQL in another session of the shared server, and answers once `counted` does.
+fn beside(database: &str, sql: &'static str, counted: &str) -> JoinHandle<()> {
+    let (server, target) = (&shared().server, database.to_owned());
+    let running = std::thread::spawn(move || drop(server.sql(&target, sql)));
+    let began = Instant::now();
+    while server.sql(database, counted) != "1" {
+        assert!(began.elapsed() < Duration::from_secs(10), "it does not begin");
+    }
+    running
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_nodes_may_start_at_once_on_an_empty_database() {
+    let server = &shared().server;
+    let database = server.create_database(None);
+    let mut starting = JoinSet::new();
+    for _ in 0..10 {
+        let options = options(server.url(&database), NodeLock::Shared);
+        starting.spawn(async move { PostgresStore::open(&options, &Tasks::new()).await.unwrap() });
+    }
+    for store in starting.join_all().await {
+        lobby(&store).await;
+        store.close().await;
+    }
+    assert_eq!(server.sql(&database, "SELECT count(*) FROM refinery_schema_history"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_node_has_its_database_alone() {
+    let server = &shared().server;
+    let database = server.create_database(None);
+    let lone = open(server, &database, NodeLock::Exclusive).await.unwrap();
+    for kind in [NodeLock::Exclusive, NodeLock::Shared] {
+        assert!(matches!(open(server, &database, kind).await, Err(OpenError::Locked)));
+    }
+    open(server, &database, NodeLock::None).await.unwrap().close().await;
+    lone.close().await;
+    let first = open(server, &database, NodeLock::Shared).await.unwrap();
+    let second = open(server, &database, NodeLock::Shared).await.unwrap();
+    assert!(matches!(
+        open(server, &database, NodeLock::Exclusive).await,
+        Err(OpenError::Locked)
+    ));
+    first.close().await;
+    second.close().await;
+    open(server, &database, NodeLock::Exclusive).await.unwrap().close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lost_the_lock_to_another_writes_nothing_until_it_is_back() {
+    let server = &shared().server;
+    let database = server.create_database(None);
+    let store = open(server, &database, NodeLock::Exclusive).await.unwrap();
+    let alice = person(&store, "alice").await;
+    let room = lobby(&store).await;
+    // Another session takes the lock in the moment in which the first one's is lost.
+    let thief = beside(
+        &database,
+        "DO $$ BEGIN
+            PERFORM pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+            PERFORM pg_advisory_lock(1128812370, 2);
+            PERFORM pg_sleep(3);
+         END $$",
+        "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+         WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = 'psql'
+           AND a.datname = current_database()",
+    );
+    let refused = store.append(&[say(room, alice, "a", "while the other has it")]).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(store.check().await.is_err(), "and the node is not ready");
+    thief.join().unwrap();
+    recovers(Duration::from_secs(5), async || {
+        store.append(&[say(room, alice, "b", "back")]).await
+    })
+    .await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_predecessors_database_is_taken_over_in_place() {
+    let server = &shared().server;
+    let database = server.create_database(None);
+    server.sql(
+        &database,
+        "CREATE TABLE users (id SERIAL PRIMARY KEY, username VARCHAR(50) UNIQUE NOT NULL,
+             password_hash VARCHAR(255) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
+         CREATE TABLE active_tokens (id SERIAL PRIMARY KEY, token VARCHAR(64) UNIQUE NOT NULL,
+             username VARCHAR(50) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+             FOREIGN KEY (username) REFERENCES users(username) ON DELETE CASCADE);
+         INSERT INTO users (username, password_hash) VALUES
+             ('alice', 'old hash of alice'), ('Alice', 'old hash of Alice'), ('Bob', 'old hash of Bob'),
+             ('a name with spaces', 'x');
+         INSERT INTO active_tokens (token, username) VALUES ('t', 'alice')",
+    );
+    let store = open(server, &database, NodeLock::Shared).await.unwrap();
+    let found = async |spelling: &str| {
+        let account = store.account(&name(spelling)).await.unwrap();
+        account.map(|account| (account.id.0, account.password_hash))
+    };
+    assert_eq!(found("alice").await, Some((1, "old hash of alice".to_owned())));
+    assert_eq!(found("Alice").await, Some((2, "old hash of Alice".to_owned())));
+    assert_eq!(found("ALICE").await, None, "which of the two is not guessed");
+    assert_eq!(
+        found("bob").await,
+        Some((3, "old hash of Bob".to_owned())),
+        "an only one is found"
+    );
+    for twin in ["ALICE", "alice", "BOB"] {
+        assert!(
+            matches!(store.create_user(&name(twin), "h").await, Err(StoreError::Taken)),
+            "{twin}"
+        );
+    }
+    assert!(person(&store, "carol").await.0 > 4, "numbers go on");
+
+    // The first twin's name is the other's still; after both have gone it is free.
+    store.delete_user(chorus::domain::UserId(1)).await.unwrap();
+    assert!(matches!(store.create_user(&name("alice"), "h").await, Err(StoreError::Taken)));
+    assert_eq!(found("alice").await.unwrap().0, 2, "now it is an only one");
+    store.delete_user(chorus::domain::UserId(2)).await.unwrap();
+    person(&store, "alice").await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_behind_or_too_new_is_refused() {
+    let server = &shared().server;
+    let database = server.create_database(None);
+    let mut waiting = options(server.url(&database), NodeLock::Shared);
+    waiting.migrate = false;
+    assert!(matches!(
+        PostgresStore::open(&waiting, &Tasks::new()).await,
+        Err(OpenError::Behind { found: 0, .. })
+    ));
+    PostgresStore::migrate(&waiting.url).await.unwrap();
+    PostgresStore::open(&waiting, &Tasks::new()).await.unwrap().close().await;
+    let newer = "INSERT INTO refinery_schema_history SELECT 900, name, applied_on, checksum
+        FROM refinery_schema_history";
+    server.sql(&database, newer);
+    PostgresStore::open(&waiting, &Tasks::new()).await.unwrap().close().await;
+    server.sql(&database, "UPDATE schema_compat SET oldest = 900");
+    assert!(matches!(
+        PostgresStore::open(&waiting, &Tasks::new()).await,
+        Err(OpenError::TooNew { found: 900, oldest: 900, .. })
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_server_keeps_nobody_longer_than_two_seconds() {
+    let (server, _, store) = own().await;
+    let alice = person(&store, "alice").await;
+    let room = lobby(&store).await;
+    store.append(&[say(room, alice, "a", "before")]).await.unwrap();
+    server.freeze();
+    let appended = bounded(store.append(&[say(room, alice, "b", "while")])).await;
+    assert!(matches!(appended, Err(StoreError::OutcomeUnknown(_))), "{appended:?}");
+    for _ in 0..2 {
+        assert!(matches!(bounded(store.now()).await, Err(StoreError::Unavailable(_))));
+        assert!(bounded(store.check()).await.is_err());
+    }
+    let mut many = JoinSet::new();
+    let store = Arc::new(store);
+    for n in 0..100 {
+        let store = store.clone();
+        many.spawn(async move { bounded(store.account(&name(&format!("user{n}")))).await.is_err() });
+    }
+    assert!(many.join_all().await.into_iter().all(|failed| failed));
+    server.thaw();
+    let again = async || store.append(&[say(room, alice, "b", "while")]).await;
+    let answers = recovers(Duration::from_secs(5), again).await;
+    assert!(matches!(answers[..], [Appended::New { seq, .. } | Appended::Again { seq, .. }] if seq.0 == 2));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_is_found_again_and_nothing_is_lost() {
+    let (server, _, store) = own().await;
+    let alice = person(&store, "alice").await;
+    let room = lobby(&store).await;
+    for n in 0..50 {
+        store.append(&[say(room, alice, &format!("a{n}"), "acknowledged")]).await.unwrap();
+    }
+    server.kill();
+    assert!(bounded(store.append(&[say(room, alice, "lost", "?")])).await.is_err());
+    server.restart();
+    let again = async || store.append(&[say(room, alice, "lost", "?")]).await;
+    let answers = recovers(Duration::from_secs(2), again).await;
+    assert!(matches!(answers[..], [Appended::New { seq, .. }] if seq.0 == 51));
+    recovers(Duration::from_secs(2), async || store.check().await).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_server_refuses_what_is_said_and_lets_read() {
+    let (server, database, store) = own().await;
+    let alice = person(&store, "alice").await;
+    let room = lobby(&store).await;
+    store.append(&[say(room, alice, "a", "before")]).await.unwrap();
+    server.sql(
+        "postgres",
+        &format!("ALTER DATABASE {database} SET default_transaction_read_only = on"),
+    );
+    let kick = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    server.sql(&database, kick);
+    let refused = async || match store.append(&[say(room, alice, "b", "while")]).await {
+        Err(StoreError::Unavailable(why)) if why.contains("25006") => Ok(()),
+        Err(other) => Err(other),
+        Ok(_) => panic!("nothing can be written"),
+    };
+    recovers(Duration::from_secs(2), refused).await;
+    assert!(store.check().await.is_err(), "the node is not ready");
+    assert_eq!(store.page(room, Slice::Newest, 10, 1 << 16).await.unwrap().events.len(), 1);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_locked_keeps_nobody_longer_than_two_seconds() {
+    let server = &shared().server;
+    let database = server.create_database(Some(&shared().migrated));
+    let store = open(server, &database, NodeLock::Shared).await.unwrap();
+    let alice = person(&store, "alice").await;
+    let room = lobby(&store).await;
+    let holder = beside(
+        &database,
+        "BEGIN; SELECT 1 FROM rooms FOR UPDATE; SELECT pg_sleep(4); COMMIT",
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE; SELECT pg_sleep(4)%'
+         AND wait_event = 'PgSleep' AND datname = current_database()",
+    );
+    let refused = bounded(store.append(&[say(room, alice, "a", "1")])).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("55P03")),
+        "{refused:?}"
+    );
+    holder.join().unwrap();
+    let answer = store.append(&[say(room, alice, "a", "1")]).await.unwrap();
+    assert!(
+        matches!(answer[..], [Appended::New { seq, .. }] if seq.0 == 1),
+        "nothing was half done"
+    );
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_tell_each_other_whether_they_reach_the_bus() {
+    let server = &shared().server;
+    let database = server.create_database(Some(&shared().migrated));
+    let (here, there) = (
+        open(server, &database, NodeLock::Shared).await.unwrap(),
+        open(server, &database, NodeLock::Shared).await.unwrap(),
+    );
+    let (a, b) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    assert!(!here.exchange_health(a, true).await.unwrap(), "one's own word is not a peer's");
+    assert!(there.exchange_health(b, false).await.unwrap());
+    assert!(!here.exchange_health(a, false).await.unwrap());
+    server.sql(&database, "UPDATE node_health SET bus_reached = true, at = at - 5001");
+    assert!(!here.exchange_health(a, false).await.unwrap(), "an old word does not count");
+    let signed = signed_in(&here, person(&here, "alice").await, 60).await;
+    assert!(there.end_sign_in(signed.sid).await.unwrap(), "one database");
+    assert_eq!(here.ended_within(Duration::from_mins(1)).await.unwrap(), [signed.sid]);
+    here.close().await;
+    there.close().await;
+}
