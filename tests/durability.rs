@@ -14,3 +14,11 @@ mod common;
 mod kills;
 #[path = "durability/operator.rs"]
 mod operator;
+#[path = "servers/postgres.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
+mod postgres;
+#[path = "durability/server.rs"]
+mod server;
+
+/// With a database server every node needs the same secret, so it must be given.
+const JWT_SECRET: &str = "a secret of more than thirty-two bytes";

@@ -12,9 +12,12 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::common::{Client, program::Program, web::Web};
+use crate::{
+    JWT_SECRET,
+    common::{Client, program::Program, web::Web},
+    postgres::Postgres,
+};
 
-const SETTINGS: &[(&str, &str)] = &[("MESSAGE_LIMIT", "100000")];
 const ROUNDS: usize = 5;
 const WRITERS: usize = 4;
 /// Acknowledgements after which a round ends with a kill.
@@ -111,10 +114,22 @@ async fn history(web: &Web, token: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_kill_loses_or_doubles_what_was_acknowledged() {
+    kill_again_and_again(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_kill_of_a_node_on_a_server_loses_or_doubles_what_was_acknowledged() {
+    let server = Postgres::start();
+    let url = server.url(&server.create_database(None));
+    kill_again_and_again(&[("DATABASE_URL", &url), ("JWT_SECRET", JWT_SECRET)]).await;
+}
+
+async fn kill_again_and_again(settings: &[(&str, &str)]) {
     let dir = tempfile::tempdir().unwrap();
+    let settings = &[settings, &[("MESSAGE_LIMIT", "100000")]].concat();
     let mut writers = Vec::new();
     for round in 0..ROUNDS {
-        let (program, address, _) = Program::start(dir.path(), SETTINGS).await;
+        let (program, address, _) = Program::start(dir.path(), settings).await;
         if round == 0 {
             for n in 0..WRITERS {
                 let name = format!("writer{n}");
@@ -143,7 +158,7 @@ async fn no_kill_loses_or_doubles_what_was_acknowledged() {
         assert!(before >= ACKS * (round + 1), "{before} in round {round}");
     }
 
-    let (program, address, _) = Program::start(dir.path(), SETTINGS).await;
+    let (program, address, _) = Program::start(dir.path(), settings).await;
     let (acks, (_alive, dead)) = (AtomicUsize::new(0), watch::channel(false));
     for writer in &mut writers {
         writer.talk(address, &acks, dead.clone(), false).await;
