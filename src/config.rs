@@ -306,6 +306,20 @@ mod tests {
     }
 
     #[test]
+    fn replicas_are_a_list_and_no_url_is_shown() {
+        let replicas = ("DATABASE_REPLICA_URLS", "postgres://u:hidden@a/d , postgres://b/d,");
+        assert_eq!(names(&parse(&[replicas]).unwrap_err()), ["DATABASE_REPLICA_URLS"]);
+        let given = [
+            ("JWT_SECRET", SECRET),
+            ("DATABASE_URL", "postgres://h/d"),
+            replicas,
+        ];
+        let config = parse(&given).unwrap();
+        assert_eq!(config.database.as_ref().unwrap().replicas.len(), 2);
+        assert!(!format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
     fn any_part_of_the_predecessors_chooses_the_database() {
         let url = |given: &[(&str, &str)]| {
             let given = [&[("JWT_SECRET", SECRET)], given].concat();

@@ -120,8 +120,15 @@ impl Backends {
     /// # Errors
     /// What opening it answers; that it is held or out of reach after a minute.
     pub async fn open(config: &Config, tasks: &Tasks) -> Result<Self, StartError> {
+        let mut replicas = None;
         let store: Arc<dyn Store> = match &config.database {
-            Some(database) => Arc::new(open_server(config, database, tasks).await?),
+            Some(database) => {
+                let store = Arc::new(open_server(config, database, tasks).await?);
+                if !database.replicas.is_empty() {
+                    replicas = Some(store.replicas(&database.replicas, tasks)?);
+                }
+                store
+            }
             None => Arc::new(open_embedded(config).await?),
         };
         let node = LocalCluster::new().node();
@@ -130,7 +137,7 @@ impl Backends {
             bus: node.clone(),
             presence: node.clone(),
             peers: node,
-            replicas: None,
+            replicas,
         })
     }
 }

@@ -18,6 +18,8 @@ mod postgres;
 #[path = "servers/postgres.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
 mod postgres_server;
+#[path = "store_contract/replicas.rs"]
+mod replicas;
 #[path = "store_contract/sign_ins.rs"]
 mod sign_ins;
 #[path = "store_contract/sqlite.rs"]

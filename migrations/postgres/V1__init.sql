@@ -39,7 +39,8 @@ END $$;
 
 -- A deleted account stays as a tombstone, because messages refer to it.
 ALTER TABLE users ADD COLUMN deleted_at bigint, ADD COLUMN folded text;
-UPDATE users SET folded = lower(username);
+-- As the nodes fold: ASCII alone, whatever the database's language.
+UPDATE users SET folded = lower(username COLLATE "C");
 ALTER TABLE users ALTER COLUMN folded SET NOT NULL;
 CREATE INDEX users_by_folded ON users (folded);
 
@@ -56,12 +57,14 @@ CREATE TABLE schema_compat (
 );
 INSERT INTO schema_compat (id, oldest) VALUES (1, 1);
 
--- One row that is written to find out whether the database can be written to.
+-- One row that is written to find out whether the database can be written to, and how far behind a
+-- replica is: by a counter, because clocks can be set back.
 CREATE TABLE pulse (
-    id integer PRIMARY KEY CHECK (id = 1),
-    at bigint NOT NULL
+    id   integer PRIMARY KEY CHECK (id = 1),
+    at   bigint NOT NULL,
+    beat bigint NOT NULL
 ) WITH (fillfactor = 50);
-INSERT INTO pulse (id, at) VALUES (1, 0);
+INSERT INTO pulse (id, at, beat) VALUES (1, 0, 0);
 
 -- What each node sees of the bus. Worthless after a crash, so it costs no log.
 CREATE UNLOGGED TABLE node_health (

@@ -249,7 +249,9 @@ impl Auth {
             Some(replicas) if self.ends.are_fresh(Instant::now()) && !self.ends.names(sid) => {
                 // It may have ended while the replica was asked.
                 let found = replicas.lagging_sign_in(token).await?;
-                Ok(found.filter(|_| !self.ends.names(sid)))
+                // The replica judges expiry by its own clock; ours follows the primary's.
+                let (now, known) = (self.now(), !self.ends.names(sid));
+                Ok(found.filter(|sign_in| known && sign_in.expires_at > now))
             }
             _ => self.parts.store.sign_in(token).await,
         }

@@ -4,11 +4,13 @@ use std::fmt::Write;
 
 use secrecy::SecretString;
 
-/// A PostgreSQL database.
+/// A PostgreSQL database, and its read replicas.
 #[derive(Debug, Clone)]
 pub struct Database {
     /// Where it is, as libpq understands it.
     pub url: SecretString,
+    /// Where its replicas are, in the same form.
+    pub replicas: Vec<SecretString>,
 }
 
 /// The parts of a URL, as `DB_HOST` and its like name them.
@@ -60,6 +62,16 @@ pub(super) fn postgres_url(text: &str) -> Result<(), String> {
     }
 }
 
+/// As [`postgres_url`], of a list.
+pub(super) fn postgres_urls(text: &str) -> Result<(), String> {
+    listed(text).try_for_each(postgres_url)
+}
+
+/// What stands between commas.
+pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +109,8 @@ mod tests {
     #[test]
     fn other_schemes_are_refused() {
         assert!(postgres_url("postgresql://h/d").is_ok());
+        assert!(postgres_urls("postgres://a/d, postgres://b/d,").is_ok());
+        assert!(postgres_urls("postgres://a/d, b").is_err());
         assert!(postgres_url("mysql://h/d").is_err() && postgres_url("postgres://").is_err());
     }
 }

@@ -155,6 +155,7 @@ impl<'a> Reader<'a> {
     fn database(&mut self) -> Option<Database> {
         use settings as s;
         let whole = self.secret(&s::DATABASE_URL, database::postgres_url);
+        let replicas = self.secret(&s::DATABASE_REPLICA_URLS, database::postgres_urls);
         let (host, port) = (self.text(&s::DB_HOST), self.number(&s::DB_PORT));
         let (user, name) = (self.text(&s::DB_USER), self.text(&s::DB_NAME));
         let password = self.secret(&s::DB_PASSWORD, |_| Ok(()));
@@ -173,7 +174,8 @@ impl<'a> Reader<'a> {
         } else {
             return None;
         };
-        Some(Database { url })
+        let replicas = replicas.iter().flat_map(|urls| database::listed(urls.expose_secret()));
+        Some(Database { url, replicas: replicas.map(Into::into).collect() })
     }
 
     /// Whether anything was given, right or wrong.
@@ -194,7 +196,7 @@ impl<'a> Reader<'a> {
         for name in settings::NOT_YET {
             if (self.lookup)(name).is_some_and(|value| !value.trim().is_empty()) {
                 let reason = "is set, but this version serves one node on one database; unset it \
-                    (clusters and replicas come with the next version)";
+                    (clusters come with the next version)";
                 self.problems.push(Problem::new(*name, reason));
             }
         }
@@ -211,6 +213,10 @@ impl<'a> Reader<'a> {
             let reason = "is required in production and with PostgreSQL (the same for every node); \
                 `openssl rand -hex 32` makes a good one";
             self.problems.push(Problem::new("JWT_SECRET", reason));
+        }
+        if config.database.is_none() && self.is_given(&settings::DATABASE_REPLICA_URLS) {
+            let reason = "needs the database they are replicas of: set DATABASE_URL";
+            self.problems.push(Problem::new("DATABASE_REPLICA_URLS", reason));
         }
         if config.node_env.is_production() && (4..10).contains(&config.bcrypt_cost) {
             self.problems.push(Problem::new("BCRYPT_COST", "must be at least 10 in production"));

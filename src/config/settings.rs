@@ -71,6 +71,7 @@ settings! {
     DB_USER: Text("name"), "postgres", "Its user";
     DB_PASSWORD: Secret, "", "Its password";
     DB_NAME: Text("name"), "websocket_chat", "Its database";
+    DATABASE_REPLICA_URLS: Secret, "", "Read replicas of it, comma-separated, for sign-in checks and pages of history";
     MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start";
     ALLOWED_ORIGINS: Text("origins, comma-separated"), "", "Pages that may call and connect, besides this node's own; local ones in development, none in production";
     REQUIRE_ORIGIN: Flag, "false", "Refuse sockets that name no origin (programs)";
@@ -98,12 +99,7 @@ settings! {
 
 /// Settings of the versions to come. A node that ignored one would keep to itself what the operator
 /// believes is shared.
-pub const NOT_YET: &[&str] = &[
-    "DATABASE_REPLICA_URLS",
-    "DATABASE_REPLICA_URLS_FILE",
-    "REDIS_URL",
-    "REDIS_URL_FILE",
-];
+pub const NOT_YET: &[&str] = &["REDIS_URL", "REDIS_URL_FILE"];
 
 impl Setting {
     /// The flag's name: `--message-limit`, for a secret `--jwt-secret-file`.

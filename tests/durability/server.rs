@@ -102,3 +102,46 @@ async fn a_second_lone_node_waits_for_the_first_and_commands_work_beside_it() {
     assert_eq!(Web::of(address).post("/login", "", carol).await.status, 200);
     second.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_stands_still_revives_no_sign_in_and_hides_nobody() {
+    let primary = Postgres::start_fast();
+    let database = primary.create_database(None);
+    let replica = Postgres::start_replica(&primary);
+    let (url, replica_url) = (primary.url(&database), replica.url(&database));
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("DATABASE_REPLICA_URLS", &replica_url),
+        ("JWT_SECRET", JWT_SECRET),
+    ];
+    let (node, address, metrics) = Program::start(dir.path(), &settings).await;
+    let web = Web::of(address);
+    let counts = format!("http://{metrics}/metrics");
+    let token = web.sign_in("alice").await;
+    eventually("the replica is asked", async || {
+        assert_eq!(web.get("/me", &token).await.status, 200);
+        let counted = reqwest::get(&counts).await.unwrap().text().await.unwrap();
+        counted.contains("chorus_lagging_reads_total{by=\"replica\"}")
+    })
+    .await;
+
+    replica.sql("postgres", "SELECT pg_wal_replay_pause()");
+    let bob = web.sign_in("bob").await;
+    assert_eq!(web.get("/me", &bob).await.status, 200, "who has just come is known");
+    assert_eq!(web.post("/logout", &token, json!({})).await.status, 200);
+    for _ in 0..20 {
+        assert_eq!(web.get("/me", &token).await.status, 401, "whatever the replica says");
+    }
+    let change = json!({ "current": PASSWORD, "new": "another horse" });
+    assert_eq!(web.post("/password", &bob, change).await.status, 200);
+    let login = async |password: &str| {
+        web.post("/login", "", json!({ "username": "bob", "password": password })).await.status
+    };
+    assert_eq!(login(PASSWORD).await, 401, "the old password is over at once");
+    assert_eq!(login("another horse").await, 200, "and the new one good");
+    assert_eq!(login("neither of them").await, 401);
+    replica.kill();
+    assert_eq!(login("another horse").await, 200, "a dead replica is no loss");
+    node.kill().await;
+}

@@ -1,4 +1,4 @@
-//! One call: a connection from a pool, one prepared statement, one answer, all within [`CALL`].
+//! One call: a connection from a pool, one prepared statement, one answer, all within [`Limits`].
 
 use std::time::Duration;
 
@@ -12,11 +12,30 @@ use super::{
 };
 use crate::store::{Result, StoreError};
 
-/// How long a call may take in all.
-const CALL: Duration = Duration::from_secs(2);
-/// How much of it may pass before the statement is sent: so a statement that was sent has time to
-/// end by the server's own timeout, and its outcome is known.
-const BEFORE: Duration = Duration::from_millis(400);
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The wait for a connection.
+    connect: Duration,
+    /// That, and preparing the statement. What is left is the statement's: so one that was sent has
+    /// time to end by the server's own timeout, and its outcome is known.
+    prepare: Duration,
+    /// In all.
+    call: Duration,
+}
+
+/// On the primary.
+pub(super) const PATIENT: Limits = Limits {
+    connect: Duration::from_millis(700),
+    prepare: Duration::from_millis(800),
+    call: Duration::from_secs(2),
+};
+/// On a replica, after which the primary is asked.
+pub(super) const QUICK: Limits = Limits {
+    connect: Duration::from_millis(200),
+    prepare: Duration::from_millis(250),
+    call: Duration::from_millis(300),
+};
 
 /// What it means when an answer does not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +49,13 @@ pub(super) enum Effect {
 /// A pool of connections, and how it is used.
 pub(super) struct Calls {
     pool: Pool,
+    limits: Limits,
 }
 
 impl Calls {
     /// At most `size` connections, made when there is something to ask.
-    pub(super) fn new(target: &Target, size: usize) -> Result<Self, OpenError> {
-        Ok(Self { pool: target.pool(size, WORK)? })
+    pub(super) fn new(target: &Target, size: usize, limits: Limits) -> Result<Self, OpenError> {
+        Ok(Self { pool: target.pool(size, WORK)?, limits })
     }
 
     /// All rows of one statement.
@@ -76,7 +96,7 @@ impl Calls {
     /// Nothing is asked any more; what was begun ends.
     pub(super) async fn close(&self) {
         self.pool.close();
-        let deadline = Instant::now() + CALL;
+        let deadline = Instant::now() + self.limits.call;
         while self.pool.status().size > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -90,7 +110,7 @@ impl Calls {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>> {
         let client = self.connection(began).await?;
-        let prepared = match timeout_at(began + CALL - BEFORE, client.prepare_cached(sql)).await {
+        let prepared = match timeout_at(began + self.limits.prepare, client.prepare_cached(sql)).await {
             Ok(Ok(prepared)) => prepared,
             Ok(Err(error)) => {
                 give_up_if_closed(client);
@@ -101,7 +121,7 @@ impl Calls {
                 return Err(StoreError::Unavailable("no answer in time".into()));
             }
         };
-        match timeout_at(began + CALL, client.query(&prepared, params)).await {
+        match timeout_at(began + self.limits.call, client.query(&prepared, params)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {
                 // A cached plan may refer to what a migration has changed since.
@@ -123,7 +143,7 @@ impl Calls {
 
     async fn connection(&self, began: Instant) -> Result<Object> {
         let unavailable = |text: String| StoreError::Unavailable(text);
-        match timeout_at(began + CALL - BEFORE * 2, self.pool.get()).await {
+        match timeout_at(began + self.limits.connect, self.pool.get()).await {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(PoolError::Backend(error))) => Err(unavailable(told(&error))),
             Ok(Err(error)) => Err(unavailable(error.to_string())),

@@ -82,17 +82,17 @@ pub(super) fn explain(error: &tokio_postgres::Error, effect: Effect) -> StoreErr
     let text = told(error);
     match error.as_db_error() {
         Some(refused) if is_data_fault(refused) => StoreError::Rejected(text),
-        // The server tells in so many words that it rolled back, but for these two: it ended the
-        // session, and that may have been after the commit.
-        Some(refused)
-            if effect == Effect::Write
-                && [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN].contains(refused.code()) =>
-        {
-            StoreError::OutcomeUnknown(text)
-        }
+        Some(refused) if effect == Effect::Write && is_lost(refused) => StoreError::OutcomeUnknown(text),
         None if effect == Effect::Write => StoreError::OutcomeUnknown(text),
         _ => StoreError::Unavailable(text),
     }
+}
+
+/// The server tells in so many words that it rolled back, but for these: it ended the session, or
+/// (class 08) something between us and it lost the connection; that may have been after the commit.
+fn is_lost(refused: &DbError) -> bool {
+    let ended = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN];
+    ended.contains(refused.code()) || refused.code().code().starts_with("08")
 }
 
 /// Classes 22 (data exception) and 23 (integrity constraint violation), and what is too large:

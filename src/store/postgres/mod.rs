@@ -13,6 +13,7 @@ mod connect;
 mod failure;
 mod lock;
 mod log;
+mod replicas;
 mod schema;
 mod sign_ins;
 
@@ -23,12 +24,13 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use self::{
-    calls::{Calls, Effect},
+    calls::{Calls, Effect, PATIENT},
     connect::Target,
     lock::Held,
+    replicas::Replicas,
 };
 pub use self::{failure::OpenError, lock::NodeLock};
-use super::{PEER_WORD, Result, Store};
+use super::{LaggingReads, PEER_WORD, Result, Store};
 use crate::{domain::Timestamp, shutdown::Tasks};
 
 /// Connections for the log: its writer's lanes, and those who read from it.
@@ -62,6 +64,7 @@ pub struct PostgresStore {
     log: Calls,
     other: Calls,
     lock: Option<Arc<Held>>,
+    target: Target,
 }
 
 impl PostgresStore {
@@ -78,9 +81,10 @@ impl PostgresStore {
             kind => Some(lock::take(&target, kind, tasks).await?),
         };
         Ok(Self {
-            log: Calls::new(&target, LOG_CONNECTIONS)?,
-            other: Calls::new(&target, OTHER_CONNECTIONS)?,
+            log: Calls::new(&target, LOG_CONNECTIONS, PATIENT)?,
+            other: Calls::new(&target, OTHER_CONNECTIONS, PATIENT)?,
             lock,
+            target,
         })
     }
 
@@ -91,6 +95,18 @@ impl PostgresStore {
     /// As [`PostgresStore::open`].
     pub async fn migrate(url: &SecretString) -> Result<(), OpenError> {
         schema::prepare(&Target::parse(url)?, true).await
+    }
+
+    /// Reads from replicas of this database, as far as they may lag.
+    ///
+    /// # Errors
+    /// When a URL can't be used. A replica that can't be reached is asked when it can.
+    pub fn replicas(
+        self: &Arc<Self>,
+        urls: &[SecretString],
+        tasks: &Tasks,
+    ) -> Result<Arc<dyn LaggingReads>, OpenError> {
+        Ok(Replicas::start(self, urls, tasks)?)
     }
 
     /// A node whose lock went to another, while the connection that held it was lost, writes
@@ -106,6 +122,10 @@ pub fn describe_metrics() {
         "chorus_postgres_call_seconds",
         metrics::Unit::Seconds,
         "Time of one call to PostgreSQL, the wait for a connection included"
+    );
+    metrics::describe_counter!(
+        "chorus_lagging_reads_total",
+        "Questions that a read replica may answer, by who did"
     );
     metrics::describe_counter!(
         "chorus_postgres_failures_total",

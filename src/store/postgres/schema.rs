@@ -23,26 +23,35 @@ mod embedded {
 
 /// How long other nodes may migrate before we give up.
 const WAIT: &str = "SET lock_timeout = '60s'";
-/// How long looking at the schema may take.
+/// How long connecting, or a look at the schema, may take.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long migrating may take in all, the wait for another node that does it included.
+const MIGRATION: Duration = Duration::from_mins(30);
 
 /// Brings the schema up to date, or with `may_migrate` false refuses one that is behind.
 pub(super) async fn prepare(target: &Target, may_migrate: bool) -> Result<(), OpenError> {
     let pool = target.pool(1, MIGRATE)?;
-    let mut session = pool.get().await?;
+    let mut session = within(LOOK, async { Ok(pool.get().await?) }).await?;
     let known = known();
-    let found = timeout(LOOK, applied(&session))
-        .await
-        .map_err(|_| OpenError::Unreachable("no answer in time".into()))??;
+    let found = within(LOOK, applied(&session)).await?;
     if found < known {
         if !may_migrate {
             return Err(OpenError::Behind { found, known });
         }
-        migrate(&mut session).await?;
+        within(MIGRATION, migrate(&mut session)).await?;
     } else if found > known {
-        tolerate(&session, found, known).await?;
+        within(LOOK, tolerate(&session, found, known)).await?;
     }
     Ok(())
+}
+
+/// The server's own timeouts don't help while it is frozen.
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, OpenError>>,
+) -> Result<T, OpenError> {
+    let late = |_| Err(OpenError::Unreachable("no answer in time".into()));
+    timeout(limit, work).await.unwrap_or_else(late)
 }
 
 /// Refinery reads what was applied and applies the rest in separate transactions, so two nodes must

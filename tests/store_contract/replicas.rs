@@ -1,0 +1,141 @@
+//! Read replicas, on a real streaming one: asked while it keeps up, made up for when it doesn't.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chorus::{
+    domain::{Seq, SignInId},
+    shutdown::Tasks,
+    store::{
+        Accounts, LaggingReads, Log, SignIns, Slice, StoreError,
+        postgres::{NodeLock, PostgresOptions, PostgresStore},
+    },
+};
+
+use crate::{
+    fixture::{lobby, name, person, say, signed_in, token},
+    servers::Postgres,
+};
+
+/// A primary, its replica, and a store that knows both.
+struct Scene {
+    primary: Postgres,
+    replica: Postgres,
+    store: Arc<PostgresStore>,
+    reads: Arc<dyn LaggingReads>,
+    tasks: Tasks,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let primary = Postgres::start_fast();
+        let database = primary.create_database(None);
+        PostgresStore::migrate(&primary.url(&database).into()).await.unwrap();
+        let replica = Postgres::start_replica(&primary);
+        let tasks = Tasks::new();
+        let url = primary.url(&database).into();
+        let options = PostgresOptions { url, migrate: true, lock: NodeLock::None };
+        let store = Arc::new(PostgresStore::open(&options, &tasks).await.unwrap());
+        let reads = store.replicas(&[replica.url(&database).into()], &tasks).unwrap();
+        Self { primary, replica, store, reads, tasks }
+    }
+
+    /// Whether an account is found while the primary is frozen: then the replica was asked.
+    async fn is_asked(&self) -> bool {
+        self.primary.freeze();
+        let found = self.reads.lagging_account(&name("alice")).await;
+        self.primary.thaw();
+        matches!(found, Ok(Some(_)))
+    }
+
+    /// Waits until the replica is asked.
+    async fn until_asked(&self) {
+        let began = Instant::now();
+        while !self.is_asked().await {
+            assert!(began.elapsed() < Duration::from_secs(20), "it is never asked");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn end(self) {
+        self.tasks.stop();
+        assert!(self.tasks.join(Duration::from_secs(10)).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_keeps_up_is_asked_and_what_it_misses_is_found_on_the_primary() {
+    let scene = Scene::set().await;
+    let alice = person(&*scene.store, "alice").await;
+    scene.until_asked().await;
+
+    // From here on the replica stands still: nobody notices.
+    scene.replica.sql("postgres", "SELECT pg_wal_replay_pause()");
+    let bob = person(&*scene.store, "bob").await;
+    let found = scene.reads.lagging_account(&name("bob")).await.unwrap().unwrap();
+    assert_eq!(found.id, bob, "a miss is asked of the primary");
+    let signed = signed_in(&*scene.store, alice, 60).await;
+    assert_eq!(scene.reads.lagging_sign_in(signed.hash).await.unwrap().unwrap().sid, signed.sid);
+    let room = lobby(&*scene.store).await;
+    scene.store.append(&[say(room, alice, "a", "1")]).await.unwrap();
+    let page = scene.reads.lagging_page(room, Slice::Newest, 10, 1 << 16, Seq(1)).await.unwrap();
+    assert_eq!(page.events.len(), 1, "who knows of it finds it");
+    assert!(scene.reads.lagging_account(&name("nobody")).await.unwrap().is_none());
+    scene.replica.sql("postgres", "SELECT pg_wal_replay_resume()");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_lags_is_not_asked_until_it_has_caught_up() {
+    let scene = Scene::set().await;
+    let alice = person(&*scene.store, "alice").await;
+    let signed = signed_in(&*scene.store, alice, 60).await;
+    scene.until_asked().await;
+    scene.replica.sql("postgres", "SELECT pg_wal_replay_pause()");
+    assert!(scene.store.end_sign_in(signed.sid).await.unwrap());
+    let began = Instant::now();
+    while scene.reads.lagging_sign_in(signed.hash).await.unwrap().is_some() {
+        assert!(began.elapsed() < Duration::from_secs(8), "it is still believed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // A password that changed meanwhile begins nothing, whatever the replica says of it.
+    let late = token(&*scene.store, alice, SignInId::random(), 60).await;
+    scene.store.change_password(alice, "hash", "new", None).await.unwrap();
+    assert!(!scene.store.begin_sign_in(&late, "hash").await.unwrap());
+    scene.replica.sql("postgres", "SELECT pg_wal_replay_resume()");
+    scene.until_asked().await;
+    assert!(
+        scene.reads.lagging_sign_in(signed.hash).await.unwrap().is_none(),
+        "never revived"
+    );
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_or_frozen_replica_costs_a_moment_and_no_answer() {
+    let scene = Scene::set().await;
+    person(&*scene.store, "alice").await;
+    scene.until_asked().await;
+    let asked = async || {
+        let began = Instant::now();
+        let found = scene.reads.lagging_account(&name("alice")).await;
+        assert!(
+            matches!(&found, Ok(Some(_))),
+            "{:?}",
+            found.map(drop).map_err(|error: StoreError| error)
+        );
+        began.elapsed()
+    };
+    scene.replica.freeze();
+    assert!(asked().await < Duration::from_millis(1500));
+    scene.replica.thaw();
+    scene.replica.kill();
+    for _ in 0..10 {
+        assert!(asked().await < Duration::from_millis(1500));
+    }
+    scene.replica.restart();
+    scene.until_asked().await;
+    scene.end().await;
+}
