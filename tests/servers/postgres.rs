@@ -131,6 +131,34 @@ impl Postgres {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// From now on it speaks TLS, under a name of `localhost`; answers the authority that vouches
+    /// for it.
+    pub fn enable_tls(&self) -> PathBuf {
+        let in_data = |command: &str| {
+            let mut shell = self.program("sh");
+            let output = shell.args(["-c", command]).current_dir(self.folder.join("data")).output().unwrap();
+            assert!(
+                output.status.success(),
+                "{command}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        };
+        let new = "openssl req -newkey rsa:2048 -nodes";
+        in_data(&format!("{new} -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.crt"));
+        in_data(&format!(
+            "{new} -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out asked"
+        ));
+        in_data(
+            "openssl x509 -req -days 2 -in asked -CA ca.crt -CAkey ca.key -CAcreateserial -copy_extensions copy -out server.crt",
+        );
+        in_data("chmod 600 server.key");
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        let public = self.folder.join("authority.crt");
+        fs::copy(self.folder.join("data/ca.crt"), &public).unwrap();
+        public
+    }
+
     /// Stops all its processes as they are.
     pub fn freeze(&self) {
         signal("-STOP", &self.processes());

@@ -211,6 +211,82 @@ async fn the_predecessors_database_is_taken_over_in_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ten_nodes_may_take_over_the_predecessors_database_at_once() {
+    let server = &shared().server;
+    let database = server.create_database(None);
+    server.sql(
+        &database,
+        "CREATE TABLE users (id SERIAL PRIMARY KEY, username VARCHAR(50) UNIQUE NOT NULL,
+             password_hash VARCHAR(255) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
+         INSERT INTO users (username, password_hash) SELECT 'user' || n, 'h' FROM generate_series(1, 1000) n",
+    );
+    let mut starting = JoinSet::new();
+    for _ in 0..10 {
+        let options = options(server.url(&database), NodeLock::Shared);
+        starting.spawn(async move { PostgresStore::open(&options, &Tasks::new()).await.unwrap() });
+    }
+    for store in starting.join_all().await {
+        assert_eq!(store.account(&name("USER1000")).await.unwrap().unwrap().id.0, 1000);
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_frozen_is_not_waited_for_without_end_when_it_is_opened() {
+    let (server, database, store) = own().await;
+    store.close().await;
+    server.freeze();
+    let began = Instant::now();
+    let opened = open(&server, &database, NodeLock::Exclusive).await;
+    assert!(matches!(&opened, Err(error) if error.may_pass()), "{:?}", opened.err());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    server.thaw();
+    open(&server, &database, NodeLock::Exclusive).await.unwrap().close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sslmode_means_what_it_means_to_libpq() {
+    let server = Postgres::start_fast();
+    let (database, authority) = (server.create_database(None), server.enable_tls());
+    let plain = server.url(&database);
+    let (named, authority) = (plain.replace("127.0.0.1", "localhost"), authority.display());
+    let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE application_name = 'chorus'";
+    let connects = async |url: String| {
+        let store = PostgresStore::open(&options(url, NodeLock::Shared), &Tasks::new()).await.ok()?;
+        store.now().await.unwrap();
+        let encrypted = server.sql(&database, encrypted) == "t";
+        store.close().await;
+        Some(encrypted)
+    };
+    eventually_tls(async || connects(format!("{plain}?sslmode=require")).await).await;
+    assert_eq!(connects(format!("{plain}?sslmode=disable")).await, Some(false));
+    assert_eq!(connects(plain.clone()).await, Some(true), "preferred");
+    let known = format!("{plain}?sslmode=verify-ca&sslrootcert={authority}");
+    assert_eq!(
+        connects(known).await,
+        Some(true),
+        "the authority is known, the name does not matter"
+    );
+    let full = |url: &str| format!("{url}?sslmode=verify-full&sslrootcert={authority}");
+    assert_eq!(connects(full(&named)).await, Some(true));
+    assert_eq!(connects(full(&plain)).await, None, "the certificate is for another name");
+    assert_eq!(
+        connects(format!("{named}?sslmode=verify-full")).await,
+        None,
+        "nobody the system trusts"
+    );
+}
+
+/// A server takes up its new settings when it has read them.
+async fn eventually_tls(connects: impl AsyncFn() -> Option<bool>) {
+    let began = Instant::now();
+    while connects().await != Some(true) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it never speaks TLS");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_is_behind_or_too_new_is_refused() {
     let server = &shared().server;
     let database = server.create_database(None);
