@@ -1,48 +1,33 @@
 //! The composition root: picks the backends, wires the rooms of the house, starts and drains one
-//! node. The only place that names a backend.
+//! node. With `node/` the only place that names a backend.
 
+mod backends;
 mod listeners;
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, routing::any};
 use secrecy::SecretString;
-use tokio::{
-    task::spawn_blocking,
-    time::{self, MissedTickBehavior, sleep, timeout_at},
-};
+use tokio::time::{self, MissedTickBehavior, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-pub use self::listeners::Listeners;
+pub use self::{backends::Backends, listeners::Listeners};
 use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
-    cluster::{Bus, Incarnation, Peers, Presence, local::LocalCluster},
-    config::{Config, Database, Problem},
+    cluster::Incarnation,
+    config::{Config, Problem},
     domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
     error::Refusal,
     http::{self, Cause, Readiness},
     hub::Hub,
     protocol::Limits,
     shutdown::Tasks,
-    store::{
-        DbClock, LaggingReads, Store, StoreError,
-        postgres::{self, NodeLock, PostgresOptions, PostgresStore},
-        sqlite::{OpenError, SqliteOptions, SqliteStore},
-    },
+    store::{DbClock, Store, StoreError, postgres, sqlite::OpenError},
     telemetry::Meters,
     ws::{self, Door, Reception, Sockets},
 };
 
-/// How long a second node on the same folder waits for the first to go.
-const LOCK_WAIT: Duration = Duration::from_mins(1);
-/// How often it looks.
-const LOCK_LOOK: Duration = Duration::from_millis(500);
 /// How often the database's clock is read and its health asked.
 const CLOCK_TICK: Duration = Duration::from_secs(2);
 /// Every so many of these it is asked whether it can commit, which costs a write when nothing else
@@ -50,21 +35,6 @@ const CLOCK_TICK: Duration = Duration::from_secs(2);
 const CHECK_TICKS: u32 = 5;
 /// How often what has expired is deleted.
 const SWEEP: Duration = Duration::from_mins(1);
-
-/// What a node stands on.
-#[derive(Clone)]
-pub struct Backends {
-    /// What lasts.
-    pub store: Arc<dyn Store>,
-    /// The doorbell.
-    pub bus: Arc<dyn Bus>,
-    /// Who is connected where.
-    pub presence: Arc<dyn Presence>,
-    /// What else nodes tell each other.
-    pub peers: Arc<dyn Peers>,
-    /// Read replicas of the store, if there are any.
-    pub replicas: Option<Arc<dyn LaggingReads>>,
-}
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,80 +81,6 @@ pub struct Node {
     accepting: CancellationToken,
     tasks: Tasks,
     shutdown_timeout: Duration,
-}
-
-impl Backends {
-    /// The database that the settings name and a cluster of one. Waits while another node holds
-    /// it, and while a server does not answer yet.
-    ///
-    /// # Errors
-    /// What opening it answers; that it is held or out of reach after a minute.
-    pub async fn open(config: &Config, tasks: &Tasks) -> Result<Self, StartError> {
-        let mut replicas = None;
-        let store: Arc<dyn Store> = match &config.database {
-            Some(database) => {
-                let store = Arc::new(open_server(config, database, tasks).await?);
-                if !database.replicas.is_empty() {
-                    replicas = Some(store.replicas(&database.replicas, tasks)?);
-                }
-                store
-            }
-            None => Arc::new(open_embedded(config).await?),
-        };
-        let node = LocalCluster::new().node();
-        Ok(Self {
-            store,
-            bus: node.clone(),
-            presence: node.clone(),
-            peers: node,
-            replicas,
-        })
-    }
-}
-
-/// The embedded database in `DATA_DIR`.
-async fn open_embedded(config: &Config) -> Result<SqliteStore, StartError> {
-    let began = Instant::now();
-    let options = SqliteOptions { migrate: config.migrate_on_start, ..SqliteOptions::default() };
-    loop {
-        let (dir, options) = (config.data_dir.clone(), options.clone());
-        let opened = spawn_blocking(move || SqliteStore::open_with(&dir, &options)).await;
-        match opened.unwrap_or_else(|error| Err(OpenError::Database(error.to_string()))) {
-            Err(OpenError::Locked(_)) if began.elapsed() < LOCK_WAIT => {
-                if began.elapsed() < LOCK_LOOK {
-                    tracing::warn!(data_dir = %config.data_dir.display(), "another node uses this folder; waiting for it");
-                }
-                sleep(LOCK_LOOK).await;
-            }
-            other => return Ok(other?),
-        }
-    }
-}
-
-/// The PostgreSQL database that the settings name.
-async fn open_server(
-    config: &Config,
-    database: &Database,
-    tasks: &Tasks,
-) -> Result<PostgresStore, StartError> {
-    let began = Instant::now();
-    let options = PostgresOptions {
-        url: database.url.clone(),
-        migrate: config.migrate_on_start,
-        lock: NodeLock::Exclusive,
-    };
-    let mut told = false;
-    loop {
-        match PostgresStore::open(&options, tasks).await {
-            Err(error) if error.may_pass() && began.elapsed() < LOCK_WAIT => {
-                if !std::mem::replace(&mut told, true) {
-                    tracing::warn!(%error, limit = ?LOCK_WAIT, "waiting for the database");
-                }
-                sleep(LOCK_LOOK).await;
-            }
-            other => return Ok(other?),
-        }
-    }
 }
 
 impl Node {
@@ -471,7 +367,10 @@ async fn sweep(store: Arc<dyn Store>, tasks: Tasks) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::store::sqlite::SqliteStore;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_stuck_task_does_not_keep_the_database_from_closing_in_time() {

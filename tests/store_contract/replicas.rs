@@ -19,27 +19,28 @@ use crate::{
     servers::Postgres,
 };
 
-/// A primary, its replica, and a store that knows both.
+/// A primary, its replicas, and a store that knows them.
 struct Scene {
     primary: Postgres,
-    replica: Postgres,
+    replicas: Vec<Postgres>,
     store: Arc<PostgresStore>,
     reads: Arc<dyn LaggingReads>,
     tasks: Tasks,
 }
 
 impl Scene {
-    async fn set() -> Self {
+    async fn with(replicas: usize) -> Self {
         let primary = Postgres::start_fast();
         let database = primary.create_database(None);
         PostgresStore::migrate(&primary.url(&database).into()).await.unwrap();
-        let replica = Postgres::start_replica(&primary);
+        let replicas: Vec<Postgres> = (0..replicas).map(|_| Postgres::start_replica(&primary)).collect();
         let tasks = Tasks::new();
         let url = primary.url(&database).into();
         let options = PostgresOptions { url, migrate: true, lock: NodeLock::None };
         let store = Arc::new(PostgresStore::open(&options, &tasks).await.unwrap());
-        let reads = store.replicas(&[replica.url(&database).into()], &tasks).unwrap();
-        Self { primary, replica, store, reads, tasks }
+        let urls: Vec<_> = replicas.iter().map(|replica| replica.url(&database).into()).collect();
+        let reads = store.replicas(&urls, &tasks).unwrap();
+        Self { primary, replicas, store, reads, tasks }
     }
 
     /// Whether an account is found while the primary is frozen: then the replica was asked.
@@ -67,12 +68,12 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_keeps_up_is_asked_and_what_it_misses_is_found_on_the_primary() {
-    let scene = Scene::set().await;
+    let scene = Scene::with(1).await;
     let alice = person(&*scene.store, "alice").await;
     scene.until_asked().await;
 
     // From here on the replica stands still: nobody notices.
-    scene.replica.sql("postgres", "SELECT pg_wal_replay_pause()");
+    scene.replicas[0].sql("postgres", "SELECT pg_wal_replay_pause()");
     let bob = person(&*scene.store, "bob").await;
     let found = scene.reads.lagging_account(&name("bob")).await.unwrap().unwrap();
     assert_eq!(found.id, bob, "a miss is asked of the primary");
@@ -83,17 +84,17 @@ async fn a_replica_that_keeps_up_is_asked_and_what_it_misses_is_found_on_the_pri
     let page = scene.reads.lagging_page(room, Slice::Newest, 10, 1 << 16, Seq(1)).await.unwrap();
     assert_eq!(page.events.len(), 1, "who knows of it finds it");
     assert!(scene.reads.lagging_account(&name("nobody")).await.unwrap().is_none());
-    scene.replica.sql("postgres", "SELECT pg_wal_replay_resume()");
+    scene.replicas[0].sql("postgres", "SELECT pg_wal_replay_resume()");
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_lags_is_not_asked_until_it_has_caught_up() {
-    let scene = Scene::set().await;
+    let scene = Scene::with(1).await;
     let alice = person(&*scene.store, "alice").await;
     let signed = signed_in(&*scene.store, alice, 60).await;
     scene.until_asked().await;
-    scene.replica.sql("postgres", "SELECT pg_wal_replay_pause()");
+    scene.replicas[0].sql("postgres", "SELECT pg_wal_replay_pause()");
     assert!(scene.store.end_sign_in(signed.sid).await.unwrap());
     let began = Instant::now();
     while scene.reads.lagging_sign_in(signed.hash).await.unwrap().is_some() {
@@ -104,7 +105,7 @@ async fn a_replica_that_lags_is_not_asked_until_it_has_caught_up() {
     let late = token(&*scene.store, alice, SignInId::random(), 60).await;
     scene.store.change_password(alice, "hash", "new", None).await.unwrap();
     assert!(!scene.store.begin_sign_in(&late, "hash").await.unwrap());
-    scene.replica.sql("postgres", "SELECT pg_wal_replay_resume()");
+    scene.replicas[0].sql("postgres", "SELECT pg_wal_replay_resume()");
     scene.until_asked().await;
     assert!(
         scene.reads.lagging_sign_in(signed.hash).await.unwrap().is_none(),
@@ -115,7 +116,7 @@ async fn a_replica_that_lags_is_not_asked_until_it_has_caught_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_or_frozen_replica_costs_a_moment_and_no_answer() {
-    let scene = Scene::set().await;
+    let scene = Scene::with(1).await;
     person(&*scene.store, "alice").await;
     scene.until_asked().await;
     let asked = async || {
@@ -128,14 +129,36 @@ async fn a_dead_or_frozen_replica_costs_a_moment_and_no_answer() {
         );
         began.elapsed()
     };
-    scene.replica.freeze();
+    scene.replicas[0].freeze();
     assert!(asked().await < Duration::from_millis(1500));
-    scene.replica.thaw();
-    scene.replica.kill();
+    scene.replicas[0].thaw();
+    scene.replicas[0].kill();
     for _ in 0..10 {
         assert!(asked().await < Duration::from_millis(1500));
     }
-    scene.replica.restart();
+    scene.replicas[0].restart();
+    scene.until_asked().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_replicas_the_living_one_serves() {
+    let scene = Scene::with(2).await;
+    person(&*scene.store, "alice").await;
+    scene.until_asked().await;
+    let questions = || {
+        let read = "SELECT coalesce(sum(seq_scan + idx_scan), 0) > 0 FROM pg_stat_user_tables
+            WHERE relname = 'users'";
+        scene.replicas.iter().all(|replica| replica.sql("test0", read) == "t")
+    };
+    let began = Instant::now();
+    while !questions() {
+        assert!(began.elapsed() < Duration::from_secs(20), "each has its turn");
+        for _ in 0..10 {
+            scene.reads.lagging_account(&name("alice")).await.unwrap();
+        }
+    }
+    scene.replicas[0].kill();
     scene.until_asked().await;
     scene.end().await;
 }

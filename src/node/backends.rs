@@ -1,0 +1,114 @@
+//! What a node stands on: which database and which cluster, by the settings.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{task::spawn_blocking, time::sleep};
+
+use super::StartError;
+use crate::{
+    cluster::{Bus, Peers, Presence, local::LocalCluster},
+    config::{Config, Database},
+    shutdown::Tasks,
+    store::{
+        LaggingReads, Store,
+        postgres::{NodeLock, PostgresOptions, PostgresStore},
+        sqlite::{OpenError, SqliteOptions, SqliteStore},
+    },
+};
+
+/// How long a second node on the same database waits for the first to go.
+const LOCK_WAIT: Duration = Duration::from_mins(1);
+/// How often it looks.
+const LOCK_LOOK: Duration = Duration::from_millis(500);
+
+/// What a node stands on.
+#[derive(Clone)]
+pub struct Backends {
+    /// What lasts.
+    pub store: Arc<dyn Store>,
+    /// The doorbell.
+    pub bus: Arc<dyn Bus>,
+    /// Who is connected where.
+    pub presence: Arc<dyn Presence>,
+    /// What else nodes tell each other.
+    pub peers: Arc<dyn Peers>,
+    /// Read replicas of the store, if there are any.
+    pub replicas: Option<Arc<dyn LaggingReads>>,
+}
+
+impl Backends {
+    /// The database that the settings name and a cluster of one. Waits while another node holds
+    /// it, and while a server does not answer yet.
+    ///
+    /// # Errors
+    /// What opening it answers; that it is held or out of reach after a minute.
+    pub async fn open(config: &Config, tasks: &Tasks) -> Result<Self, StartError> {
+        let mut replicas = None;
+        let store: Arc<dyn Store> = match &config.database {
+            Some(database) => {
+                let store = Arc::new(open_server(config, database, tasks).await?);
+                if !database.replicas.is_empty() {
+                    replicas = Some(store.replicas(&database.replicas, tasks)?);
+                }
+                store
+            }
+            None => Arc::new(open_embedded(config).await?),
+        };
+        let node = LocalCluster::new().node();
+        Ok(Self {
+            store,
+            bus: node.clone(),
+            presence: node.clone(),
+            peers: node,
+            replicas,
+        })
+    }
+}
+
+/// The embedded database in `DATA_DIR`.
+async fn open_embedded(config: &Config) -> Result<SqliteStore, StartError> {
+    let began = Instant::now();
+    let options = SqliteOptions { migrate: config.migrate_on_start, ..SqliteOptions::default() };
+    loop {
+        let (dir, options) = (config.data_dir.clone(), options.clone());
+        let opened = spawn_blocking(move || SqliteStore::open_with(&dir, &options)).await;
+        match opened.unwrap_or_else(|error| Err(OpenError::Database(error.to_string()))) {
+            Err(OpenError::Locked(_)) if began.elapsed() < LOCK_WAIT => {
+                if began.elapsed() < LOCK_LOOK {
+                    tracing::warn!(data_dir = %config.data_dir.display(), "another node uses this folder; waiting for it");
+                }
+                sleep(LOCK_LOOK).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// The PostgreSQL database that the settings name.
+async fn open_server(
+    config: &Config,
+    database: &Database,
+    tasks: &Tasks,
+) -> Result<PostgresStore, StartError> {
+    let began = Instant::now();
+    let options = PostgresOptions {
+        url: database.url.clone(),
+        migrate: config.migrate_on_start,
+        lock: NodeLock::Exclusive,
+    };
+    let mut told = false;
+    loop {
+        match PostgresStore::open(&options, tasks).await {
+            Err(error) if error.may_pass() && began.elapsed() < LOCK_WAIT => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, limit = ?LOCK_WAIT, "waiting for the database");
+                }
+                sleep(LOCK_LOOK).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
