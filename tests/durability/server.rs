@@ -145,3 +145,27 @@ async fn a_replica_that_stands_still_revives_no_sign_in_and_hides_nobody() {
     assert_eq!(login("another horse").await, 200, "a dead replica is no loss");
     node.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_of_the_predecessor_sign_in_with_the_passwords_they_have() {
+    let scene = Scene::set();
+    let (old, twins) = (bcrypt::hash(PASSWORD, 4).unwrap(), bcrypt::hash("another horse", 4).unwrap());
+    let people = format!(
+        "CREATE TABLE users (id SERIAL PRIMARY KEY, username VARCHAR(50) UNIQUE NOT NULL,
+             password_hash VARCHAR(255) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
+         INSERT INTO users (username, password_hash) VALUES ('Alice', '{old}'), ('alice', '{twins}')"
+    );
+    scene.server.sql("test0", &people);
+    let (node, address, _) = Program::start(scene.dir.path(), &scene.settings()).await;
+    let web = Web::of(address);
+    let login = async |username: &str, password: &str| {
+        let answer = web.post("/login", "", json!({ "username": username, "password": password })).await;
+        (answer.status, answer.body["username"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(login("Alice", PASSWORD).await, (200, "Alice".to_owned()));
+    assert_eq!(login("alice", "another horse").await, (200, "alice".to_owned()));
+    assert_eq!(login("alice", PASSWORD).await.0, 401, "each has a password of its own");
+    assert_eq!(login("ALICE", PASSWORD).await.0, 401, "which of the two is not guessed");
+    assert_eq!(web.register("aLICE").await.status, 409, "there is no third");
+    node.kill().await;
+}

@@ -20,6 +20,14 @@ use crate::{
     servers::Postgres,
 };
 
+/// The tables of the predecessor, as its text tells people to make them.
+const PREDECESSOR: &str = "
+    CREATE TABLE users (id SERIAL PRIMARY KEY, username VARCHAR(50) UNIQUE NOT NULL,
+        password_hash VARCHAR(255) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
+    CREATE TABLE active_tokens (id SERIAL PRIMARY KEY, token VARCHAR(64) UNIQUE NOT NULL,
+        username VARCHAR(50) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+        FOREIGN KEY (username) REFERENCES users(username) ON DELETE CASCADE)";
+
 /// One server for all tests that leave it alone, with a migrated database to copy.
 struct Shared {
     server: Postgres,
@@ -168,14 +176,10 @@ async fn who_lost_the_lock_to_another_writes_nothing_until_it_is_back() {
 async fn the_predecessors_database_is_taken_over_in_place() {
     let server = &shared().server;
     let database = server.create_database(None);
+    server.sql(&database, PREDECESSOR);
     server.sql(
         &database,
-        "CREATE TABLE users (id SERIAL PRIMARY KEY, username VARCHAR(50) UNIQUE NOT NULL,
-             password_hash VARCHAR(255) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
-         CREATE TABLE active_tokens (id SERIAL PRIMARY KEY, token VARCHAR(64) UNIQUE NOT NULL,
-             username VARCHAR(50) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
-             FOREIGN KEY (username) REFERENCES users(username) ON DELETE CASCADE);
-         INSERT INTO users (username, password_hash) VALUES
+        "INSERT INTO users (username, password_hash) VALUES
              ('alice', 'old hash of alice'), ('Alice', 'old hash of Alice'), ('Bob', 'old hash of Bob'),
              ('a name with spaces', 'x');
          INSERT INTO active_tokens (token, username) VALUES ('t', 'alice')",
@@ -214,12 +218,10 @@ async fn the_predecessors_database_is_taken_over_in_place() {
 async fn ten_nodes_may_take_over_the_predecessors_database_at_once() {
     let server = &shared().server;
     let database = server.create_database(None);
-    server.sql(
-        &database,
-        "CREATE TABLE users (id SERIAL PRIMARY KEY, username VARCHAR(50) UNIQUE NOT NULL,
-             password_hash VARCHAR(255) NOT NULL, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
-         INSERT INTO users (username, password_hash) SELECT 'user' || n, 'h' FROM generate_series(1, 1000) n",
-    );
+    server.sql(&database, PREDECESSOR);
+    let many =
+        "INSERT INTO users (username, password_hash) SELECT 'user' || n, 'h' FROM generate_series(1, 1000) n";
+    server.sql(&database, many);
     let mut starting = JoinSet::new();
     for _ in 0..10 {
         let options = options(server.url(&database), NodeLock::Shared);
