@@ -34,14 +34,16 @@ struct Heard {
 impl Ends {
     /// A sign-in ended.
     pub(super) fn heard(&self, now: Instant, sid: SignInId) {
-        self.0.lock().ended.insert(sid, now);
+        let mut heard = self.0.lock();
+        heard.forget(now);
+        heard.ended.insert(sid, now);
     }
 
     /// The primary told all ends of the last minute, as asked at `asked`.
     pub(super) fn read(&self, asked: Instant, ended: &[SignInId]) {
         let mut heard = self.0.lock();
         heard.read = Some(asked);
-        heard.ended.retain(|_, at| asked.saturating_duration_since(*at) < REMEMBERED);
+        heard.forget(asked);
         heard.ended.extend(ended.iter().map(|sid| (*sid, asked)));
     }
 
@@ -53,6 +55,13 @@ impl Ends {
     /// Whether this one is known to have ended.
     pub(super) fn names(&self, sid: SignInId) -> bool {
         self.0.lock().ended.contains_key(&sid)
+    }
+}
+
+impl Heard {
+    /// So that no more is kept than what ended within the last minute, read or not.
+    fn forget(&mut self, now: Instant) {
+        self.ended.retain(|_, at| now.saturating_duration_since(*at) < REMEMBERED);
     }
 }
 
@@ -80,5 +89,14 @@ mod tests {
         ends.read(now + REMEMBERED, &[]);
         assert!(!ends.names(here), "older than any replica's lag");
         assert!(ends.names(there), "named again meanwhile");
+    }
+
+    #[test]
+    fn what_is_heard_and_never_read_is_forgotten_too() {
+        let (ends, now) = (Ends::default(), Instant::now());
+        for second in 0..1_000 {
+            ends.heard(now + Duration::from_secs(second), SignInId::random());
+        }
+        assert_eq!(ends.0.lock().ended.len(), 60);
     }
 }

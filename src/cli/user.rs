@@ -16,7 +16,7 @@ use crate::{
     shutdown::Tasks,
     store::{
         Store,
-        postgres::{NodeLock, PostgresOptions, PostgresStore},
+        postgres::{PostgresOptions, PostgresStore},
         sqlite::{OpenError, SqliteStore},
     },
 };
@@ -113,7 +113,7 @@ async fn in_the_server(task: &Task, config: &Config, database: &Database) -> Res
     let options = PostgresOptions {
         url: database.url.clone(),
         migrate: config.migrate_on_start,
-        lock: NodeLock::None,
+        lock: None,
     };
     let store = PostgresStore::open(&options, &Tasks::new()).await?;
     in_the_data(task, config, Arc::new(store)).await

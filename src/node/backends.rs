@@ -97,7 +97,7 @@ async fn open_server(
     let options = PostgresOptions {
         url: database.url.clone(),
         migrate: config.migrate_on_start,
-        lock: NodeLock::Exclusive,
+        lock: Some(NodeLock::Exclusive),
     };
     let mut told = false;
     loop {

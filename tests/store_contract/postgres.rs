@@ -49,8 +49,8 @@ fn shared() -> &'static Shared {
     })
 }
 
-fn options(url: String, lock: NodeLock) -> PostgresOptions {
-    PostgresOptions { url: url.into(), migrate: true, lock }
+fn options(url: String, lock: impl Into<Option<NodeLock>>) -> PostgresOptions {
+    PostgresOptions { url: url.into(), migrate: true, lock: lock.into() }
 }
 
 /// A fresh store for the contract.
@@ -61,7 +61,11 @@ pub(crate) async fn fresh() -> Opened {
     Opened { store: Arc::new(store), _home: Box::new(()) }
 }
 
-async fn open(server: &Postgres, database: &str, lock: NodeLock) -> Result<PostgresStore, OpenError> {
+async fn open(
+    server: &Postgres,
+    database: &str,
+    lock: impl Into<Option<NodeLock>>,
+) -> Result<PostgresStore, OpenError> {
     PostgresStore::open(&options(server.url(database), lock), &Tasks::new()).await
 }
 
@@ -128,7 +132,7 @@ async fn a_lone_node_has_its_database_alone() {
     for kind in [NodeLock::Exclusive, NodeLock::Shared] {
         assert!(matches!(open(server, &database, kind).await, Err(OpenError::Locked)));
     }
-    open(server, &database, NodeLock::None).await.unwrap().close().await;
+    open(server, &database, None).await.unwrap().close().await;
     lone.close().await;
     let first = open(server, &database, NodeLock::Shared).await.unwrap();
     let second = open(server, &database, NodeLock::Shared).await.unwrap();

@@ -39,8 +39,6 @@ pub enum NodeLock {
     Exclusive,
     /// To share it with the other nodes of a cluster.
     Shared,
-    /// Nothing: a command beside the nodes.
-    None,
 }
 
 /// A lock that is held, or being taken again.
@@ -48,6 +46,7 @@ pub(super) struct Held {
     /// Another node has it.
     excluded: AtomicBool,
     session: Mutex<Option<Object>>,
+    /// The store closes or the node stops: from then on the lock is not taken again.
     over: CancellationToken,
 }
 
@@ -85,27 +84,24 @@ pub(super) async fn take(target: &Target, kind: NodeLock, tasks: &Tasks) -> Resu
     let held = Arc::new(Held {
         excluded: AtomicBool::new(false),
         session: Mutex::new(Some(session)),
-        over: CancellationToken::new(),
+        over: tasks.stopped().child_token(),
     });
-    tasks.spawn("node lock", keep(held.clone(), pool, kind, tasks.stopped().clone()));
+    tasks.spawn("node lock", keep(held.clone(), pool, kind));
     Ok(held)
 }
 
-/// Looks after the lock. After the node was told to stop it is not taken again; the store closes
-/// when the log is written.
-async fn keep(held: Arc<Held>, pool: Pool, kind: NodeLock, stopped: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = sleep(PAUSE) => {}
-            () = held.over.cancelled() => return,
-            () = stopped.cancelled() => return,
-        }
+/// Looks after the lock until that is over.
+async fn keep(held: Arc<Held>, pool: Pool, kind: NodeLock) {
+    while held.over.run_until_cancelled(sleep(PAUSE)).await.is_some() {
         if !held.is_lost() {
             continue;
         }
         // The pool makes a new session when the lost one has gone back to it.
         drop(held.session.lock().take().map(Object::take));
-        match attempt(&pool, kind).await {
+        let Some(tried) = held.over.run_until_cancelled(attempt(&pool, kind)).await else {
+            return;
+        };
+        match tried {
             Ok(Some(session)) => {
                 *held.session.lock() = Some(session);
                 if held.excluded.swap(false, Ordering::AcqRel) {
@@ -126,7 +122,7 @@ async fn keep(held: Arc<Held>, pool: Pool, kind: NodeLock, stopped: Cancellation
 async fn attempt(pool: &Pool, kind: NodeLock) -> Result<Option<Object>, OpenError> {
     let sql = match kind {
         NodeLock::Exclusive => "SELECT pg_try_advisory_lock($1, $2)",
-        NodeLock::Shared | NodeLock::None => "SELECT pg_try_advisory_lock_shared($1, $2)",
+        NodeLock::Shared => "SELECT pg_try_advisory_lock_shared($1, $2)",
     };
     let tried = async {
         let session = pool.get().await?;

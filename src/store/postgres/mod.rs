@@ -55,8 +55,8 @@ pub struct PostgresOptions {
     pub url: SecretString,
     /// Whether the schema is brought up to date; if not, one that is behind is refused.
     pub migrate: bool,
-    /// What is locked as long as the store is open.
-    pub lock: NodeLock,
+    /// What a node locks as long as the store is open; `None` for a command beside the nodes.
+    pub lock: Option<NodeLock>,
 }
 
 /// A store on a PostgreSQL server, open.
@@ -77,8 +77,8 @@ impl PostgresStore {
         let target = Target::parse(&options.url)?;
         schema::prepare(&target, options.migrate).await?;
         let lock = match options.lock {
-            NodeLock::None => None,
-            kind => Some(lock::take(&target, kind, tasks).await?),
+            None => None,
+            Some(kind) => Some(lock::take(&target, kind, tasks).await?),
         };
         Ok(Self {
             log: Calls::new(&target, LOG_CONNECTIONS, PATIENT)?,
