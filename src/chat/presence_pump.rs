@@ -173,8 +173,8 @@ async fn read_changed(here: &Here) {
         if known != version
             && let Some(sets) = here.sets_of(room).await
         {
-            // Known was asked before: a lower version says that the cluster's memory began anew.
-            let begun_anew = version < known;
+            // Known was asked before.
+            let begun_anew = version.contradicts(known);
             here.rooms.send(Command::Sets { room, sets, begun_anew }).await;
         }
     }

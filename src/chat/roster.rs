@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    cluster::{Incarnation, RoomSets, SetChange},
+    cluster::{Incarnation, RoomSets, SetChange, SetsVersion},
     domain::Username,
     protocol::v1::PeopleFragment,
 };
@@ -89,7 +89,7 @@ pub struct Roster {
     ends: BTreeSet<(Instant, Username)>,
     foreign: HashMap<Incarnation, HashSet<Username>>,
     /// The version of the sets (the cluster's) that `foreign` shows.
-    sets_version: u64,
+    sets_version: SetsVersion,
     shown: BTreeSet<Listed>,
     dirty: HashSet<Username>,
     version: u64,
@@ -166,15 +166,15 @@ impl Roster {
     }
 
     /// The version of the cluster's sets that is known here.
-    pub const fn sets_version(&self) -> u64 {
+    pub const fn sets_version(&self) -> SetsVersion {
         self.sets_version
     }
 
     /// This node's own set was changed in the cluster, which gave that version.
-    pub const fn own_change_told(&mut self, version: u64) -> Knowledge {
-        if version <= self.sets_version {
+    pub fn own_change_told(&mut self, version: SetsVersion) -> Knowledge {
+        if version.is_within(self.sets_version) {
             Knowledge::Current
-        } else if version == self.sets_version + 1 {
+        } else if version.follows(self.sets_version) {
             self.sets_version = version;
             Knowledge::Current
         } else {
@@ -184,10 +184,10 @@ impl Roster {
 
     /// Another incarnation's set changed.
     pub fn change(&mut self, who: Incarnation, change: &SetChange) -> Knowledge {
-        if change.version <= self.sets_version {
+        if change.version.is_within(self.sets_version) {
             return Knowledge::Current;
         }
-        if change.version > self.sets_version + 1 {
+        if !change.version.follows(self.sets_version) {
             return Knowledge::Behind;
         }
         self.sets_version = change.version;
@@ -308,6 +308,10 @@ mod tests {
         Username::from_store(format!("user{n}"))
     }
 
+    fn at(number: u64) -> SetsVersion {
+        SetsVersion { era: 1, number }
+    }
+
     fn names(roster: &Roster) -> Vec<String> {
         roster.list(None).map(ToString::to_string).collect()
     }
@@ -347,7 +351,7 @@ mod tests {
         let other = Incarnation::random();
         roster.arrive(&name(1));
         roster.flush();
-        let joined = SetChange { version: 1, joined: vec![name(1), name(2)], left: vec![] };
+        let joined = SetChange { version: at(1), joined: vec![name(1), name(2)], left: vec![] };
         assert_eq!(roster.change(other, &joined), Knowledge::Current);
         assert_eq!(roster.flush().unwrap().joined, [name(2)]);
         roster.depart(&name(1), Instant::now(), Departure::Left, GRACE);
@@ -360,19 +364,19 @@ mod tests {
     fn a_missed_version_asks_for_the_sets() {
         let mut roster = Roster::default();
         let (me, other, dead) = (Incarnation::random(), Incarnation::random(), Incarnation::random());
-        let change = |version| SetChange { version, joined: vec![name(3)], left: vec![] };
+        let change = |number| SetChange { version: at(number), joined: vec![name(3)], left: vec![] };
         assert_eq!(roster.change(other, &change(2)), Knowledge::Behind);
         assert!(!roster.is_dirty());
         let sets = RoomSets {
-            version: 7,
+            version: at(7),
             sets: vec![(other, vec![name(4)]), (me, vec![name(8)]), (dead, vec![name(9)])],
         };
         roster.replace(&sets, me, |who| who == dead);
         assert_eq!(roster.change(other, &change(7)), Knowledge::Current, "an old one is ignored");
         roster.flush();
         assert_eq!(names(&roster), ["user4"]);
-        assert_eq!(roster.own_change_told(8), Knowledge::Current);
-        assert_eq!(roster.own_change_told(10), Knowledge::Behind);
+        assert_eq!(roster.own_change_told(at(8)), Knowledge::Current);
+        assert_eq!(roster.own_change_told(at(10)), Knowledge::Behind);
     }
 
     #[test]
@@ -451,7 +455,7 @@ mod tests {
                     }
                     Happening::Foreign(who, joined, left) => {
                         let change = SetChange {
-                            version: roster.sets_version() + 1,
+                            version: at(roster.sets_version().number + 1),
                             joined: joined.iter().map(|n| name(*n)).collect(),
                             left: left.iter().map(|n| name(*n)).collect(),
                         };

@@ -15,7 +15,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Beat, Bus, BusError, Envelope, Heard, Incarnation, Peers, Presence, Result, RoomSets, Spoken};
+use super::{
+    Beat, Bus, BusError, Envelope, Heard, Incarnation, Peers, Presence, Result, RoomSets, SetsVersion, Spoken,
+};
 use crate::{
     domain::{RoomId, UserId, Username},
     shutdown::Tasks,
@@ -51,6 +53,8 @@ pub struct LocalCluster {
 #[derive(Default)]
 struct Shared {
     dice: u64,
+    /// How often this memory was lost, so that the next one is another era.
+    losses: u64,
     ears: Vec<Ear>,
     rooms: HashMap<RoomId, Sets>,
     beats: HashMap<Incarnation, Beat>,
@@ -72,9 +76,8 @@ struct Ear {
     cut: bool,
 }
 
-#[derive(Default)]
 struct Sets {
-    version: u64,
+    version: SetsVersion,
     of: HashMap<Incarnation, BTreeSet<Username>>,
 }
 
@@ -108,6 +111,22 @@ impl LocalCluster {
         let spare = queue.clone().try_reserve_owned().ok();
         shared.ears.push(Ear { node, queue, spare, rooms: HashSet::new(), cut: false });
         Arc::new(LocalNode { cluster: self.clone(), node, heard: Mutex::new(Some(heard)) })
+    }
+
+    /// Loses its memory, as a server does that is killed and comes back empty, for tests. Every node
+    /// hears `Interrupted`.
+    pub fn forget(&self) {
+        let mut shared = self.shared.lock();
+        let ears = std::mem::take(&mut shared.ears);
+        *shared = Shared {
+            dice: shared.dice,
+            losses: shared.losses + 1,
+            ears,
+            ..Shared::default()
+        };
+        for ear in &mut shared.ears {
+            ear.hear(Heard::Interrupted);
+        }
     }
 
     fn deliver(&self, to: usize, envelope: Envelope) {
@@ -150,13 +169,19 @@ impl Shared {
         }
     }
 
+    /// The sets of a room that are about to be changed.
+    fn sets(&mut self, room: RoomId) -> &mut Sets {
+        let version = SetsVersion { era: self.losses + 1, number: 0 };
+        self.rooms.entry(room).or_insert_with(|| Sets { version, of: HashMap::new() })
+    }
+
     fn bury(&mut self, who: Incarnation) -> Vec<RoomId> {
         self.dead.insert(who);
         self.beats.remove(&who);
         let mut changed = Vec::new();
         for (room, sets) in &mut self.rooms {
             if sets.of.remove(&who).is_some_and(|set| !set.is_empty()) {
-                sets.version += 1;
+                sets.version.number += 1;
                 changed.push(*room);
             }
         }
@@ -251,18 +276,23 @@ impl Presence for LocalNode {
         room: RoomId,
         joined: &[Username],
         left: &[Username],
-    ) -> Result<u64> {
+    ) -> Result<SetsVersion> {
         let mut shared = self.cluster.shared.lock();
         shared.admit(self.node, me)?;
-        let sets = shared.rooms.entry(room).or_default();
+        let sets = shared.sets(room);
         let set = sets.of.entry(me).or_default();
         let came = joined.iter().filter(|name| set.insert((*name).clone())).count();
         let went = left.iter().filter(|name| set.remove(*name)).count();
         if set.is_empty() {
             sets.of.remove(&me);
         }
-        sets.version += u64::from(came + went > 0);
-        Ok(sets.version)
+        sets.version.number += u64::from(came + went > 0);
+        let version = sets.version;
+        if version.number == 0 {
+            shared.rooms.remove(&room);
+            return Ok(SetsVersion::NONE);
+        }
+        Ok(version)
     }
 
     async fn sets(&self, room: RoomId) -> Result<RoomSets> {
@@ -286,11 +316,12 @@ impl Presence for LocalNode {
         Ok(rooms.iter().map(|room| shared.rooms.get(room).map_or(0, count)).collect())
     }
 
-    async fn versions(&self, rooms: &[RoomId]) -> Result<Vec<u64>> {
+    async fn versions(&self, rooms: &[RoomId]) -> Result<Vec<SetsVersion>> {
         let mut shared = self.cluster.shared.lock();
         shared.ear(self.node)?;
         shared.let_go();
-        Ok(rooms.iter().map(|room| shared.rooms.get(room).map_or(0, |sets| sets.version)).collect())
+        let version = |room| shared.rooms.get(room).map_or(SetsVersion::NONE, |sets| sets.version);
+        Ok(rooms.iter().map(version).collect())
     }
 
     async fn beat(&self, me: Incarnation) -> Result<Vec<(Incarnation, Beat)>> {

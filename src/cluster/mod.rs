@@ -100,11 +100,45 @@ pub struct TraceParent {
     pub span: u64,
 }
 
+/// How often the sets of one room were changed, and in which memory that was counted.
+///
+/// The cluster may lose its memory; then a room begins anew, in another era. Numbers of different
+/// eras can't be compared. A memory that was set back to an earlier state of itself shows a lower
+/// number, until it has grown again: after each interruption the sets themselves are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SetsVersion {
+    /// Drawn by chance when the room's first set is made; 0 when there was none yet.
+    pub era: u64,
+    /// Raised by one with every change of any of the room's sets; 0 when there was none yet.
+    pub number: u64,
+}
+
+impl SetsVersion {
+    /// Of a room that never had a set.
+    pub const NONE: Self = Self { era: 0, number: 0 };
+
+    /// Whether this is the version right after `known`.
+    pub fn follows(self, known: Self) -> bool {
+        Some(self.number) == known.number.checked_add(1) && (self.era == known.era || known == Self::NONE)
+    }
+
+    /// Whether who knows `known` knows this too.
+    pub const fn is_within(self, known: Self) -> bool {
+        self.era == known.era && self.number <= known.number
+    }
+
+    /// Whether this can't have come after `known`: the memory that counted that is gone.
+    pub const fn contradicts(self, known: Self) -> bool {
+        known.era != 0 && (self.era != known.era || self.number < known.number)
+    }
+}
+
 /// A change of one incarnation's set in one room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetChange {
-    /// The room's version after this change: the previous one + 1, or something was missed.
-    pub version: u64,
+    /// The room's version after this change; one that does not follow the known one says that
+    /// something was missed.
+    pub version: SetsVersion,
     /// Users that came into the set.
     pub joined: Vec<Username>,
     /// Users that left it.
@@ -142,8 +176,8 @@ pub trait Bus: Send + Sync {
 /// All sets of one room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoomSets {
-    /// The room's version: raised by every change of any of its sets.
-    pub version: u64,
+    /// The room's version.
+    pub version: SetsVersion,
     /// Who is connected at which incarnation, dead ones included until they are reaped.
     pub sets: Vec<(Incarnation, Vec<Username>)>,
 }
@@ -165,7 +199,7 @@ pub trait Presence: Send + Sync {
         room: RoomId,
         joined: &[Username],
         left: &[Username],
-    ) -> Result<u64>;
+    ) -> Result<SetsVersion>;
 
     /// All sets of a room, with the version they belong to.
     async fn sets(&self, room: RoomId) -> Result<RoomSets>;
@@ -174,9 +208,10 @@ pub trait Presence: Send + Sync {
     /// order asked.
     async fn counts(&self, rooms: &[RoomId], dead: &[Incarnation]) -> Result<Vec<usize>>;
 
-    /// The versions of several rooms, in the order asked; 0 for a room that never had a set. One
-    /// that everybody left keeps its number, or the next change would look like one known before.
-    async fn versions(&self, rooms: &[RoomId]) -> Result<Vec<u64>>;
+    /// The versions of several rooms, in the order asked; `NONE` for a room that never had a set.
+    /// One that everybody left keeps its number, or the next change would look like one known
+    /// before.
+    async fn versions(&self, rooms: &[RoomId]) -> Result<Vec<SetsVersion>>;
 
     /// Raises this incarnation's counter and answers everybody's.
     ///

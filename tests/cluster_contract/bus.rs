@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chorus::{
-    cluster::{Committed, Heard, Notice, SetChange, TraceParent},
+    cluster::{Committed, Heard, Notice, SetChange, SetsVersion, TraceParent},
     domain::{ClientId, Event, MessageBody, Seq, Timestamp, UserId},
 };
 
@@ -26,7 +26,7 @@ pub(crate) async fn a_notice_reaches_the_nodes_that_subscribed(nodes: &[NodeEnds
     };
     let next = Event { seq: Seq(8), ..event.clone() };
     let change = SetChange {
-        version: u64::MAX >> 12,
+        version: SetsVersion { era: u64::MAX, number: u64::MAX },
         joined: names(&["alice", "bob"]),
         left: names(&["carol"]),
     };

@@ -54,7 +54,7 @@ impl NodeEnds {
         joined: &[&str],
         left: &[&str],
     ) -> chorus::cluster::Result<u64> {
-        self.presence.change(me, room, &names(joined), &names(left)).await
+        Ok(self.presence.change(me, room, &names(joined), &names(left)).await?.number)
     }
 
     pub(crate) async fn version(&self, room: RoomId) -> u64 {
@@ -66,7 +66,19 @@ impl NodeEnds {
             version,
             "one room, two versions"
         );
-        version
+        assert_eq!(version.era == 0, version.number == 0, "{version:?}");
+        version.number
+    }
+
+    /// The numbers of several rooms' versions.
+    pub(crate) async fn numbers(&self, rooms: &[RoomId]) -> Vec<u64> {
+        self.presence
+            .versions(rooms)
+            .await
+            .unwrap()
+            .iter()
+            .map(|version| version.number)
+            .collect()
     }
 
     /// The sets of a room in an order of ours, without empty ones.

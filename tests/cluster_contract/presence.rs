@@ -81,8 +81,8 @@ pub(crate) async fn versions_come_in_the_order_asked(nodes: &[NodeEnds]) {
     nodes[0].change(me, two, &["bob"], &[]).await.unwrap();
     for node in nodes {
         let asked = [two, never, one, two];
-        assert_eq!(node.presence.versions(&asked).await.unwrap(), [2, 0, 1, 2]);
-        assert!(node.presence.versions(&[]).await.unwrap().is_empty());
+        assert_eq!(node.numbers(&asked).await, [2, 0, 1, 2]);
+        assert!(node.numbers(&[]).await.is_empty());
     }
 }
 
@@ -140,7 +140,7 @@ pub(crate) async fn the_reaped_leave_every_room(nodes: &[NodeEnds]) {
     for node in nodes {
         assert_eq!(node.sets(one).await, [set(alive, &["alice"])]);
         assert!(node.sets(two).await.is_empty());
-        let versions = node.presence.versions(&[one, two, left, never]).await.unwrap();
+        let versions = node.numbers(&[one, two, left, never]).await;
         assert_eq!(versions, [3, 2, 2, 1]);
     }
     let beats = nodes[1].presence.beat(alive).await.unwrap();
@@ -187,7 +187,7 @@ pub(crate) async fn the_withdrawn_stay_for_the_grace_time_and_no_longer(nodes: &
     nodes[0].presence.withdraw(going, grace).await.unwrap();
     loop {
         let sets = nodes[1].sets(room).await;
-        let versions = nodes[2].presence.versions(&[room, other]).await.unwrap();
+        let versions = nodes[2].numbers(&[room, other]).await;
         if began.elapsed() >= grace {
             break;
         }
@@ -197,11 +197,11 @@ pub(crate) async fn the_withdrawn_stay_for_the_grace_time_and_no_longer(nodes: &
     }
     eventually("it is gone", async || nodes[1].sets(room).await == [set(staying, &["bob"])]).await;
     eventually("everywhere", async || nodes[2].sets(other).await.is_empty()).await;
-    assert_eq!(nodes[2].presence.versions(&[room, other]).await.unwrap(), [3, 2]);
+    assert_eq!(nodes[2].numbers(&[room, other]).await, [3, 2]);
 
     // Without grace, and noticed by who only asks for versions.
     nodes[1].presence.withdraw(staying, Duration::ZERO).await.unwrap();
-    eventually("it is gone", async || nodes[0].presence.versions(&[room]).await.unwrap() == [4]).await;
+    eventually("it is gone", async || nodes[0].numbers(&[room]).await == [4]).await;
     assert!(nodes[0].sets(room).await.is_empty());
 }
 

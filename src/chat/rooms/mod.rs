@@ -17,7 +17,7 @@ use super::{
     roster::{Departure, LISTED},
 };
 use crate::{
-    cluster::{Incarnation, Notice, RoomSets},
+    cluster::{Incarnation, Notice, RoomSets, SetsVersion},
     domain::{Event, Position, RoomId, RoomName, Seq, Username},
     error::Refusal,
     hub::{Behind, Member, MemberId},
@@ -133,7 +133,7 @@ pub(super) enum Command {
     Repaired(Result<Vec<Event>, StoreError>),
     Checked(Result<Vec<(Seq, Head)>, StoreError>),
     SetsVersions {
-        answer: oneshot::Sender<Vec<(RoomId, u64)>>,
+        answer: oneshot::Sender<Vec<(RoomId, SetsVersion)>>,
     },
     /// What a room's sets are now; `begun_anew`: in a cluster whose memory was lost.
     Sets {
@@ -143,7 +143,7 @@ pub(super) enum Command {
     },
     OwnTold {
         room: RoomId,
-        version: u64,
+        version: SetsVersion,
     },
     Died(Incarnation),
 }
@@ -203,7 +203,7 @@ impl Rooms {
     }
 
     /// The version of the cluster's sets that each open room shows.
-    pub(super) async fn sets_versions(&self) -> Vec<(RoomId, u64)> {
+    pub(super) async fn sets_versions(&self) -> Vec<(RoomId, SetsVersion)> {
         self.ask(|answer| Command::SetsVersions { answer }).await.unwrap_or_default()
     }
 

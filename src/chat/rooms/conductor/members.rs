@@ -77,7 +77,10 @@ impl Conductor {
         let me = self.here.me();
         let open = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none());
         // What was read before a change that is known by now is older than that.
-        if let Some(room) = open.filter(|room| begun_anew || sets.version >= room.roster.sets_version()) {
+        let known_is_newer = |room: &&mut Room| {
+            sets.version != room.roster.sets_version() && sets.version.is_within(room.roster.sets_version())
+        };
+        if let Some(room) = open.filter(|room| begun_anew || !known_is_newer(room)) {
             room.roster.replace(sets, me, |who| self.here.is_dead(who));
             self.look(now, id).await;
         }
