@@ -38,6 +38,8 @@ pub struct Announcer {
     next_list: Option<Instant>,
     joined: BTreeSet<Username>,
     left: BTreeSet<Username>,
+    /// The list changed without anybody having come or gone.
+    rebuilt: bool,
 }
 
 impl Announcer {
@@ -61,9 +63,16 @@ impl Announcer {
         }
     }
 
+    /// The whole list, as it was rebuilt, has been told to the `v1` members; the seed members will
+    /// hear of it without a line. A list costs more than a delta, so the next waits longer.
+    pub fn told_quietly(&mut self, now: Instant) {
+        self.next_delta = Some(now + PATIENCE);
+        self.rebuilt = true;
+    }
+
     /// When the seed members should be told, if there is anything to tell.
     pub fn list_at(&self, now: Instant) -> Option<Instant> {
-        let pending = !self.joined.is_empty() || !self.left.is_empty();
+        let pending = self.rebuilt || !self.joined.is_empty() || !self.left.is_empty();
         pending.then(|| self.next_list.map_or(now, |at| at.max(now)))
     }
 
@@ -71,6 +80,7 @@ impl Announcer {
     pub fn lines(&mut self) -> Vec<Line> {
         let joined = std::mem::take(&mut self.joined);
         let left = std::mem::take(&mut self.left);
+        self.rebuilt = false;
         let single = joined.len() + left.len() <= SINGLE_LINES;
         [(joined, "joined"), (left, "left")]
             .into_iter()
@@ -157,6 +167,17 @@ mod tests {
         announcer.told(now, &change(&["alice"], &[]));
         announcer.told(now, &change(&[], &["alice"]));
         assert!(announcer.list_at(now).is_none());
+    }
+
+    #[test]
+    fn a_rebuilt_list_is_shown_without_a_line() {
+        let mut announcer = Announcer::default();
+        let now = Instant::now();
+        announcer.told_quietly(now);
+        assert_eq!(announcer.list_at(now), Some(now));
+        assert!(announcer.lines().is_empty());
+        assert!(announcer.list_at(now).is_none());
+        assert_eq!(announcer.delta_at(now), now + PATIENCE);
     }
 
     #[test]

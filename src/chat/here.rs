@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    stream::{self, FuturesUnordered},
+};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
@@ -25,6 +28,8 @@ const BELLS: usize = 4096;
 /// How many of them may be on their way at once, each for at most the bus' own limit: a slow bus
 /// delays notices, but does not make them queue behind each other's answers.
 const IN_FLIGHT: usize = 256;
+/// How many rooms are subscribed side by side after trouble.
+const SUBSCRIBING: usize = 32;
 /// For how many rooms it is remembered up to where this node has committed.
 const REMEMBERED: usize = 100_000;
 
@@ -89,11 +94,14 @@ impl Here {
         *self.me.read()
     }
 
-    /// Takes a new incarnation id: the others have buried the old one.
-    pub(super) fn reborn(&self) {
-        let me = Incarnation::random();
-        tracing::warn!(incarnation = %me, "declared dead by the others; this node comes back as another");
-        *self.me.write() = me;
+    /// Takes a new incarnation id, unless `buried` is not this one's any more: the others have
+    /// buried that.
+    pub(super) fn reborn(&self, buried: Incarnation) {
+        let mut me = self.me.write();
+        if *me == buried {
+            *me = Incarnation::random();
+            tracing::warn!(incarnation = %me, "declared dead by the others; this node comes back as another");
+        }
     }
 
     /// Whether an incarnation is dead for this node.
@@ -121,8 +129,10 @@ impl Here {
 
     /// Subscribes rooms again after trouble; says so when all are.
     pub(super) async fn subscribe_again(&self, rooms: &[(RoomId, Seq)]) {
-        for (room, _) in rooms {
-            if bounded(self.bus.subscribe(*room)).await.is_err() {
+        let subscribe = async |(room, _): &(RoomId, Seq)| bounded(self.bus.subscribe(*room)).await;
+        let mut subscribing = stream::iter(rooms).map(subscribe).buffer_unordered(SUBSCRIBING);
+        while let Some(subscribed) = subscribing.next().await {
+            if subscribed.is_err() {
                 return;
             }
         }

@@ -6,6 +6,7 @@
 //! [`presence_pump`].
 
 pub mod announcer;
+mod heartbeat;
 mod here;
 pub mod join;
 pub mod leases;
@@ -148,6 +149,7 @@ impl Chat {
         let own = Arc::new(OwnSets::default());
         let set = rooms::Settings { grace: settings.grace };
         tasks.spawn("rooms", Conductor::new(hub, here.clone(), Arc::clone(&own), set).run(queue));
+        tasks.spawn("heartbeat", heartbeat::run(here.clone(), Arc::clone(&own)));
         tasks.spawn("presence", presence_pump::run(here.clone(), own));
         tasks.spawn("bus", here.clone().listen(ended));
         let outlet: Arc<dyn Outlet> = Arc::new(here.clone());

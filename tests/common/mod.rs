@@ -114,6 +114,11 @@ impl Town {
         self.wires.push(wire);
     }
 
+    /// What nodes tell each other loses its memory, as a server does that comes back empty.
+    pub fn forget(&self) {
+        self.cluster.forget();
+    }
+
     /// Makes an account, unless it exists, and signs it in: the token.
     pub async fn sign_in(&self, name: &str) -> String {
         let auth = self.nodes[0].auth();

@@ -74,6 +74,17 @@ pub(super) enum NotLive {
     Closed,
 }
 
+/// Why a room's sets were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// A change was missed.
+    Missed,
+    /// The cluster was out of reach for a while: the list changes, but nobody is announced.
+    Rebuilt,
+    /// The cluster's memory was lost, and others may not have written theirs again yet.
+    BegunAnew,
+}
+
 /// What the rooms' task is told.
 pub(super) enum Command {
     Enter {
@@ -135,11 +146,11 @@ pub(super) enum Command {
     SetsVersions {
         answer: oneshot::Sender<Vec<(RoomId, SetsVersion)>>,
     },
-    /// What a room's sets are now; `begun_anew`: in a cluster whose memory was lost.
+    /// What a room's sets are now.
     Sets {
         room: RoomId,
         sets: RoomSets,
-        begun_anew: bool,
+        reading: Reading,
     },
     OwnTold {
         room: RoomId,

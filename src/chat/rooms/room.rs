@@ -4,10 +4,12 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use tokio::sync::oneshot;
 
+use super::Reading;
 use crate::{
     chat::{
         Person,
         announcer::Announcer,
+        leases::LEASE,
         roster::Roster,
         sequencer::{Patience, Sequencer},
     },
@@ -36,6 +38,11 @@ pub(super) struct Room {
     pub(super) waiting: Waiting,
     /// Until when it stays open without members: somebody may be reading their way in.
     pub(super) kept_until: Instant,
+    /// Until when the cluster may lack what other nodes have not written again since it lost its
+    /// memory.
+    pub(super) unsettled: Option<Instant>,
+    /// Whether what changed in the list is told without announcing anybody.
+    pub(super) quiet: bool,
     /// When the agenda has it.
     pub(super) wake: Option<Instant>,
 }
@@ -51,6 +58,8 @@ impl Room {
             seeds: 0,
             waiting: Some(Vec::new()),
             kept_until: Instant::now(),
+            unsettled: None,
+            quiet: false,
             wake: None,
         }
     }
@@ -96,7 +105,10 @@ impl Room {
         let delta = self.roster.is_dirty().then(|| self.announcer.delta_at(now));
         let list = self.announcer.list_at(now).filter(|_| self.seeds > 0);
         let end = self.is_empty().then_some(self.kept_until);
-        [gap, delta, list, end, self.roster.next_end()].into_iter().flatten().min()
+        [gap, delta, list, end, self.unsettled, self.roster.next_end()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether nobody attends it and nobody is waited for.
@@ -104,9 +116,28 @@ impl Room {
         self.is_empty() && self.kept_until <= now
     }
 
+    /// The sets were read. In a memory that began anew the others have a lease's time to write
+    /// theirs again; until then nobody is announced, and who is missing stays.
+    pub(super) fn read(&mut self, now: Instant, reading: Reading) {
+        if reading == Reading::BegunAnew {
+            self.unsettled = Some(now + LEASE);
+        }
+        self.quiet |= self.unsettled.is_some() || reading != Reading::Missed;
+    }
+
+    /// Whether the time to write sets again is over: they must be read once more.
+    pub(super) fn settles(&mut self, now: Instant) -> bool {
+        let over = self.unsettled.take_if(|until| *until <= now).is_some();
+        if over {
+            self.roster.doubt();
+        }
+        over
+    }
+
     fn is_empty(&self) -> bool {
         self.waiting.is_none() && self.attendees.is_empty() && self.roster.own_is_empty()
     }
+
     /// The number that the hub knows a person's sockets here by.
     pub(super) fn tag_of(&self, name: &Username) -> Option<i64> {
         let of_them = |one: &&Attendee| one.person.username == *name;
