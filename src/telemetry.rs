@@ -29,7 +29,10 @@ use tracing_subscriber::{
 };
 
 pub use self::meters::Meters;
-use crate::config::{Config, Problem};
+use crate::{
+    chat::trace::TARGET,
+    config::{Config, Problem},
+};
 
 /// Where panics are logged. Sentry's own hook reports them, so its layer leaves these out.
 const PANIC: &str = "chorus::panic";
@@ -53,7 +56,7 @@ impl Telemetry {
         let traces = config.otlp_endpoint.as_deref().map(tracer).transpose()?;
         let reports = sentry.is_some().then(report_layers);
         let spans = traces.as_ref().map(|provider| {
-            let ours = Targets::new().with_target("chorus", Level::INFO);
+            let ours = Targets::new().with_target("chorus", Level::INFO).with_target(TARGET, Level::TRACE);
             tracing_opentelemetry::layer().with_tracer(provider.tracer("chorus")).with_filter(ours)
         });
         tracing_subscriber::registry()

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{
-    StreamExt,
+    FutureExt, StreamExt,
     stream::{self, FuturesUnordered},
 };
 use parking_lot::{Mutex, RwLock};
@@ -13,6 +13,7 @@ use super::{
     leases::Leases,
     presence_pump::bounded,
     rooms::{Command, Rooms},
+    trace,
 };
 use crate::{
     cluster::{Bus, Committed, Envelope, Heard, Incarnation, Notice, Peers, Presence, RoomSets},
@@ -170,7 +171,9 @@ impl Here {
                 Some(published) = under_way.next() => published,
                 envelope = ringing.recv(), if under_way.len() < IN_FLIGHT => {
                     let Some(envelope) = envelope else { return };
-                    under_way.push(bounded(self.bus.publish(envelope)));
+                    let spans = trace::publish(&envelope);
+                    let publishing = bounded(self.bus.publish(envelope));
+                    under_way.push(publishing.inspect(move |_| drop(spans)));
                     continue;
                 }
                 () = stopped.cancelled() => return,
@@ -207,10 +210,9 @@ impl Here {
 /// What was committed goes to this node's own rooms first, then to the others.
 #[async_trait::async_trait]
 impl super::log_writer::Outlet for Here {
-    async fn committed(&self, room: RoomId, events: Vec<Arc<Event>>) {
-        self.note_committed(room, &events);
-        self.rooms.send(Command::Committed { room, events: events.clone() }).await;
-        let committed = Committed { room, events, traces: Vec::new() };
+    async fn committed(&self, committed: Committed) {
+        self.note_committed(committed.room, &committed.events);
+        self.rooms.send(Command::Committed(committed.clone())).await;
         self.ring(Envelope { from: self.me(), notice: Notice::Committed(committed) });
     }
 }

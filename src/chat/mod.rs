@@ -15,6 +15,7 @@ pub mod presence_pump;
 pub mod rooms;
 pub mod roster;
 pub mod sequencer;
+pub mod trace;
 mod visitor;
 pub mod window;
 
@@ -40,7 +41,7 @@ use crate::{
     shutdown::Tasks,
     store::{Log, NewEvent, Page, Room, Slice, StoreError},
 };
-use log_writer::{Answer, Committed, Entry, LogWriter, Outlet};
+use log_writer::{Answer, Entry, LogWriter, Outlet, Place};
 use presence_pump::OwnSets;
 use rooms::{Conductor, Rooms};
 use window::{Admission, WindowLimit, Windows};
@@ -176,7 +177,7 @@ impl Chat {
             Err(PostRefused::Refused(refusal)) => return Err(refusal),
             Err(PostRefused::Excess) => return Err(limited(self.settings.window.window)),
         }
-        let Committed { seq, timestamp, duplicate } =
+        let Place { seq, timestamp, duplicate } =
             answer.await.unwrap_or_else(|_| Err(Refusal::unavailable()))?;
         Ok(Receipt { id, room: room.clone(), seq, timestamp, duplicate })
     }
@@ -200,7 +201,7 @@ impl Chat {
         };
         let windows = Arc::clone(&self.windows);
         let answer = move |told: Answer| {
-            if matches!(told, Ok(Committed { duplicate: true, .. })) {
+            if matches!(told, Ok(Place { duplicate: true, .. })) {
                 windows.give_back(user, place);
             }
             answer(told);
@@ -210,6 +211,7 @@ impl Chat {
             username: person.username.clone(),
             answer: Box::new(answer),
             since: Instant::now(),
+            span: trace::message(),
         });
         Ok(())
     }

@@ -120,7 +120,7 @@ impl Conductor {
                 let _ = answer.send(self.rooms.iter().map(|(id, room)| (*id, room.roster.count())).collect());
             }
             Command::Typing { room, user, username } => self.typing(room, Some(user), &username).await,
-            Command::Committed { room, events } => self.offer(now, room, events, false).await,
+            Command::Committed(committed) => self.hear_committed(now, committed, false).await,
             Command::Heard { from, notice } => self.hear(now, from, notice).await,
             Command::BusTrouble if self.troubled.is_none() => {
                 self.troubled = Some(TICK_TROUBLED.0);

@@ -17,7 +17,7 @@ use super::{
     roster::{Departure, LISTED},
 };
 use crate::{
-    cluster::{Incarnation, Notice, RoomSets, SetsVersion},
+    cluster::{Committed, Incarnation, Notice, RoomSets, SetsVersion},
     domain::{Event, Position, RoomId, RoomName, Seq, Username},
     error::Refusal,
     hub::{Behind, Member, MemberId},
@@ -125,10 +125,7 @@ pub(super) enum Command {
         user: i64,
         username: Username,
     },
-    Committed {
-        room: RoomId,
-        events: Vec<Arc<Event>>,
-    },
+    Committed(Committed),
     Heard {
         from: Incarnation,
         notice: Notice,

@@ -1,8 +1,13 @@
 //! One room on this node: who attends, its order, its people, and when it wants to be looked at.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::Reading;
 use crate::{
@@ -11,9 +16,10 @@ use crate::{
         announcer::Announcer,
         leases::LEASE,
         roster::Roster,
-        sequencer::{Patience, Sequencer},
+        sequencer::{HELD_EVENTS, Patience, Sequencer},
+        trace::{self, Traces},
     },
-    domain::{Event, RoomId, RoomName, Username},
+    domain::{Event, RoomId, RoomName, Seq, Username},
     error::Refusal,
     hub::{Frame, Member, MemberId, frame},
     protocol::{Dialect, seed, v1},
@@ -43,6 +49,8 @@ pub(super) struct Room {
     pub(super) unsettled: Option<Instant>,
     /// Whether what changed in the list is told without announcing anybody.
     pub(super) quiet: bool,
+    /// Of the traced events that are not delivered yet, the spans of their delivery.
+    pub(super) traces: BTreeMap<Seq, Span>,
     /// When the agenda has it.
     pub(super) wake: Option<Instant>,
 }
@@ -60,6 +68,7 @@ impl Room {
             kept_until: Instant::now(),
             unsettled: None,
             quiet: false,
+            traces: BTreeMap::new(),
             wake: None,
         }
     }
@@ -94,6 +103,29 @@ impl Room {
             (event.seq.0, Frame { v1, seed })
         };
         events.iter().map(encode).collect()
+    }
+
+    /// Some of the events it hears of are traced. What does not fit is not traced further.
+    pub(super) fn trace(&mut self, traces: &Traces, by_bus: bool) {
+        for (seq, parent) in traces {
+            if self.traces.len() < HELD_EVENTS && self.is_ahead(*seq) {
+                self.traces.entry(*seq).or_insert_with(|| trace::deliver(*seq, *parent, by_bus));
+            }
+        }
+    }
+
+    /// The spans of what has been delivered by now.
+    pub(super) fn traced(&mut self) -> Vec<Span> {
+        if self.traces.is_empty() {
+            return Vec::new();
+        }
+        let delivered = self.sequencer.delivered().map_or(Seq::ZERO, |at| at.seq);
+        let ahead = self.traces.split_off(&delivered.next());
+        std::mem::replace(&mut self.traces, ahead).into_values().collect()
+    }
+
+    fn is_ahead(&self, seq: Seq) -> bool {
+        self.sequencer.delivered().is_none_or(|at| seq > at.seq)
     }
 
     /// When it wants to be looked at next.
