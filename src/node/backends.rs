@@ -37,6 +37,8 @@ pub struct Backends {
     pub peers: Arc<dyn Peers>,
     /// Read replicas of the store, if there are any.
     pub replicas: Option<Arc<dyn LaggingReads>>,
+    /// Whether no other node shares the store.
+    pub alone: bool,
 }
 
 impl Backends {
@@ -64,6 +66,7 @@ impl Backends {
             presence: node.clone(),
             peers: node,
             replicas,
+            alone: true,
         })
     }
 }

@@ -109,6 +109,7 @@ impl Town {
             presence: wire.clone(),
             peers: wire.clone(),
             replicas: None,
+            alone: false,
         };
         self.nodes.push(Node::start(&self.config, backends, None).await.unwrap());
         self.wires.push(wire);
