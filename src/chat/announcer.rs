@@ -1,6 +1,7 @@
 //! When a room's members are told of a change of the list, and in which words.
 //!
-//! Pure. Members of `v1` get small deltas, at most one per [`INTERVAL`] and room. Members of the
+//! Pure. Members of `v1` get small deltas, at most one per [`INTERVAL`] and room, and less often in
+//! a crowd. Members of the
 //! seed dialect know only whole lists and a line per person, so theirs share a byte budget: after
 //! so many bytes they are told nothing more until the budget has grown back, at most a second. A
 //! storm of N joins therefore costs each of them about N bytes, not N lists.
@@ -13,8 +14,13 @@ use std::{
 use super::roster::Change;
 use crate::domain::Username;
 
-/// The least time between two deltas of one room.
+/// The least time between two deltas of one room, up to [`CROWD`] people in it.
 pub const INTERVAL: Duration = Duration::from_millis(100);
+/// The same in a room of any size.
+const INTERVAL_MOST: Duration = Duration::from_millis(500);
+/// Beyond so many people the interval grows with them, so that no room costs its node more than
+/// so many frames per [`INTERVAL`].
+const CROWD: u32 = 1000;
 /// What one seed member may be sent in lists and lines, bytes per second.
 const BUDGET: u64 = 16 * 1024;
 /// The longest a list may be withheld.
@@ -50,7 +56,7 @@ impl Announcer {
 
     /// A delta has been told to the `v1` members; the seed members will hear of it.
     pub fn told(&mut self, now: Instant, change: &Change) {
-        self.next_delta = Some(now + INTERVAL);
+        self.next_delta = Some(now + interval(change.count));
         for name in &change.joined {
             if !self.left.remove(name) {
                 self.joined.insert(name.clone());
@@ -93,6 +99,12 @@ impl Announcer {
         let cost = Duration::from_millis(bytes as u64 * 1000 / BUDGET);
         self.next_list = Some(now + cost.clamp(INTERVAL, PATIENCE));
     }
+}
+
+/// The pause after a delta in a room of so many people.
+fn interval(people: usize) -> Duration {
+    let people = u32::try_from(people).unwrap_or(u32::MAX).max(CROWD);
+    (INTERVAL.saturating_mul(people) / CROWD).min(INTERVAL_MOST)
 }
 
 fn one_each(names: &BTreeSet<Username>, verb: &str) -> Vec<Line> {
@@ -143,6 +155,14 @@ mod tests {
         assert_eq!(lines[0].about, Some(Username::from_store("alice")));
         assert_eq!(lines[2].text, "carol has left the chat room");
         assert!(announcer.list_at(Instant::now()).is_none());
+    }
+
+    #[test]
+    fn a_crowd_is_told_less_often() {
+        assert_eq!(interval(0), INTERVAL);
+        assert_eq!(interval(1000), INTERVAL);
+        assert_eq!(interval(2500), Duration::from_millis(250));
+        assert_eq!(interval(usize::MAX), INTERVAL_MOST);
     }
 
     #[test]

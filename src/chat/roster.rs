@@ -19,6 +19,10 @@ use crate::{
 
 /// The most names a list in a frame carries; the count is always the whole.
 pub const LISTED: usize = 500;
+/// Up to so many names a change tells in any room. A larger one, in a room with more people than a
+/// list carries, tells only of those whom the list would name: else a storm of N people would cost
+/// N names for each of N members.
+const TOLD: usize = 32;
 
 /// What is known of the sets of a room that has to be read again whatever their version.
 pub const UNSURE: SetsVersion = SetsVersion { era: 0, number: u64::MAX };
@@ -268,6 +272,18 @@ impl Roster {
         Some(Change { joined, left, version: self.version, count: self.shown.len() })
     }
 
+    /// What of a change its receivers are told by name.
+    pub fn told_of(&self, mut change: Change) -> Change {
+        if change.joined.len() + change.left.len() > TOLD
+            && let Some(Listed(_, first)) = self.shown.iter().nth(LISTED)
+        {
+            let is_listed = |name: &Username| name.list_order(first).is_lt();
+            change.joined.retain(is_listed);
+            change.left.retain(is_listed);
+        }
+        change
+    }
+
     /// How many people there are, as last told.
     pub fn count(&self) -> usize {
         self.shown.len()
@@ -375,6 +391,40 @@ mod tests {
         assert!(roster.flush().is_none());
         roster.bury(other);
         assert_eq!(roster.flush().unwrap().left, [name(1), name(2)]);
+    }
+
+    #[test]
+    fn of_a_storm_in_a_crowd_only_the_listed_are_told() {
+        let mut roster = Roster::default();
+        let people =
+            |range: std::ops::Range<usize>| range.map(|n| Username::from_store(format!("user{n:05}")));
+        for name in people(0..LISTED) {
+            roster.arrive(&name);
+        }
+        assert_eq!(
+            roster.flush().unwrap().joined.len(),
+            LISTED,
+            "as long as the list names everybody"
+        );
+        for name in people(LISTED..LISTED + 1000) {
+            roster.arrive(&name);
+        }
+        let change = roster.flush().unwrap();
+        assert_eq!(change.joined.len(), 1000);
+        let told = roster.told_of(change);
+        assert_eq!((told.joined.len(), told.count), (0, LISTED + 1000));
+        for name in people(990..1022) {
+            roster.depart(&name, Instant::now(), Departure::Left, GRACE);
+        }
+        let change = roster.flush().unwrap();
+        assert_eq!(roster.told_of(change).left.len(), TOLD, "a few are told in any room");
+        for name in people(480..520) {
+            roster.depart(&name, Instant::now(), Departure::Left, GRACE);
+        }
+        let change = roster.flush().unwrap();
+        let change = roster.told_of(change);
+        assert!(change.left.len() >= 20, "whom the list named is told: {change:?}");
+        assert_eq!(change.count, roster.list(None).count());
     }
 
     #[test]

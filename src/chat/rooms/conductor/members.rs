@@ -147,6 +147,7 @@ impl Conductor {
             v1::user_list(&room.name, &room.roster.fragment(), None)
         } else {
             room.announcer.told(now, &change);
+            let change = room.roster.told_of(change);
             v1::presence(&room.name, &change.joined, &change.left, change.count, change.version)
         };
         if room.seeds == 0 {
