@@ -4,7 +4,7 @@
 //! `publish` the doorbell, and `deliver` lasts, on each node, from its hearing of the message until
 //! the bytes have been given to every member there. Between them travels a [`TraceParent`], in the
 //! bus' envelope too. All of it costs nothing while no traces are sent: the spans have a level and a
-//! target of their own ([`TARGET`]), which no line is interested in.
+//! target of their own ([`MESSAGES`]), which no line is interested in.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tracing::Span;
@@ -13,17 +13,15 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::{
     cluster::{Committed, Envelope, Notice, TraceParent},
     domain::Seq,
+    telemetry::MESSAGES,
 };
-
-/// What these spans are filtered by.
-pub const TARGET: &str = "chorus::chat::trace";
 
 /// Where the traces of some events stand; those that are not traced are not named.
 pub type Traces = Vec<(Seq, TraceParent)>;
 
 /// A message has come in; a child of what is going on, if that is traced.
 pub(super) fn message() -> Span {
-    tracing::trace_span!(target: TARGET, "message", otel.kind = "server")
+    tracing::trace_span!(target: MESSAGES, "message", otel.kind = "server")
 }
 
 /// Its part of a batch that is committed now.
@@ -31,7 +29,7 @@ pub(super) fn commit(message: &Span, batch: usize) -> Span {
     if message.is_disabled() {
         return Span::none();
     }
-    tracing::trace_span!(target: TARGET, parent: message, "commit", batch)
+    tracing::trace_span!(target: MESSAGES, parent: message, "commit", batch)
 }
 
 /// Where its trace stands, if it is one of those that are kept.
@@ -54,7 +52,10 @@ pub(super) fn publish(envelope: &Envelope) -> Vec<Span> {
         return Vec::new();
     };
     let span = |(_, parent): &(Seq, TraceParent)| {
-        follow(tracing::trace_span!(target: TARGET, "publish", otel.kind = "producer"), *parent)
+        follow(
+            tracing::trace_span!(target: MESSAGES, "publish", otel.kind = "producer"),
+            *parent,
+        )
     };
     traces.iter().map(span).collect()
 }
@@ -63,7 +64,7 @@ pub(super) fn publish(envelope: &Envelope) -> Vec<Span> {
 pub(super) fn deliver(seq: Seq, parent: TraceParent, by_bus: bool) -> Span {
     let kind = if by_bus { "consumer" } else { "internal" };
     follow(
-        tracing::trace_span!(target: TARGET, "deliver", otel.kind = kind, seq = seq.0, by_bus),
+        tracing::trace_span!(target: MESSAGES, "deliver", otel.kind = kind, seq = seq.0, by_bus),
         parent,
     )
 }
