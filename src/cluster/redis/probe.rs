@@ -54,7 +54,7 @@ pub(super) struct Tender {
 
 impl Tender {
     /// `ready` says whether everything was asked for already.
-    pub(super) fn new(
+    pub(super) const fn new(
         ears: Arc<Ears>,
         bell: WithOptions<Client>,
         queue: Arc<Queue>,
