@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use super::{
     page::Page,
-    person::{Order, Person, Plan},
+    person::{Order, Person, Plan, Progress},
     record::{Clock, Recording},
 };
 
@@ -81,6 +81,25 @@ impl Crowd {
     /// Acknowledged until now.
     pub fn acks(&self) -> usize {
         self.people.iter().map(|person| person.progress().acked).sum()
+    }
+
+    /// Sockets that were opened until now.
+    pub fn visits(&self) -> usize {
+        self.people.iter().map(|person| person.progress().visits).sum()
+    }
+
+    /// The last number that anybody has seen in a room.
+    pub fn seen(&self, room: &str) -> u64 {
+        let seen = self.people.iter().map(|person| person.progress().seen.get(room).copied());
+        seen.flatten().max().unwrap_or_default()
+    }
+
+    /// Waits until everybody who is not away has seen a room up to this number.
+    pub async fn all_see(&self, room: &str, seq: u64) {
+        for person in &self.people {
+            let far = |progress: &Progress| progress.away || progress.seen.get(room) >= Some(&seq);
+            person.until(&format!("message {seq}"), far).await;
+        }
     }
 
     /// Nobody says anything new, and what those said who are not away is acknowledged.

@@ -13,6 +13,7 @@
 
 pub mod check;
 pub mod crowd;
+pub mod gossip;
 pub mod line;
 pub mod page;
 pub mod person;

@@ -8,16 +8,19 @@
 mod node;
 #[path = "../servers/postgres.rs"]
 pub mod postgres;
+#[path = "../servers/redis.rs"]
+pub mod redis;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 
 pub use self::node::NodeProcess;
-use self::postgres::Postgres;
+use self::{postgres::Postgres, redis::Redis};
 use super::{
     check::{Breach, Judged, NodeList, Rule, Steady, Story, check},
     crowd::Crowd,
+    gossip::{Gossip, Manners},
     proxy::Proxy,
     record::{Clock, Said},
 };
@@ -30,19 +33,15 @@ const SIGN_OUT_LIMIT: Duration = Duration::from_secs(5);
 /// How often the end is looked at until everything has arrived.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// What a scene needs of a server that carries between nodes, besides its port.
-pub trait Carrier: Send + Sync {
-    fn url(&self, port: u16) -> String;
-    fn port(&self) -> u16;
-}
-
 /// How a scene is set.
 pub struct Setup {
     nodes: usize,
     proxied: bool,
     /// The server syncs to disk: what a test that kills it needs.
     durable: bool,
-    carrier: Option<Box<dyn Carrier>>,
+    /// Several nodes hear of each other through Redis.
+    redis: bool,
+    manners: Option<Manners>,
     settings: Vec<(String, String)>,
 }
 
@@ -52,7 +51,7 @@ pub struct Cluster {
     pub postgres: Postgres,
     pub database: String,
     pub nodes: Vec<NodeProcess>,
-    carrier: Option<Box<dyn Carrier>>,
+    redis: Option<Redis>,
 }
 
 /// What a test makes happen that would be wrong otherwise.
@@ -70,19 +69,28 @@ impl Setup {
             nodes: 1,
             proxied: false,
             durable: false,
-            carrier: None,
+            redis: false,
+            manners: None,
             settings: vec![],
         }
     }
 
-    /// So many nodes, and what carries between them.
-    pub fn of(nodes: usize, carrier: Box<dyn Carrier>) -> Self {
-        Self { nodes, carrier: Some(carrier), ..Self::alone() }
+    /// So many nodes of one chat, with Redis between them.
+    pub const fn of(nodes: usize) -> Self {
+        let mut setup = Self::alone();
+        (setup.nodes, setup.redis) = (nodes, true);
+        setup
     }
 
     /// A proxy of its own on every line from a node to a server.
     pub const fn proxied(mut self) -> Self {
         self.proxied = true;
+        self
+    }
+
+    /// What Redis has to tell, it tells badly.
+    pub const fn gossiping(mut self, manners: Manners) -> Self {
+        self.manners = Some(manners);
         self
     }
 
@@ -102,34 +110,31 @@ impl Setup {
     pub async fn start(self) -> Cluster {
         let postgres = if self.durable { Postgres::start() } else { Postgres::start_fast() };
         let database = postgres.create_database(None);
+        let redis = self.redis.then(Redis::start);
         let mut nodes = Vec::new();
         for number in 1..=self.nodes {
-            let to_postgres = self.proxy(postgres.port()).await;
-            let to_carrier = match &self.carrier {
-                Some(carrier) => self.proxy(carrier.port()).await,
-                None => None,
-            };
             let mut settings = self.settings.clone();
             settings.push(("JWT_SECRET".to_owned(), JWT_SECRET.to_owned()));
-            let port = to_postgres.as_ref().map_or(postgres.port(), |proxy| proxy.address().port());
-            let url = format!("postgres://postgres@127.0.0.1:{port}/{database}");
-            settings.push(("DATABASE_URL".to_owned(), url));
-            if let Some(carrier) = &self.carrier {
-                let port = to_carrier.as_ref().map_or(carrier.port(), |proxy| proxy.address().port());
-                settings.push(("REDIS_URL".to_owned(), carrier.url(port)));
+            let to_postgres = self.proxy(postgres.port()).await;
+            let at = to_postgres.as_ref().map_or_else(|| local(postgres.port()), Proxy::address);
+            settings.push(("DATABASE_URL".to_owned(), format!("postgres://postgres@{at}/{database}")));
+            let mut node = NodeProcess::new(number, to_postgres);
+            if let Some(redis) = &redis {
+                node.to_redis = self.proxy(redis.port()).await;
+                let mut at = node.to_redis.as_ref().map_or_else(|| local(redis.port()), Proxy::address);
+                if let Some(manners) = self.manners {
+                    let gossip = Gossip::to(at, manners).await;
+                    at = gossip.address();
+                    node.gossip = Some(gossip);
+                }
+                settings.push(("REDIS_URL".to_owned(), format!("redis://{at}")));
             }
-            nodes.push(NodeProcess::new(number, settings, to_postgres, to_carrier));
+            node.settings = settings;
+            nodes.push(node);
         }
-        for node in &mut nodes {
-            node.start().await;
-        }
-        Cluster {
-            clock: Clock::start(),
-            postgres,
-            database,
-            nodes,
-            carrier: self.carrier,
-        }
+        // All at once, as an orchestrator does it.
+        futures_util::future::join_all(nodes.iter_mut().map(NodeProcess::start)).await;
+        Cluster { clock: Clock::start(), postgres, database, nodes, redis }
     }
 
     async fn proxy(&self, port: u16) -> Option<Proxy> {
@@ -137,9 +142,23 @@ impl Setup {
     }
 }
 
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
 impl Cluster {
+    /// A running cluster of so many nodes.
+    pub async fn of(nodes: usize) -> Self {
+        Setup::of(nodes).start().await
+    }
+
+    /// What carries between the nodes.
+    pub const fn redis(&self) -> &Redis {
+        self.redis.as_ref().expect("it was set with several nodes")
+    }
+
     /// Where people find the nodes.
-    pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
+    pub fn addresses(&self) -> Vec<SocketAddr> {
         self.nodes.iter().map(NodeProcess::address).collect()
     }
 
@@ -176,6 +195,21 @@ impl Cluster {
             });
         }
         lists
+    }
+
+    /// Waits until every node and every client has the people who are there.
+    pub async fn agrees(&self, crowd: &Crowd) {
+        let mut story = Story { sign_out_limit: SIGN_OUT_LIMIT, ..Story::default() };
+        let began = std::time::Instant::now();
+        loop {
+            story.lists = self.lists("lobby").await;
+            story.recordings = crowd.recordings();
+            match story.people() {
+                None => return,
+                Some(breach) => assert!(began.elapsed() < LIMIT, "{breach}"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until all is said, everybody is there and everything has arrived; then judges.

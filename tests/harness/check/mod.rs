@@ -143,6 +143,14 @@ fn judged(story: &Story) -> Judged {
 }
 
 impl Story {
+    /// Judges the people alone: what is wrong with them, if anything. The rest may still be on its
+    /// way.
+    pub fn people(&self) -> Option<Breach> {
+        let mut found = Vec::new();
+        people::judge(self, &mut found);
+        found.into_iter().min_by_key(|breach| breach.history.len())
+    }
+
     /// The log of a room; a room that was never opened has an empty one.
     fn log(&self, room: &str) -> &[Said] {
         self.logs.get(room).map_or(&[], Vec::as_slice)

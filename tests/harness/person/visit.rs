@@ -203,7 +203,10 @@ impl<'a> Visit<'a> {
             }
             Order::SignOut => {
                 let token = self.life.token.clone().unwrap_or_default();
-                match line::sign_out(&self.life.http, self.life.address(), &token).await {
+                // Through another node, if there is one: the end must be heard here too.
+                let plan = &self.life.plan;
+                let elsewhere = plan.nodes[(self.life.node + 1) % plan.nodes.len()];
+                match line::sign_out(&self.life.http, elsewhere, &token).await {
                     Ok(()) => self.life.recorder.note(Event::SignedOut),
                     Err(why) => return Err(Stop::Lost(None, why)),
                 }

@@ -3,38 +3,38 @@
 
 use std::net::SocketAddr;
 
-use crate::{common::program::Program, harness::proxy::Proxy};
+use crate::{
+    common::program::Program,
+    harness::{gossip::Gossip, proxy::Proxy},
+};
 
 pub struct NodeProcess {
     number: usize,
-    settings: Vec<(String, String)>,
+    pub(super) settings: Vec<(String, String)>,
     dir: tempfile::TempDir,
     program: Option<Program>,
     address: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     /// Between it and PostgreSQL.
     pub to_postgres: Option<Proxy>,
-    /// Between it and what carries between nodes.
-    pub to_carrier: Option<Proxy>,
+    /// Between it and Redis.
+    pub to_redis: Option<Proxy>,
+    /// Before that one, as the node sees it.
+    pub gossip: Option<Gossip>,
 }
 
 impl NodeProcess {
-    pub(super) fn new(
-        number: usize,
-        settings: Vec<(String, String)>,
-        to_postgres: Option<Proxy>,
-        to_carrier: Option<Proxy>,
-    ) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+    pub(super) fn new(number: usize, to_postgres: Option<Proxy>) -> Self {
         Self {
             number,
-            settings,
-            dir,
+            settings: vec![],
+            dir: tempfile::tempdir().unwrap(),
             program: None,
             address: None,
             metrics: None,
             to_postgres,
-            to_carrier,
+            to_redis: None,
+            gossip: None,
         }
     }
 
