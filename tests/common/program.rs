@@ -113,8 +113,13 @@ impl Program {
 
     /// SIGTERM to this process alone.
     pub async fn terminate(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// Some other signal, as `kill` names it.
+    pub async fn signal(&self, signal: &str) {
         let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        let sent = Command::new("kill").args([signal, &id]).status().await.unwrap();
         assert!(sent.success());
     }
 
