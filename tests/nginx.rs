@@ -4,6 +4,13 @@
 //! Each node has a database of its own here, because these tests are about nginx: who was served by
 //! which node is seen by whose accounts are known.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 #[path = "servers/nginx.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other test files")]

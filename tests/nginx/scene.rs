@@ -50,7 +50,7 @@ impl Scene {
         let addresses: Vec<_> = nodes.iter().map(|node| node.address).collect();
         let generous = [("SIGN_IN_PER_MINUTE", "60000"), ("SIGN_IN_BURST", "1000")];
         let nginx = Nginx::start(&addresses, &[&generous, settings].concat());
-        let web = Web::of(nginx.address);
+        let web = Web::anew(nginx.address);
         Self { nodes, nginx, web }
     }
 
