@@ -15,7 +15,7 @@ pub use self::{backends::Backends, listeners::Listeners};
 use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
-    cluster::Incarnation,
+    cluster::{Incarnation, redis},
     config::{Config, Problem},
     domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
     error::Refusal,
@@ -58,6 +58,9 @@ pub enum StartError {
     /// The database server can't be used.
     #[error("{0}")]
     Server(#[from] postgres::OpenError),
+    /// Redis can't be used.
+    #[error("{0}")]
+    Cluster(#[from] redis::OpenError),
     /// The database can't be asked.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -249,6 +252,7 @@ fn describe_metrics() {
     ws::describe_metrics();
     crate::store::sqlite::describe_metrics();
     postgres::describe_metrics();
+    redis::describe_metrics();
 }
 
 fn wire_auth(config: &Config, secret: SecretString, backends: &Backends, clock: &DbClock) -> Arc<Auth> {

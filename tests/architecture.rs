@@ -134,6 +134,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "store::sqlite",
             "store::postgres",
             "cluster::local",
+            "cluster::redis",
+            "fred::",
         ],
     ),
     (
@@ -149,6 +151,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "store::sqlite",
             "store::postgres",
             "cluster::local",
+            "cluster::redis",
+            "fred::",
         ],
     ),
     (
@@ -162,6 +166,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "store::sqlite",
             "store::postgres",
             "cluster::local",
+            "cluster::redis",
+            "fred::",
             "rusqlite::",
         ],
     ),
@@ -175,6 +181,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "store::sqlite",
             "store::postgres",
             "cluster::local",
+            "cluster::redis",
+            "fred::",
             "rusqlite::",
             "tungstenite::",
         ],
@@ -198,6 +206,7 @@ const NAMES_A_BACKEND: &[&str] = &[
     "store/sqlite",
     "store/postgres",
     "cluster/local.rs",
+    "cluster/redis",
     "cli",
 ];
 
@@ -277,7 +286,9 @@ fn only_the_composition_root_names_a_backend() {
         .filter(|path| !allowed(path))
         .filter(|path| {
             program(path).iter().any(|(_, line)| {
-                ["SqliteStore", "PostgresStore", "LocalCluster"].iter().any(|name| line.contains(name))
+                ["SqliteStore", "PostgresStore", "LocalCluster", "RedisCluster"]
+                    .iter()
+                    .any(|name| line.contains(name))
             })
         })
         .map(|path| path.display().to_string())
