@@ -10,7 +10,7 @@ use std::{
 
 use bytes::BytesMut;
 
-use crate::{Outcome, client::InTurn, frames, node::Process};
+use crate::{LIMIT, Outcome, client::InTurn, frames, node::Process};
 
 /// Turns this program into the floor's server.
 pub(crate) const ARGUMENT: &str = "--floor-server";
@@ -56,7 +56,7 @@ impl Floor {
     pub(crate) fn start(sockets: usize) -> Outcome<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(ARGUMENT).arg(sockets.to_string());
-        let (process, address) = Process::start(&mut command, |line| line.parse::<SocketAddr>().ok())?;
+        let (process, address) = Process::start(&mut command, LIMIT, |line| line.parse::<SocketAddr>().ok())?;
         let sockets = (0..sockets).map(|_| InTurn::connect(address)).collect::<Outcome<_>>()?;
         Ok(Self { process, sockets })
     }

@@ -1,4 +1,4 @@
-//! What one node costs, as ratios between things that run in the same minute on the same machine:
+//! What a node and a cluster cost, as ratios between things that run in the same minute on the same machine:
 //! an absolute figure says more about the machine than about Chorus.
 //!
 //! `./bench/run` runs all parts, `./bench/run fanout start` some. Every part stands in a file of
@@ -17,10 +17,12 @@
 #![allow(missing_docs, reason = "a program, not a library")]
 
 mod client;
+mod cluster;
 mod commit;
 mod fanout;
 mod floor;
 mod frames;
+mod kernel;
 mod memory;
 mod neighbours;
 mod node;
@@ -43,13 +45,14 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A part of the benchmark.
 type Part = fn(&Runtime, &mut Table) -> Outcome;
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("commit", commit::run),
     ("memory", memory::run),
     ("fanout", fanout::run),
     ("neighbours", neighbours::run),
     ("start", start::run),
     ("welcome", welcome::run),
+    ("cluster", cluster::run),
 ];
 
 fn main() -> Outcome {

@@ -1,7 +1,6 @@
 //! The built binary in a process of its own, and what the kernel says about it.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
@@ -11,12 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{LIMIT, Outcome};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{LIMIT, Outcome, kernel};
+
+/// Ports that the kernel chooses.
+const PORTS: [(&str, &str); 2] = [("PORT", "0"), ("METRICS_PORT", "0")];
 
 /// Settings that keep limits made for the public out of the way. All others have their defaults.
-const SETTINGS: [(&str, &str); 8] = [
-    ("PORT", "0"),
-    ("METRICS_PORT", "0"),
+pub(crate) const SETTINGS: [(&str, &str); 6] = [
     ("BCRYPT_COST", "4"),
     ("RATE_LIMIT_PER_HOUR", "10000000"),
     ("API_LIMIT_PER_MINUTE", "10000000"),
@@ -37,16 +42,26 @@ pub(crate) fn folder() -> Outcome<tempfile::TempDir> {
 }
 
 /// A process that ends with this value.
-pub(crate) struct Process(Child);
+pub(crate) struct Process {
+    child: Child,
+    /// Whether it is asked to end before it is made to: it has processes of its own to stop.
+    asked: bool,
+}
 
 impl Process {
+    /// Starts it, whatever it says.
+    pub(crate) fn spawn(command: &mut Command) -> Outcome<Self> {
+        Ok(Self { child: command.stdin(Stdio::null()).spawn()?, asked: false })
+    }
+
     /// Starts it and waits for the first line on its standard output that `reads`.
     pub(crate) fn start<T: Send + 'static>(
         command: &mut Command,
-        reads: impl Fn(&str) -> Option<T> + Send + 'static,
+        limit: Duration,
+        mut reads: impl FnMut(&str) -> Option<T> + Send + 'static,
     ) -> Outcome<(Self, T)> {
-        let mut process = Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
-        let output = process.0.stdout.take().ok_or("no output")?;
+        let mut process = Self::spawn(command.stdout(Stdio::piped()))?;
+        let output = process.child.stdout.take().ok_or("no output")?;
         let (told, hears) = mpsc::channel();
         // Ends with the process; a full pipe would stop it.
         thread::spawn(move || {
@@ -56,32 +71,49 @@ impl Process {
                 }
             }
         });
-        let read = hears.recv_timeout(LIMIT).map_err(|_| "it did not start")?;
+        let read = hears.recv_timeout(limit).map_err(|_| "it did not start")?;
         Ok((process, read))
     }
 
-    /// CPU it has used so far, user and system. (The unit of `stat` is 10 ms on every Linux.)
+    /// The same, but SIGTERM comes first when it is to end, and a limit for its answer.
+    pub(crate) const fn asked_to_end(mut self) -> Self {
+        self.asked = true;
+        self
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// CPU it has used so far, user and system.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        let (_, fields) = stat.rsplit_once(')').ok_or("no stat")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|it| it.parse::<u64>().ok()).ok_or("no stat");
-        Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
+        kernel::cpu(self.id())
     }
 
     /// Resident memory, in bytes.
     pub(crate) fn rss(&self) -> Outcome<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kib * 1024.0)
+        kernel::rss(self.id())
+    }
+
+    fn end_by_itself(&mut self) {
+        let Ok(id) = self.id().try_into() else { return };
+        if kill(Pid::from_raw(id), Signal::SIGTERM).is_err() {
+            return;
+        }
+        let began = Instant::now();
+        while began.elapsed() < LIMIT && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if self.asked {
+            self.end_by_itself();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -100,11 +132,12 @@ impl Node {
         command
             .current_dir(data_dir)
             .env_clear()
+            .envs(PORTS)
             .envs(SETTINGS)
             .env("DATA_DIR", data_dir)
             .envs(more.iter().copied());
         let began = Instant::now();
-        let (process, port) = Process::start(&mut command, port)?;
+        let (process, port) = Process::start(&mut command, LIMIT, port)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         ready(address)?;
         Ok(Self { process, address, start: began.elapsed() })

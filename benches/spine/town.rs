@@ -1,7 +1,7 @@
 //! People with accounts and sign-ins, and a folder that remembers them, so that each measurement
 //! can begin with a fresh node that knows everybody.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use chorus::{
     domain::Username,
@@ -36,7 +36,7 @@ impl Town {
         runtime.block_on(make_accounts(folder.path(), people))?;
         let node = Node::start(folder.path(), &[])?;
         let tokens = runtime.block_on(async {
-            let calls = Calls::new(&node);
+            let calls = Calls::to(node.address);
             try_join_all((0..people).map(|n| calls.login(n))).await
         })?;
         Ok(Self { folder, tokens })
@@ -70,14 +70,14 @@ impl Town {
     }
 
     pub(crate) async fn make_room(&self, node: &Node, room: &str) -> Outcome {
-        let calls = Calls::new(node);
+        let calls = Calls::to(node.address);
         let call = calls.client.post(format!("{}/rooms", calls.base)).bearer_auth(&self.tokens[0]);
         calls.answer(call.json(&json!({ "room": room })), "room").await.map(drop)
     }
 
     /// A ticket for each of the first so many people, good for ten seconds.
     pub(crate) async fn tickets(&self, node: &Node, people: usize) -> Outcome<Vec<Credential>> {
-        let calls = Calls::new(node);
+        let calls = Calls::to(node.address);
         try_join_all(self.tokens.iter().take(people).map(|token| calls.ticket(token))).await
     }
 }
@@ -99,26 +99,34 @@ fn name(person: usize) -> Outcome<Username> {
     Ok(Username::parse(&format!("person{person:05}"))?)
 }
 
-/// Calls to the node's API, a few at a time.
-struct Calls {
+/// Calls to a node's API, a few at a time.
+pub(crate) struct Calls {
     client: reqwest::Client,
     base: String,
     places: Arc<Semaphore>,
 }
 
 impl Calls {
-    fn new(node: &Node) -> Self {
+    pub(crate) fn to(node: SocketAddr) -> Self {
         Self {
             client: reqwest::Client::new(),
-            base: format!("http://{}", node.address),
+            base: format!("http://{node}"),
             places: Arc::new(Semaphore::new(TOGETHER)),
         }
     }
 
-    async fn login(&self, person: usize) -> Outcome<String> {
+    pub(crate) async fn register(&self, person: usize) -> Outcome {
+        self.by_password("register", person, "username").await.map(drop)
+    }
+
+    pub(crate) async fn login(&self, person: usize) -> Outcome<String> {
+        self.by_password("login", person, "token").await
+    }
+
+    async fn by_password(&self, path: &str, person: usize, field: &str) -> Outcome<String> {
         let body = json!({ "username": name(person)?, "password": PASSWORD });
-        let call = self.client.post(format!("{}/login", self.base)).json(&body);
-        self.answer(call, "token").await
+        let call = self.client.post(format!("{}/{path}", self.base)).json(&body);
+        self.answer(call, field).await
     }
 
     async fn ticket(&self, token: &str) -> Outcome<Credential> {
