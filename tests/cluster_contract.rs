@@ -29,6 +29,9 @@ mod redis;
 #[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
 mod servers;
 
+#[path = "cluster_contract/troubles.rs"]
+mod troubles;
+
 /// Runs every promise, each on three nodes of a fresh cluster that `$open` answers as
 /// `fixture::Opened`.
 macro_rules! contract {

@@ -182,11 +182,11 @@ impl Model {
     }
 }
 
-/// 64 cases of 32 histories that run beside each other, each in its own rooms: 2,048 histories. On a
+/// 256 cases of 8 histories that run beside each other, each in its own rooms: 2,048 histories. On a
 /// network they are as many as there is time for.
 pub(crate) async fn generated_histories_follow_the_model(nodes: &[NodeEnds]) {
     let config = Config {
-        cases: 64,
+        cases: 256,
         max_shrink_iters: 200,
         failure_persistence: None,
         ..Config::default()
@@ -199,7 +199,7 @@ pub(crate) async fn generated_histories_follow_the_model(nodes: &[NodeEnds]) {
         running.join_all().await;
     };
     let (began, ran) = (Instant::now(), Cell::new(0));
-    let outcome = TestRunner::new(config).run(&vec(vec(step(), 1..40), 32), |histories| {
+    let outcome = TestRunner::new(config).run(&vec(vec(step(), 1..40), 8), |histories| {
         if ran.replace(ran.get() + 1) >= FEWEST && began.elapsed() >= ENOUGH {
             return Ok(());
         }

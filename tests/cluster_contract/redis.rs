@@ -19,7 +19,7 @@ static ALONE: LazyLock<servers::Redis> = LazyLock::new(servers::Redis::start);
 static MANY: LazyLock<servers::RedisCluster> = LazyLock::new(servers::RedisCluster::start);
 
 /// What ends the connections of a cluster's nodes with the test.
-pub(crate) struct Home(Tasks);
+pub(crate) struct Home(pub(crate) Tasks);
 
 impl Drop for Home {
     fn drop(&mut self) {

@@ -53,6 +53,13 @@ impl Web {
         Self { address, http }
     }
 
+    /// One that is asked on a new connection each time: whoever keeps one open is with the worker
+    /// that accepted it, and may ask just when that one closes it because it retires.
+    pub fn anew(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        Self { address, http }
+    }
+
     /// A request to be completed.
     pub fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("http://{}{path}", self.address)).timeout(LIMIT);

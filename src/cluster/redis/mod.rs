@@ -30,7 +30,10 @@ use fred::{
 };
 use parking_lot::Mutex;
 use secrecy::SecretString;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout_at},
+};
 use uuid::Uuid;
 
 pub use connect::OpenError;
@@ -49,6 +52,8 @@ use crate::shutdown::Tasks;
 
 /// How long opening waits for Redis. A node starts without it.
 const WAIT: Duration = Duration::from_secs(1);
+/// How often it looks, when a connection failed.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How a cluster on Redis is opened.
 #[derive(Debug, Clone)]
@@ -114,25 +119,29 @@ impl RedisCluster {
             heard: Mutex::new(Some(heard)),
             indexed: Indexed::default(),
         };
-        let ready = timeout(WAIT, cluster.ready()).await.unwrap_or(false);
+        let limit = Instant::now() + WAIT;
+        let connected = timeout_at(limit, cluster.connected()).await.is_ok();
+        // From here on no new connection is missed.
+        let events = Events::of(&listener);
+        let asked = async { connected && cluster.ears.ask_all().await.is_ok() };
+        let ready = timeout_at(limit, asked).await.unwrap_or(false);
         if !ready {
             tracing::warn!("Redis does not answer yet; this node starts without it and goes on trying");
         }
         let tender = Tender::new(ears, bell, queue, probed, cluster.sharded, ready);
-        tasks.spawn("redis tender", tender.run(Events::of(&listener), tasks.clone()));
+        tasks.spawn("redis tender", tender.run(events, tasks.clone()));
         Ok(cluster)
     }
 
-    /// Waits until everything is connected and what belongs to no room is heard.
-    async fn ready(&self) -> bool {
+    /// Waits until everything is connected.
+    async fn connected(&self) {
         for client in [&self.calls, &self.bell, &self.ears.client] {
             while !client.is_connected() {
                 if client.wait_for_connect().await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    sleep(LOOK).await;
                 }
             }
         }
-        self.ears.ask_all().await.is_ok()
     }
 }
 

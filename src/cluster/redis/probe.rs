@@ -38,12 +38,13 @@ const RECONNECT: Duration = Duration::from_secs(2);
 
 /// Tends one node's subscriptions.
 pub(super) struct Tender {
-    pub(super) ears: Arc<Ears>,
-    pub(super) bell: WithOptions<Client>,
-    pub(super) queue: Arc<Queue>,
+    ears: Arc<Ears>,
+    bell: WithOptions<Client>,
+    queue: Arc<Queue>,
     /// The last probe that was heard.
-    pub(super) heard: Arc<AtomicU64>,
-    pub(super) sharded: bool,
+    heard: Arc<AtomicU64>,
+    sharded: bool,
+    /// Which are on their way, and since when.
     sent: VecDeque<(u64, Instant)>,
     number: u64,
     /// Whether the server may not know what is wanted.
@@ -109,10 +110,8 @@ impl Tender {
         self.sent.clear();
         match self.ears.ask_all().await {
             Ok(()) => {
-                self.doubt = false;
-                self.told = false;
-                self.interrupted();
-                self.told = false;
+                (self.doubt, self.told) = (false, false);
+                self.queue.put(Heard::Interrupted);
             }
             Err(error) => tracing::debug!(%error, "not subscribed again yet"),
         }
