@@ -75,6 +75,8 @@ pub struct Config {
     pub jwt_secret_previous: Option<SecretString>,
     /// `None` for the embedded one in `data_dir`.
     pub database: Option<Database>,
+    /// `None` for a node alone.
+    pub redis_url: Option<SecretString>,
     pub migrate_on_start: bool,
     /// In the form browsers send: `https://chat.example.org`.
     pub allowed_origins: Vec<String>,
@@ -278,16 +280,16 @@ mod tests {
             ("REGISTRATION", "maybe"),
             ("TRUSTED_PROXIES", "everyone"),
             ("DATABASE_URL", "mysql://u:hidden@h/d"),
-            ("REDIS_URL", "redis://u:hidden@h"),
+            ("REDIS_URL", "http://u:hidden@h"),
             ("RETENTION_DAYS", "30"),
             ("OUTBOX_BYTES", "-1"),
         ])
         .unwrap_err();
         let expected = [
-            "REDIS_URL",
             "RETENTION_DAYS",
             "PORT",
             "DATABASE_URL",
+            "REDIS_URL",
             "TRUSTED_PROXIES",
             "MESSAGE_LIMIT",
             "OUTBOX_BYTES",
@@ -303,6 +305,19 @@ mod tests {
         assert_eq!(names(&parse(&[url]).unwrap_err()), ["JWT_SECRET"]);
         let config = parse(&[url, ("JWT_SECRET", SECRET)]).unwrap();
         assert!(config.database.is_some() && !format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn several_nodes_need_one_database_and_no_url_is_shown() {
+        let redis = ("REDIS_URL", "redis://:hidden@h");
+        let problems = parse(&[redis]).unwrap_err();
+        assert_eq!(names(&problems), ["REDIS_URL"]);
+        let told = problems[0].to_string();
+        assert!(told.contains("DATABASE_URL") && !told.contains("hidden"), "{told}");
+        let given = [("JWT_SECRET", SECRET), ("DATABASE_URL", "postgres://h/d"), redis];
+        let config = parse(&given).unwrap();
+        assert!(config.redis_url.is_some() && !format!("{config:?}").contains("hidden"));
+        assert!(parse(&[]).unwrap().redis_url.is_none());
     }
 
     #[test]

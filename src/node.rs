@@ -3,19 +3,21 @@
 
 mod backends;
 mod listeners;
+mod upkeep;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, routing::any};
 use secrecy::SecretString;
-use tokio::time::{self, MissedTickBehavior, timeout_at};
+use tokio::time::{self, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use self::upkeep::Upkeep;
 pub use self::{backends::Backends, listeners::Listeners};
 use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
-    cluster::Incarnation,
+    cluster::{Incarnation, redis},
     config::{Config, Problem},
     domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
     error::Refusal,
@@ -27,14 +29,6 @@ use crate::{
     telemetry::Meters,
     ws::{self, Door, Reception, Sockets},
 };
-
-/// How often the database's clock is read and its health asked.
-const CLOCK_TICK: Duration = Duration::from_secs(2);
-/// Every so many of these it is asked whether it can commit, which costs a write when nothing else
-/// was written; more often only while it can't.
-const CHECK_TICKS: u32 = 5;
-/// How often what has expired is deleted.
-const SWEEP: Duration = Duration::from_mins(1);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +52,9 @@ pub enum StartError {
     /// The database server can't be used.
     #[error("{0}")]
     Server(#[from] postgres::OpenError),
+    /// Redis can't be used.
+    #[error("{0}")]
+    Cluster(#[from] redis::OpenError),
     /// The database can't be asked.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -159,19 +156,19 @@ impl Node {
             face.show(http::metrics_router(state.clone(), render, admin_token));
         }
         listeners.public.show(node.public_routes(&state, door));
-        node.tend(clock, meters);
+        if let Some(meters) = meters {
+            meters.start(&node.tasks);
+        }
+        let upkeep = Upkeep {
+            store: node.store.clone(),
+            peers: backends.peers,
+            alone: backends.alone,
+            clock,
+            readiness: node.readiness.clone(),
+        };
+        upkeep.start(&node.tasks);
         node.readiness.set(Cause::Starting, false);
         Ok(node)
-    }
-
-    /// The work that comes again and again.
-    fn tend(&self, clock: DbClock, meters: Option<&Meters>) {
-        if let Some(meters) = meters {
-            meters.start(&self.tasks);
-        }
-        let (store, tasks, readiness) = (self.store.clone(), self.tasks.clone(), self.readiness.clone());
-        self.tasks.spawn("clock", tend_clock(store.clone(), clock, readiness, tasks.clone()));
-        self.tasks.spawn("sweep", sweep(store, tasks));
     }
 
     fn public_routes(&self, state: &Arc<http::State>, door: Door) -> Router {
@@ -249,6 +246,7 @@ fn describe_metrics() {
     ws::describe_metrics();
     crate::store::sqlite::describe_metrics();
     postgres::describe_metrics();
+    redis::describe_metrics();
 }
 
 fn wire_auth(config: &Config, secret: SecretString, backends: &Backends, clock: &DbClock) -> Arc<Auth> {
@@ -323,45 +321,6 @@ const fn limits(config: &Config) -> Limits {
         username_max: USERNAME_MAX,
         password_min: PASSWORD_MIN,
         password_max: PASSWORD_MAX,
-    }
-}
-
-/// Keeps the reckoning of the database's clock, and says when the database can't be read or
-/// written.
-async fn tend_clock(store: Arc<dyn Store>, clock: DbClock, readiness: Readiness, tasks: Tasks) {
-    let mut tick = time::interval(CLOCK_TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut since_check = CHECK_TICKS;
-    let mut look = async || {
-        tick.tick().await;
-        clock.refresh(&*store).await?;
-        since_check += 1;
-        if since_check > CHECK_TICKS || readiness.has(Cause::Database) {
-            since_check = 0;
-            store.check().await?;
-        }
-        Ok::<(), StoreError>(())
-    };
-    while let Some(looked) = tasks.stopped().run_until_cancelled(look()).await {
-        if let Err(error) = &looked {
-            tracing::warn!(%error, "the database does not answer");
-        }
-        readiness.set(Cause::Database, looked.is_err());
-    }
-}
-
-async fn sweep(store: Arc<dyn Store>, tasks: Tasks) {
-    let mut tick = time::interval(SWEEP);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = tasks.stopped().cancelled() => return,
-        }
-        match store.sweep().await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "expired rows deleted"),
-            Err(error) => tracing::warn!(%error, "expired rows could not be deleted"),
-        }
     }
 }
 

@@ -34,6 +34,10 @@ use crate::config::{Config, Problem};
 /// Where panics are logged. Sentry's own hook reports them, so its layer leaves these out.
 const PANIC: &str = "chorus::panic";
 
+/// The target of the spans that a message has on its way. They are of the lowest level, so that
+/// nothing is made of them where no traces are sent.
+pub const MESSAGES: &str = "chorus::messages";
+
 /// What has to be flushed at the end, and the metrics.
 pub struct Telemetry {
     sentry: Option<ClientInitGuard>,
@@ -53,7 +57,7 @@ impl Telemetry {
         let traces = config.otlp_endpoint.as_deref().map(tracer).transpose()?;
         let reports = sentry.is_some().then(report_layers);
         let spans = traces.as_ref().map(|provider| {
-            let ours = Targets::new().with_target("chorus", Level::INFO);
+            let ours = Targets::new().with_target("chorus", Level::INFO).with_target(MESSAGES, Level::TRACE);
             tracing_opentelemetry::layer().with_tracer(provider.tracer("chorus")).with_filter(ours)
         });
         tracing_subscriber::registry()

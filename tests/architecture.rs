@@ -134,6 +134,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "store::sqlite",
             "store::postgres",
             "cluster::local",
+            "cluster::redis",
+            "fred::",
         ],
     ),
     (
@@ -149,6 +151,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "store::sqlite",
             "store::postgres",
             "cluster::local",
+            "cluster::redis",
+            "fred::",
         ],
     ),
     (
@@ -162,6 +166,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "store::sqlite",
             "store::postgres",
             "cluster::local",
+            "cluster::redis",
+            "fred::",
             "rusqlite::",
         ],
     ),
@@ -175,6 +181,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "store::sqlite",
             "store::postgres",
             "cluster::local",
+            "cluster::redis",
+            "fred::",
             "rusqlite::",
             "tungstenite::",
         ],
@@ -198,6 +206,7 @@ const NAMES_A_BACKEND: &[&str] = &[
     "store/sqlite",
     "store/postgres",
     "cluster/local.rs",
+    "cluster/redis",
     "cli",
 ];
 
@@ -277,12 +286,57 @@ fn only_the_composition_root_names_a_backend() {
         .filter(|path| !allowed(path))
         .filter(|path| {
             program(path).iter().any(|(_, line)| {
-                ["SqliteStore", "PostgresStore", "LocalCluster"].iter().any(|name| line.contains(name))
+                [
+                    "SqliteStore",
+                    "PostgresStore",
+                    "LocalCluster",
+                    "RedisCluster",
+                    "fred::",
+                ]
+                .iter()
+                .any(|name| line.contains(name))
             })
         })
         .map(|path| path.display().to_string())
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// What the project is built on.
+const BUILT_ON: &[&str] = &[
+    "tokio",
+    "axum",
+    "fred",
+    "deadpool-postgres",
+    "tokio-postgres",
+    "jsonwebtoken",
+    "bcrypt",
+    "tower_governor",
+    "opentelemetry",
+    "tracing-opentelemetry",
+    "sentry",
+    "serde",
+];
+
+#[test]
+fn what_the_project_is_built_on_is_a_direct_dependency_in_use() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let (_, dependencies) = manifest.split_once("\n[dependencies]\n").expect("the section");
+    let dependencies = dependencies.split("\n[").next().unwrap();
+    let mut found = Vec::new();
+    files(&source(), &mut found);
+    let program: Vec<String> = found.iter().flat_map(|path| program(path)).map(|(_, line)| line).collect();
+    for package in BUILT_ON {
+        let is_direct = dependencies.lines().any(|line| line.split(['=', ' ']).next() == Some(package));
+        assert!(is_direct, "{package} is no direct dependency");
+        let path = format!("{}::", package.replace('-', "_"));
+        let uses = |line: &String| {
+            line.match_indices(&path).any(|(at, _)| {
+                !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
+            })
+        };
+        assert!(program.iter().any(uses), "{package} is not used");
+    }
 }
 
 #[test]

@@ -23,6 +23,14 @@ mod local;
 mod peers;
 #[path = "cluster_contract/presence.rs"]
 mod presence;
+#[path = "cluster_contract/redis.rs"]
+mod redis;
+#[path = "servers/redis.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
+mod servers;
+
+#[path = "cluster_contract/troubles.rs"]
+mod troubles;
 
 /// Runs every promise, each on three nodes of a fresh cluster that `$open` answers as
 /// `fixture::Opened`.
@@ -74,3 +82,5 @@ macro_rules! contract {
 }
 
 contract!(in_process, crate::local::fresh);
+contract!(one_redis, crate::redis::fresh);
+contract!(redis_cluster, crate::redis::fresh_on_cluster);

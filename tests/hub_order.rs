@@ -138,8 +138,8 @@ impl Story {
         }
         // What was delivered before is told again, and must not be delivered again.
         let again = numbered.first().cloned();
-        self.hub.deliver(self.room, numbered).await;
-        self.hub.deliver(self.room, again.into_iter().collect()).await;
+        self.hub.deliver(self.room, numbered, vec![]).await;
+        self.hub.deliver(self.room, again.into_iter().collect(), vec![]).await;
     }
 
     async fn signal(&mut self, except: Option<i64>, seed: bool) {
@@ -302,7 +302,7 @@ async fn a_flooded_room_does_not_keep_a_small_one_waiting() {
     }
     let payload = frame::text(&"x".repeat(20_000));
     let flood = |mark| (mark, Frame { v1: payload.clone(), seed: payload.clone() });
-    hub.deliver(0, (1..=20).map(flood).collect()).await;
+    hub.deliver(0, (1..=20).map(flood).collect(), vec![]).await;
     let hello = frame::text("hello");
     hub.signal(1, Frame { v1: hello.clone(), seed: hello }, None).await;
     let small = &mut clients.get_mut(&200).unwrap().socket;
@@ -332,7 +332,7 @@ async fn rooms_that_are_not_here_answer_nothing_and_closed_ones_forget() {
     hub.close(7).await;
     hub.open(7, 0).await;
     let news = frame::text("news");
-    hub.deliver(7, vec![(1, Frame { v1: news.clone(), seed: news })]).await;
+    hub.deliver(7, vec![(1, Frame { v1: news.clone(), seed: news })], vec![]).await;
     let answer = hub.join(7, client.member.clone(), 1, frame::text("again")).await;
     assert_eq!(answer.await, Ok(Ok(())));
     let read = timeout(LIMIT, read_until(&mut client.socket, "again")).await.expect("again");
@@ -363,7 +363,7 @@ async fn an_answer_comes_to_who_asked_between_what_all_are_told() {
     hub.signal(7, both("before"), None).await;
     hub.answer(7, asker.member.id(), both("answer")).await;
     hub.answer(7, 99, both("nobody")).await;
-    hub.deliver(7, vec![(1, both("after"))]).await;
+    hub.deliver(7, vec![(1, both("after"))], vec![]).await;
     let heard = timeout(LIMIT, read_until(&mut asker.socket, "after")).await.expect("after");
     assert_eq!(heard, ["before", "answer", "after"]);
     let heard = timeout(LIMIT, read_until(&mut other.socket, "after")).await.expect("after");

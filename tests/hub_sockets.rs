@@ -520,7 +520,8 @@ async fn a_slow_reader_gets_1013_while_others_are_served() {
     let payload = "x".repeat(10_000);
     let bytes = frame::text(&payload);
     for mark in 1..=2000 {
-        hub.deliver(1, vec![(mark, Frame { v1: bytes.clone(), seed: bytes.clone() })]).await;
+        hub.deliver(1, vec![(mark, Frame { v1: bytes.clone(), seed: bytes.clone() })], vec![])
+            .await;
         for client in &mut clients[1..] {
             assert_eq!(client.get().await, Got::text(&payload));
         }

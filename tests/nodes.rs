@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use chorus::cluster::local::Faults;
+use chorus::cluster::{Presence, local::Faults};
 use common::{Client, Town, eventually};
 use serde_json::json;
 
@@ -79,6 +79,35 @@ async fn chat_goes_on_through_the_log_while_a_node_is_cut_off_and_heals() {
     alice.until_seq("lobby", 21).await;
     bob.until_seq("lobby", 21).await;
     assert_eq!(alice.into_seen("lobby"), bob.into_seen("lobby"));
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_loses_its_memory_changes_no_list_and_announces_nobody() {
+    let town = Town::of(2).await;
+    let mut alice = town.guest(0, "alice").await;
+    let mut bob = town.guest(1, "bob").await;
+    for client in [&mut alice, &mut bob] {
+        client.until_people("lobby", &["alice", "bob"]).await;
+        client.listen_for(Duration::from_millis(1)).await;
+    }
+    town.forget();
+    let lobby = chorus::domain::RoomId(1);
+    eventually("both nodes have written their sets again", async || {
+        town.wires[0].sets(lobby).await.unwrap().sets.len() == 2
+    })
+    .await;
+    let carol = town.guest(1, "carol").await;
+    for client in [&mut alice, &mut bob] {
+        client.until_people("lobby", &["alice", "bob", "carol"]).await;
+    }
+    // Longer than a lost memory may still be written again.
+    let heard = alice.listen_for(Duration::from_secs(8)).await;
+    assert!(heard.iter().all(|frame| frame["type"] != "presence"), "{heard:?}");
+    assert_eq!(alice.people["lobby"].0, ["alice", "bob", "carol"]);
+    drop(carol);
+    let gone = alice.expect("presence").await;
+    assert_eq!(gone["left"], json!(["carol"]), "announced as before");
     town.stop().await;
 }
 

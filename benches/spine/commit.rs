@@ -11,7 +11,8 @@ use std::{
 
 use chorus::{
     chat::log_writer::{Entry, LogWriter, Outlet},
-    domain::{ClientId, Event, MessageBody, RoomId, RoomName, UserId, Username},
+    cluster::Committed,
+    domain::{ClientId, MessageBody, RoomId, RoomName, UserId, Username},
     shutdown::Tasks,
     store::{
         Accounts, Log, NewEvent, Store,
@@ -115,6 +116,7 @@ async fn sender(scene: &Scene, log: &LogWriter, began: Instant) -> Outcome<u64> 
             username: scene.username.clone(),
             answer: Box::new(|answer| drop(told.send(answer))),
             since: Instant::now(),
+            span: tracing::Span::none(),
         });
         timeout(LIMIT, answer).await??.map_err(|refusal| refusal.message)?;
         count += 1;
@@ -160,5 +162,5 @@ struct Nowhere;
 
 #[async_trait::async_trait]
 impl Outlet for Nowhere {
-    async fn committed(&self, _: RoomId, _: Vec<Arc<Event>>) {}
+    async fn committed(&self, _: Committed) {}
 }

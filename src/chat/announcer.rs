@@ -1,6 +1,7 @@
 //! When a room's members are told of a change of the list, and in which words.
 //!
-//! Pure. Members of `v1` get small deltas, at most one per [`INTERVAL`] and room. Members of the
+//! Pure. Members of `v1` get small deltas, at most one per [`INTERVAL`] and room, and less often in
+//! a crowd. Members of the
 //! seed dialect know only whole lists and a line per person, so theirs share a byte budget: after
 //! so many bytes they are told nothing more until the budget has grown back, at most a second. A
 //! storm of N joins therefore costs each of them about N bytes, not N lists.
@@ -13,8 +14,13 @@ use std::{
 use super::roster::Change;
 use crate::domain::Username;
 
-/// The least time between two deltas of one room.
+/// The least time between two deltas of one room, up to [`CROWD`] people in it.
 pub const INTERVAL: Duration = Duration::from_millis(100);
+/// The same in a room of any size.
+const INTERVAL_MOST: Duration = Duration::from_millis(500);
+/// Beyond so many people the interval grows with them, so that no room costs its node more than
+/// so many frames per [`INTERVAL`].
+const CROWD: u32 = 1000;
 /// What one seed member may be sent in lists and lines, bytes per second.
 const BUDGET: u64 = 16 * 1024;
 /// The longest a list may be withheld.
@@ -38,6 +44,8 @@ pub struct Announcer {
     next_list: Option<Instant>,
     joined: BTreeSet<Username>,
     left: BTreeSet<Username>,
+    /// The list changed without anybody having come or gone.
+    rebuilt: bool,
 }
 
 impl Announcer {
@@ -48,7 +56,7 @@ impl Announcer {
 
     /// A delta has been told to the `v1` members; the seed members will hear of it.
     pub fn told(&mut self, now: Instant, change: &Change) {
-        self.next_delta = Some(now + INTERVAL);
+        self.next_delta = Some(now + interval(change.count));
         for name in &change.joined {
             if !self.left.remove(name) {
                 self.joined.insert(name.clone());
@@ -61,9 +69,16 @@ impl Announcer {
         }
     }
 
+    /// The whole list, as it was rebuilt, has been told to the `v1` members; the seed members will
+    /// hear of it without a line. A list costs more than a delta, so the next waits longer.
+    pub fn told_quietly(&mut self, now: Instant) {
+        self.next_delta = Some(now + PATIENCE);
+        self.rebuilt = true;
+    }
+
     /// When the seed members should be told, if there is anything to tell.
     pub fn list_at(&self, now: Instant) -> Option<Instant> {
-        let pending = !self.joined.is_empty() || !self.left.is_empty();
+        let pending = self.rebuilt || !self.joined.is_empty() || !self.left.is_empty();
         pending.then(|| self.next_list.map_or(now, |at| at.max(now)))
     }
 
@@ -71,6 +86,7 @@ impl Announcer {
     pub fn lines(&mut self) -> Vec<Line> {
         let joined = std::mem::take(&mut self.joined);
         let left = std::mem::take(&mut self.left);
+        self.rebuilt = false;
         let single = joined.len() + left.len() <= SINGLE_LINES;
         [(joined, "joined"), (left, "left")]
             .into_iter()
@@ -83,6 +99,12 @@ impl Announcer {
         let cost = Duration::from_millis(bytes as u64 * 1000 / BUDGET);
         self.next_list = Some(now + cost.clamp(INTERVAL, PATIENCE));
     }
+}
+
+/// The pause after a delta in a room of so many people.
+fn interval(people: usize) -> Duration {
+    let people = u32::try_from(people).unwrap_or(u32::MAX).max(CROWD);
+    (INTERVAL.saturating_mul(people) / CROWD).min(INTERVAL_MOST)
 }
 
 fn one_each(names: &BTreeSet<Username>, verb: &str) -> Vec<Line> {
@@ -136,6 +158,14 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_is_told_less_often() {
+        assert_eq!(interval(0), INTERVAL);
+        assert_eq!(interval(1000), INTERVAL);
+        assert_eq!(interval(2500), Duration::from_millis(250));
+        assert_eq!(interval(usize::MAX), INTERVAL_MOST);
+    }
+
+    #[test]
     fn many_share_one() {
         let mut announcer = Announcer::default();
         let names: Vec<String> = (0..100).map(|n| format!("user{n:03}")).collect();
@@ -157,6 +187,17 @@ mod tests {
         announcer.told(now, &change(&["alice"], &[]));
         announcer.told(now, &change(&[], &["alice"]));
         assert!(announcer.list_at(now).is_none());
+    }
+
+    #[test]
+    fn a_rebuilt_list_is_shown_without_a_line() {
+        let mut announcer = Announcer::default();
+        let now = Instant::now();
+        announcer.told_quietly(now);
+        assert_eq!(announcer.list_at(now), Some(now));
+        assert!(announcer.lines().is_empty());
+        assert!(announcer.list_at(now).is_none());
+        assert_eq!(announcer.delta_at(now), now + PATIENCE);
     }
 
     #[test]

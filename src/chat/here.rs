@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{
+    FutureExt, StreamExt,
+    stream::{self, FuturesUnordered},
+};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
@@ -10,6 +13,7 @@ use super::{
     leases::Leases,
     presence_pump::bounded,
     rooms::{Command, Rooms},
+    trace,
 };
 use crate::{
     cluster::{Bus, Committed, Envelope, Heard, Incarnation, Notice, Peers, Presence, RoomSets},
@@ -25,6 +29,8 @@ const BELLS: usize = 4096;
 /// How many of them may be on their way at once, each for at most the bus' own limit: a slow bus
 /// delays notices, but does not make them queue behind each other's answers.
 const IN_FLIGHT: usize = 256;
+/// How many rooms are subscribed side by side after trouble.
+const SUBSCRIBING: usize = 32;
 /// For how many rooms it is remembered up to where this node has committed.
 const REMEMBERED: usize = 100_000;
 
@@ -89,11 +95,14 @@ impl Here {
         *self.me.read()
     }
 
-    /// Takes a new incarnation id: the others have buried the old one.
-    pub(super) fn reborn(&self) {
-        let me = Incarnation::random();
-        tracing::warn!(incarnation = %me, "declared dead by the others; this node comes back as another");
-        *self.me.write() = me;
+    /// Takes a new incarnation id, unless `buried` is not this one's any more: the others have
+    /// buried that.
+    pub(super) fn reborn(&self, buried: Incarnation) {
+        let mut me = self.me.write();
+        if *me == buried {
+            *me = Incarnation::random();
+            tracing::warn!(incarnation = %me, "declared dead by the others; this node comes back as another");
+        }
     }
 
     /// Whether an incarnation is dead for this node.
@@ -121,8 +130,10 @@ impl Here {
 
     /// Subscribes rooms again after trouble; says so when all are.
     pub(super) async fn subscribe_again(&self, rooms: &[(RoomId, Seq)]) {
-        for (room, _) in rooms {
-            if bounded(self.bus.subscribe(*room)).await.is_err() {
+        let subscribe = async |(room, _): &(RoomId, Seq)| bounded(self.bus.subscribe(*room)).await;
+        let mut subscribing = stream::iter(rooms).map(subscribe).buffer_unordered(SUBSCRIBING);
+        while let Some(subscribed) = subscribing.next().await {
+            if subscribed.is_err() {
                 return;
             }
         }
@@ -160,7 +171,9 @@ impl Here {
                 Some(published) = under_way.next() => published,
                 envelope = ringing.recv(), if under_way.len() < IN_FLIGHT => {
                     let Some(envelope) = envelope else { return };
-                    under_way.push(bounded(self.bus.publish(envelope)));
+                    let spans = trace::publish(&envelope);
+                    let publishing = bounded(self.bus.publish(envelope));
+                    under_way.push(publishing.inspect(move |_| drop(spans)));
                     continue;
                 }
                 () = stopped.cancelled() => return,
@@ -197,10 +210,9 @@ impl Here {
 /// What was committed goes to this node's own rooms first, then to the others.
 #[async_trait::async_trait]
 impl super::log_writer::Outlet for Here {
-    async fn committed(&self, room: RoomId, events: Vec<Arc<Event>>) {
-        self.note_committed(room, &events);
-        self.rooms.send(Command::Committed { room, events: events.clone() }).await;
-        let committed = Committed { room, events, traces: Vec::new() };
+    async fn committed(&self, committed: Committed) {
+        self.note_committed(committed.room, &committed.events);
+        self.rooms.send(Command::Committed(committed.clone())).await;
         self.ring(Envelope { from: self.me(), notice: Notice::Committed(committed) });
     }
 }

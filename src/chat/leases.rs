@@ -2,10 +2,11 @@
 //!
 //! Pure. No clock is compared between nodes: an observer times a counter's lack of progress by
 //! its own monotonic clock. It promises that a counter that moves at least every [`LEASE`] is
-//! never declared dead, and one that stops is, within the lease and one look.
+//! never declared dead, and one that stops is, within the lease and one look. While nobody could be
+//! observed (the cluster was out of reach, or the observer itself was stopped) no lease runs out.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -13,19 +14,31 @@ use crate::cluster::{Beat, Incarnation};
 
 /// How long a counter may stand still.
 pub const LEASE: Duration = Duration::from_secs(6);
+/// After so long without a look nothing is known of the time between.
+const BLIND: Duration = Duration::from_secs(3);
+/// How long the dead are remembered: much longer than anything they wrote is met.
+const REMEMBERED: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Default)]
 /// What one node knows of the others' leases.
 pub struct Leases {
     seen: HashMap<Incarnation, (Beat, Instant)>,
-    dead: HashSet<Incarnation>,
+    /// Since when each dead one is.
+    dead: HashMap<Incarnation, Instant>,
+    observed: Option<Instant>,
 }
 
 impl Leases {
     /// Takes all counters as read at `now` and answers who has died since the last look. An
     /// incarnation that is no longer listed makes no progress either.
     pub fn observe(&mut self, now: Instant, beats: &[(Incarnation, Beat)]) -> Vec<Incarnation> {
-        for (who, beat) in beats.iter().filter(|(who, _)| !self.dead.contains(who)) {
+        let before = self.observed.replace(now);
+        if before.is_some_and(|before| now.saturating_duration_since(before) >= BLIND) {
+            for (_, since) in self.seen.values_mut() {
+                *since = now;
+            }
+        }
+        for (who, beat) in beats.iter().filter(|(who, _)| !self.dead.contains_key(who)) {
             let (last, since) = self.seen.entry(*who).or_insert((*beat, now));
             if last != beat {
                 (*last, *since) = (*beat, now);
@@ -36,25 +49,26 @@ impl Leases {
             .extract_if(|_, (_, since)| now.saturating_duration_since(*since) >= LEASE)
             .map(|(who, _)| who)
             .collect();
-        self.dead.extend(&died);
+        self.dead.retain(|_, since| now.saturating_duration_since(*since) < REMEMBERED);
+        self.dead.extend(died.iter().map(|who| (*who, now)));
         died
     }
 
     /// Somebody was met in a set: its lease is timed from now on even if it never beats.
     pub fn met(&mut self, now: Instant, who: Incarnation) {
-        if !self.dead.contains(&who) {
+        if !self.dead.contains_key(&who) {
             self.seen.entry(who).or_insert((0, now));
         }
     }
 
     /// All that are dead for this node.
     pub fn dead(&self) -> Vec<Incarnation> {
-        self.dead.iter().copied().collect()
+        self.dead.keys().copied().collect()
     }
 
-    /// Whether an incarnation is dead for this node. That never changes back.
+    /// Whether an incarnation is dead for this node.
     pub fn is_dead(&self, who: Incarnation) -> bool {
-        self.dead.contains(&who)
+        self.dead.contains_key(&who)
     }
 }
 
@@ -70,10 +84,40 @@ mod tests {
         let (a, b) = (Incarnation::random(), Incarnation::random());
         let start = Instant::now();
         assert!(leases.observe(start, &[(a, 1), (b, 1)]).is_empty());
-        assert!(leases.observe(start + LEASE / 2, &[(a, 2), (b, 1)]).is_empty());
-        assert_eq!(leases.observe(start + LEASE, &[(a, 3), (b, 1)]), [b]);
-        assert!(leases.observe(start + LEASE, &[(a, 3), (b, 9)]).is_empty());
+        for second in 1..6 {
+            let now = start + Duration::from_secs(second);
+            assert!(leases.observe(now, &[(a, second + 1), (b, 1)]).is_empty());
+        }
+        assert_eq!(leases.observe(start + LEASE, &[(a, 7), (b, 1)]), [b]);
+        assert!(leases.observe(start + LEASE, &[(a, 8), (b, 9)]).is_empty());
         assert!(leases.is_dead(b) && !leases.is_dead(a));
+    }
+
+    #[test]
+    fn nobody_dies_while_nobody_could_be_observed() {
+        let mut leases = Leases::default();
+        let (a, b) = (Incarnation::random(), Incarnation::random());
+        let start = Instant::now();
+        leases.observe(start, &[(a, 1), (b, 1)]);
+        let back = start + Duration::from_mins(1);
+        assert!(leases.observe(back, &[(a, 1)]).is_empty(), "a minute without the cluster");
+        for second in 1..6 {
+            assert!(leases.observe(back + Duration::from_secs(second), &[(a, 1 + second)]).is_empty());
+        }
+        assert_eq!(leases.observe(back + LEASE, &[(a, 8)]), [b], "who is not back by then");
+    }
+
+    #[test]
+    fn the_dead_are_forgotten_at_last() {
+        let mut leases = Leases::default();
+        let who = Incarnation::random();
+        let start = Instant::now();
+        leases.met(start, who);
+        assert_eq!(leases.observe(start + LEASE, &[]), [who]);
+        leases.observe(start + LEASE + REMEMBERED / 2, &[]);
+        assert_eq!(leases.dead(), [who]);
+        leases.observe(start + LEASE + REMEMBERED, &[]);
+        assert!(leases.dead().is_empty());
     }
 
     #[test]
@@ -82,7 +126,9 @@ mod tests {
         let ghost = Incarnation::random();
         let start = Instant::now();
         leases.met(start, ghost);
-        assert!(leases.observe(start + LEASE / 2, &[]).is_empty());
+        for second in 0..6 {
+            assert!(leases.observe(start + Duration::from_secs(second), &[]).is_empty());
+        }
         assert_eq!(leases.observe(start + LEASE, &[]), [ghost]);
     }
 
@@ -97,6 +143,9 @@ mod tests {
             leases.observe(now, &[(who, beat)]);
             for (pass, beats) in steps {
                 now += Duration::from_millis(pass);
+                if Duration::from_millis(pass) >= BLIND {
+                    moved = now;
+                }
                 if beats {
                     (beat, moved) = (beat + 1, now);
                 }

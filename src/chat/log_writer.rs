@@ -11,9 +11,12 @@ use std::{
 };
 
 use tokio::sync::mpsc;
+use tracing::Span;
 
+use super::trace;
 use crate::{
-    domain::{Event, RoomId, Seq, Timestamp, Username},
+    cluster::Committed,
+    domain::{Event, Seq, Timestamp, Username},
     error::{Code, Refusal},
     shutdown::Tasks,
     store::{Appended, Log, NewEvent, StoreError},
@@ -31,11 +34,11 @@ const BATCH: usize = 512;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the sender is told.
-pub type Answer = Result<Committed, Refusal>;
+pub type Answer = Result<Place, Refusal>;
 
 /// Where an event stands in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
+pub struct Place {
     /// Its number.
     pub seq: Seq,
     /// Its time.
@@ -54,13 +57,15 @@ pub struct Entry {
     pub answer: Box<dyn FnOnce(Answer) + Send + Sync>,
     /// When it was handed in.
     pub since: Instant,
+    /// Lasts until it is answered.
+    pub span: Span,
 }
 
 /// Where committed events go on: to the node's own rooms and to the other nodes.
 #[async_trait::async_trait]
 pub trait Outlet: Send + Sync + 'static {
     /// New events of one room, in order.
-    async fn committed(&self, room: RoomId, events: Vec<Arc<Event>>);
+    async fn committed(&self, committed: Committed);
 }
 
 /// The lanes.
@@ -127,7 +132,10 @@ impl Lane {
                 continue;
             }
             let began = Instant::now();
-            match self.append(&part).await {
+            let spans: Vec<Span> = part.iter().map(|entry| trace::commit(&entry.span, part.len())).collect();
+            let appended = self.append(&part).await;
+            drop(spans);
+            match appended {
                 Ok(outcomes) => {
                     metrics::histogram!("chorus_commit_batch_events").record(count(part.len()));
                     metrics::histogram!("chorus_commit_seconds").record(began.elapsed().as_secs_f64());
@@ -177,7 +185,7 @@ impl Lane {
 
     /// Answers the senders and passes on what is new.
     async fn tell(&self, part: Vec<Entry>, outcomes: &[Appended]) {
-        let mut fresh: Vec<(RoomId, Vec<Arc<Event>>)> = Vec::new();
+        let mut fresh: Vec<Committed> = Vec::new();
         for (entry, outcome) in part.into_iter().zip(outcomes) {
             if let Appended::New { seq, timestamp } = *outcome {
                 let room = entry.event.room;
@@ -190,15 +198,19 @@ impl Lane {
                     body: entry.event.body.clone(),
                     timestamp,
                 });
-                match fresh.iter_mut().find(|(of, _)| *of == room) {
-                    Some((_, events)) => events.push(event),
-                    None => fresh.push((room, vec![event])),
+                let at = fresh.iter().position(|committed| committed.room == room).unwrap_or(fresh.len());
+                if at == fresh.len() {
+                    fresh.push(Committed { room, events: Vec::new(), traces: Vec::new() });
+                }
+                if let Some(committed) = fresh.get_mut(at) {
+                    committed.events.push(event);
+                    committed.traces.extend(trace::stands_at(&entry.span).map(|parent| (seq, parent)));
                 }
             }
             (entry.answer)(answer(*outcome));
         }
-        for (room, events) in fresh {
-            self.outlet.committed(room, events).await;
+        for committed in fresh {
+            self.outlet.committed(committed).await;
         }
     }
 }
@@ -219,8 +231,8 @@ fn refuse_the_late(batch: Vec<Entry>) -> Vec<Entry> {
 
 fn answer(outcome: Appended) -> Answer {
     match outcome {
-        Appended::New { seq, timestamp } => Ok(Committed { seq, timestamp, duplicate: false }),
-        Appended::Again { seq, timestamp } => Ok(Committed { seq, timestamp, duplicate: true }),
+        Appended::New { seq, timestamp } => Ok(Place { seq, timestamp, duplicate: false }),
+        Appended::Again { seq, timestamp } => Ok(Place { seq, timestamp, duplicate: true }),
         Appended::Conflict => Err(Refusal::new(Code::IdConflict, "This id was used for another message.")),
         Appended::RoomGone => Err(Refusal::room_not_found()),
     }
@@ -241,7 +253,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{ClientId, MessageBody, RoomName, UserId},
+        domain::{ClientId, MessageBody, RoomId, RoomName, UserId},
         store::{Head, Missing, Page, Result, Room, Slice},
     };
 
@@ -285,8 +297,8 @@ mod tests {
 
     #[async_trait::async_trait]
     impl Outlet for Heard {
-        async fn committed(&self, _: RoomId, events: Vec<Arc<Event>>) {
-            self.0.lock().extend(events.iter().map(|event| event.id.as_str().to_owned()));
+        async fn committed(&self, committed: Committed) {
+            self.0.lock().extend(committed.events.iter().map(|event| event.id.as_str().to_owned()));
         }
     }
 
@@ -319,6 +331,7 @@ mod tests {
                 username: Username::from_store("alice"),
                 answer: Box::new(move |answer| drop(told.send(answer))),
                 since,
+                span: Span::none(),
             });
             answer
         }

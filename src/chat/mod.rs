@@ -6,6 +6,7 @@
 //! [`presence_pump`].
 
 pub mod announcer;
+mod heartbeat;
 mod here;
 pub mod join;
 pub mod leases;
@@ -14,6 +15,7 @@ pub mod presence_pump;
 pub mod rooms;
 pub mod roster;
 pub mod sequencer;
+pub mod trace;
 mod visitor;
 pub mod window;
 
@@ -39,7 +41,7 @@ use crate::{
     shutdown::Tasks,
     store::{Log, NewEvent, Page, Room, Slice, StoreError},
 };
-use log_writer::{Answer, Committed, Entry, LogWriter, Outlet};
+use log_writer::{Answer, Entry, LogWriter, Outlet, Place};
 use presence_pump::OwnSets;
 use rooms::{Conductor, Rooms};
 use window::{Admission, WindowLimit, Windows};
@@ -148,6 +150,7 @@ impl Chat {
         let own = Arc::new(OwnSets::default());
         let set = rooms::Settings { grace: settings.grace };
         tasks.spawn("rooms", Conductor::new(hub, here.clone(), Arc::clone(&own), set).run(queue));
+        tasks.spawn("heartbeat", heartbeat::run(here.clone(), Arc::clone(&own)));
         tasks.spawn("presence", presence_pump::run(here.clone(), own));
         tasks.spawn("bus", here.clone().listen(ended));
         let outlet: Arc<dyn Outlet> = Arc::new(here.clone());
@@ -174,7 +177,7 @@ impl Chat {
             Err(PostRefused::Refused(refusal)) => return Err(refusal),
             Err(PostRefused::Excess) => return Err(limited(self.settings.window.window)),
         }
-        let Committed { seq, timestamp, duplicate } =
+        let Place { seq, timestamp, duplicate } =
             answer.await.unwrap_or_else(|_| Err(Refusal::unavailable()))?;
         Ok(Receipt { id, room: room.clone(), seq, timestamp, duplicate })
     }
@@ -198,7 +201,7 @@ impl Chat {
         };
         let windows = Arc::clone(&self.windows);
         let answer = move |told: Answer| {
-            if matches!(told, Ok(Committed { duplicate: true, .. })) {
+            if matches!(told, Ok(Place { duplicate: true, .. })) {
                 windows.give_back(user, place);
             }
             answer(told);
@@ -208,6 +211,7 @@ impl Chat {
             username: person.username.clone(),
             answer: Box::new(answer),
             since: Instant::now(),
+            span: trace::message(),
         });
         Ok(())
     }

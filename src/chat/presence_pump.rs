@@ -2,29 +2,36 @@
 //!
 //! It promises that, while the cluster can be reached, its sets show this node's within a moment
 //! of each change, and that a room that missed a change of the others has the whole sets within
-//! [`LOOK`] of noticing. Without the cluster the foreign part of every list stays as it was, and
-//! this node's own changes are kept, merged, until they can be told.
+//! [`LOOK`] of noticing. Whatever the cluster's memory turns out to hold for this incarnation, it
+//! is made to hold what it should. Without the cluster the foreign part of every list stays as it
+//! was, and this node's own changes are kept, merged, until they can be told.
 
 use std::{
     collections::{HashMap, HashSet},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Here, rooms::Command};
+use super::{
+    Here,
+    rooms::{Command, Reading},
+    roster::UNSURE,
+};
 use crate::{
-    cluster::{BusError, Envelope, Notice, SetChange},
+    cluster::{BusError, Envelope, Incarnation, Notice, RoomSets, SetChange},
     domain::{RoomId, Username},
 };
 
 /// How often the rooms' versions are compared.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often this incarnation's counter is raised.
-const BEAT: Duration = Duration::from_secs(1);
 /// The longest a call into the cluster may take here.
 const CALL: Duration = Duration::from_secs(1);
+/// How many rooms are written or read side by side.
+const SIDE_BY_SIDE: usize = 32;
 
 /// Changes of this node's own sets on their way to the cluster: what is said here is carried by
 /// the pump. Changes of one room merge, so it holds at most one entry per person and room.
@@ -33,6 +40,7 @@ pub struct OwnSets {
     pending: Mutex<HashMap<RoomId, HashMap<Username, bool>>>,
     wake: Notify,
     look: Notify,
+    doubt: Notify,
 }
 
 impl OwnSets {
@@ -51,40 +59,118 @@ impl OwnSets {
         self.look.notify_one();
     }
 
+    /// The cluster was out of reach, and what it holds may be another memory: read all sets,
+    /// whatever their versions say.
+    pub fn doubt(&self) {
+        self.doubt.notify_one();
+    }
+
+    /// This node has another incarnation id: write everything again.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     fn changed(&self, room: RoomId, name: &Username, here: bool) {
         self.pending.lock().entry(room).or_default().insert(name.clone(), here);
         self.wake.notify_one();
     }
 }
 
+/// What came into and went out of a set.
+#[derive(Debug, Default)]
+struct Difference {
+    joined: Vec<Username>,
+    left: Vec<Username>,
+}
+
 /// The pump's own memory: what the cluster should hold for this incarnation.
-#[derive(Default)]
 struct Wanted {
+    me: Incarnation,
     sets: HashMap<RoomId, HashSet<Username>>,
-    /// Rooms whose set in the cluster is not known: it is written whole.
+    /// Rooms whose set in the cluster is not known, with who must not be in it: it is written
+    /// whole.
     unsure: HashMap<RoomId, HashSet<Username>>,
 }
 
+impl Wanted {
+    fn new(me: Incarnation) -> Self {
+        Self { me, sets: HashMap::new(), unsure: HashMap::new() }
+    }
+
+    /// The others have buried the incarnation that wrote the sets: write everything again.
+    fn belong_to(&mut self, me: Incarnation) {
+        if self.me != me {
+            self.me = me;
+            for room in self.sets.keys() {
+                self.unsure.entry(*room).or_default();
+            }
+        }
+    }
+
+    /// Takes changes in and answers what is to be written.
+    fn take(
+        &mut self,
+        changes: HashMap<RoomId, HashMap<Username, bool>>,
+    ) -> impl Iterator<Item = (RoomId, Difference)> + use<> {
+        let mut rooms: HashMap<RoomId, Difference> = HashMap::new();
+        for (room, names) in changes {
+            let set = self.sets.entry(room).or_default();
+            let difference = rooms.entry(room).or_default();
+            for (name, is_here) in names {
+                if is_here && set.insert(name.clone()) {
+                    difference.joined.push(name);
+                } else if !is_here && set.remove(&name) {
+                    difference.left.push(name);
+                }
+            }
+            if set.is_empty() {
+                self.sets.remove(&room);
+            }
+        }
+        for (room, gone) in std::mem::take(&mut self.unsure) {
+            let Difference { joined, left } = rooms.entry(room).or_default();
+            let set = self.sets.get(&room);
+            *joined = set.into_iter().flatten().cloned().collect();
+            left.extend(gone.into_iter().filter(|name| !set.is_some_and(|set| set.contains(name))));
+        }
+        rooms
+            .into_iter()
+            .filter(|(_, change)| !change.joined.is_empty() || !change.left.is_empty())
+    }
+
+    /// Takes what the cluster holds for this incarnation in a room: what is not as it should be
+    /// is written again.
+    fn compare(&mut self, room: RoomId, sets: &RoomSets) {
+        let held = sets.sets.iter().find(|(who, _)| *who == self.me).map_or(&[][..], |(_, names)| names);
+        let wanted = self.sets.get(&room);
+        let as_wanted = held.len() == wanted.map_or(0, HashSet::len)
+            && held.iter().all(|name| wanted.is_some_and(|set| set.contains(name)));
+        if !as_wanted {
+            self.unsure.entry(room).or_default().extend(held.iter().cloned());
+        }
+    }
+}
+
 /// Runs the pump until the node stops.
-pub(super) async fn run(here: Here, own: std::sync::Arc<OwnSets>) {
-    let mut wanted = Wanted::default();
+pub(super) async fn run(here: Here, own: Arc<OwnSets>) {
+    let mut wanted = Wanted::new(here.me());
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut beaten: Option<Instant> = None;
+    // Whether all sets have to be read, whatever their versions.
+    let mut in_doubt = false;
     let stopped = here.tasks.stopped().clone();
     loop {
-        tokio::select! {
-            () = own.wake.notified() => {}
-            () = own.look.notified() => read_changed(&here).await,
-            _ = look.tick() => {
-                if beaten.is_none_or(|at| at.elapsed() >= BEAT) {
-                    beaten = Some(Instant::now());
-                    beat(&here, &mut wanted).await;
-                }
-                read_changed(&here).await;
-            }
+        let reads = tokio::select! {
+            () = own.wake.notified() => false,
+            () = own.look.notified() => true,
+            () = own.doubt.notified() => { in_doubt = true; true }
+            _ = look.tick() => true,
             () = stopped.cancelled() => return,
+        };
+        if reads {
+            in_doubt = !read(&here, &mut wanted, in_doubt).await && in_doubt;
         }
+        wanted.belong_to(here.me());
         let changes = std::mem::take(&mut *own.pending.lock());
         tell(&here, &mut wanted, changes).await;
     }
@@ -92,96 +178,150 @@ pub(super) async fn run(here: Here, own: std::sync::Arc<OwnSets>) {
 
 /// Writes this node's changes into the cluster and rings for each.
 async fn tell(here: &Here, wanted: &mut Wanted, changes: HashMap<RoomId, HashMap<Username, bool>>) {
-    let mut rooms: HashMap<RoomId, (Vec<Username>, Vec<Username>)> = HashMap::new();
-    for (room, names) in changes {
-        let set = wanted.sets.entry(room).or_default();
-        let (joined, left) = rooms.entry(room).or_default();
-        for (name, is_here) in names {
-            if is_here && set.insert(name.clone()) {
-                joined.push(name);
-            } else if !is_here && set.remove(&name) {
-                left.push(name);
-            }
-        }
-        if set.is_empty() {
-            wanted.sets.remove(&room);
-        }
-    }
-    for (room, gone) in std::mem::take(&mut wanted.unsure) {
-        let (joined, left) = rooms.entry(room).or_default();
-        let set = wanted.sets.get(&room);
-        *joined = set.into_iter().flatten().cloned().collect();
-        left.extend(gone.into_iter().filter(|name| !set.is_some_and(|set| set.contains(name))));
-    }
-    for (room, (joined, left)) in rooms {
-        if joined.is_empty() && left.is_empty() {
-            continue;
-        }
-        match bounded(here.presence.change(here.me(), room, &joined, &left)).await {
+    let me = wanted.me;
+    let write = async |(room, change): (RoomId, Difference)| {
+        let told = bounded(here.presence.change(me, room, &change.joined, &change.left)).await;
+        (room, change, told)
+    };
+    let mut writing = stream::iter(wanted.take(changes)).map(write).buffer_unordered(SIDE_BY_SIDE);
+    while let Some((room, Difference { joined, left }, told)) = writing.next().await {
+        match told {
             Ok(version) => {
                 here.rooms.send(Command::OwnTold { room, version }).await;
                 let notice = Notice::Presence(room, SetChange { version, joined, left });
-                here.ring(Envelope { from: here.me(), notice });
+                here.ring(Envelope { from: me, notice });
             }
             Err(error) => {
                 wanted.unsure.entry(room).or_default().extend(left);
                 if matches!(error, BusError::DeclaredDead) {
-                    reborn(here, wanted);
+                    here.reborn(me);
                 }
             }
         }
     }
 }
 
-/// Shows that this node lives and finds out who doesn't.
-async fn beat(here: &Here, wanted: &mut Wanted) {
-    match bounded(here.presence.beat(here.me())).await {
-        Ok(beats) => {
-            let died = here.leases.lock().observe(Instant::now(), &beats);
-            for who in died.into_iter().filter(|who| *who != here.me()) {
-                tracing::warn!(incarnation = %who, "a node is gone; its people leave the lists");
-                here.rooms.send(Command::Died(who)).await;
-                if let Err(error) = bounded(here.presence.reap(who)).await {
-                    tracing::debug!(%error, "not reaped; another node will");
-                }
-            }
-        }
-        Err(BusError::DeclaredDead) => reborn(here, wanted),
-        Err(error) => tracing::debug!(%error, "no heartbeat"),
-    }
-}
-
-/// The others have buried this incarnation: take a new id and write everything again.
-fn reborn(here: &Here, wanted: &mut Wanted) {
-    here.reborn();
-    for room in wanted.sets.keys() {
-        wanted.unsure.entry(*room).or_default();
-    }
-}
-
-/// Reads the sets of the rooms whose version is not the known one.
-async fn read_changed(here: &Here) {
+/// Reads the sets of the rooms whose version is not the known one, or of `all`. Answers whether
+/// all were read that should be.
+async fn read(here: &Here, wanted: &mut Wanted, all: bool) -> bool {
     let known = here.rooms.sets_versions().await;
     if known.is_empty() {
-        return;
+        return true;
     }
     let rooms: Vec<RoomId> = known.iter().map(|(room, _)| *room).collect();
     let Ok(versions) = bounded(here.presence.versions(&rooms)).await else {
-        return;
+        return false;
     };
-    for ((room, known), version) in known.into_iter().zip(versions) {
-        if known != version
-            && let Some(sets) = here.sets_of(room).await
-        {
-            // Known was asked before.
-            let begun_anew = version.contradicts(known);
-            here.rooms.send(Command::Sets { room, sets, begun_anew }).await;
-        }
+    let changed = known.into_iter().zip(versions).filter(|((_, known), version)| all || known != version);
+    let look = async |((room, known), _)| (room, known, here.sets_of(room).await);
+    let mut reading = stream::iter(changed).map(look).buffer_unordered(SIDE_BY_SIDE);
+    let mut complete = true;
+    while let Some((room, known, sets)) = reading.next().await {
+        let Some(sets) = sets else {
+            complete = false;
+            continue;
+        };
+        wanted.compare(room, &sets);
+        let reading = if sets.version.contradicts(known) {
+            Reading::BegunAnew
+        } else if all || known == UNSURE {
+            Reading::Rebuilt
+        } else {
+            Reading::Missed
+        };
+        here.rooms.send(Command::Sets { room, sets, reading }).await;
     }
+    complete
 }
 
 /// A call into the cluster, bounded here whatever the backend promises.
 pub(super) async fn bounded<T>(call: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
     let late = |_| Err(BusError::Unreachable("no answer in time".into()));
     tokio::time::timeout(CALL, call).await.unwrap_or_else(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::SetsVersion;
+
+    const ROOM: RoomId = RoomId(1);
+
+    fn names(names: &[&str]) -> Vec<Username> {
+        names.iter().map(|name| Username::from_store(*name)).collect()
+    }
+
+    fn change(joined: &[&str], left: &[&str]) -> HashMap<RoomId, HashMap<Username, bool>> {
+        let (joined, left) = (names(joined), names(left));
+        let all = joined
+            .into_iter()
+            .map(|name| (name, true))
+            .chain(left.into_iter().map(|name| (name, false)));
+        HashMap::from([(ROOM, all.collect())])
+    }
+
+    /// What is written next: who joined and who left.
+    fn written(
+        wanted: &mut Wanted,
+        changes: HashMap<RoomId, HashMap<Username, bool>>,
+    ) -> Vec<[Vec<String>; 2]> {
+        let text = |mut names: Vec<Username>| {
+            names.sort();
+            names.iter().map(ToString::to_string).collect()
+        };
+        wanted.take(changes).map(|(_, change)| [text(change.joined), text(change.left)]).collect()
+    }
+
+    fn held(me: Incarnation, members: &[&str]) -> RoomSets {
+        RoomSets {
+            version: SetsVersion { era: 1, number: 1 },
+            sets: vec![(Incarnation::random(), names(&["zoe"])), (me, names(members))],
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_is_not_written() {
+        let mut wanted = Wanted::new(Incarnation::random());
+        assert_eq!(
+            written(&mut wanted, change(&["bob", "alice"], &["carol"])),
+            [[vec!["alice", "bob"], vec![]]]
+        );
+        assert!(written(&mut wanted, change(&["bob"], &["carol"])).is_empty());
+        assert_eq!(
+            written(&mut wanted, change(&[], &["alice", "bob"])),
+            [[vec![], vec!["alice", "bob"]]]
+        );
+        assert!(wanted.sets.is_empty());
+    }
+
+    #[test]
+    fn a_new_incarnation_writes_everything_once() {
+        let mut wanted = Wanted::new(Incarnation::random());
+        written(&mut wanted, change(&["alice"], &[]));
+        let me = Incarnation::random();
+        wanted.belong_to(me);
+        assert_eq!(written(&mut wanted, change(&["bob"], &[])), [[vec!["alice", "bob"], vec![]]]);
+        wanted.belong_to(me);
+        assert!(written(&mut wanted, HashMap::new()).is_empty());
+    }
+
+    #[test]
+    fn whatever_a_memory_holds_for_this_node_is_mended() {
+        let me = Incarnation::random();
+        let mut wanted = Wanted::new(me);
+        written(&mut wanted, change(&["alice", "bob"], &[]));
+        wanted.compare(ROOM, &held(me, &["bob", "alice"]));
+        assert!(written(&mut wanted, HashMap::new()).is_empty(), "as it should be");
+        wanted.compare(ROOM, &held(me, &["alice", "old"]));
+        assert_eq!(written(&mut wanted, HashMap::new()), [[vec!["alice", "bob"], vec!["old"]]]);
+        wanted.compare(ROOM, &RoomSets::default());
+        assert_eq!(
+            written(&mut wanted, HashMap::new()),
+            [[vec!["alice", "bob"], vec![]]],
+            "forgotten"
+        );
+        written(&mut wanted, change(&[], &["alice", "bob"]));
+        wanted.compare(ROOM, &held(me, &["alice"]));
+        assert_eq!(written(&mut wanted, HashMap::new()), [[vec![], vec!["alice"]]], "set back");
+    }
 }

@@ -19,6 +19,13 @@ use crate::{
 
 /// The most names a list in a frame carries; the count is always the whole.
 pub const LISTED: usize = 500;
+/// Up to so many names a change tells in any room. A larger one, in a room with more people than a
+/// list carries, tells only of those whom the list would name: else a storm of N people would cost
+/// N names for each of N members.
+const TOLD: usize = 32;
+
+/// What is known of the sets of a room that has to be read again whatever their version.
+pub const UNSURE: SetsVersion = SetsVersion { era: 0, number: u64::MAX };
 
 /// How a person stopped being connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,14 +210,28 @@ impl Roster {
     }
 
     /// All sets as the cluster holds them now, without this node's own and without the dead.
-    pub fn replace(&mut self, sets: &RoomSets, me: Incarnation, is_dead: impl Fn(Incarnation) -> bool) {
-        let before = std::mem::take(&mut self.foreign);
-        self.dirty.extend(before.into_values().flatten());
+    /// `keep`: those it does not hold stay as they were, because its memory was lost and they may
+    /// not have been written again yet.
+    pub fn replace(
+        &mut self,
+        sets: &RoomSets,
+        keep: bool,
+        me: Incarnation,
+        is_dead: impl Fn(Incarnation) -> bool,
+    ) {
+        let held = |who: &Incarnation| sets.sets.iter().any(|(other, _)| other == who);
+        let before = self.foreign.extract_if(|who, _| !keep || held(who) || is_dead(*who));
+        self.dirty.extend(before.flat_map(|(_, names)| names));
         for (who, names) in sets.sets.iter().filter(|(who, _)| *who != me && !is_dead(*who)) {
             self.dirty.extend(names.iter().cloned());
             self.foreign.insert(*who, names.iter().cloned().collect());
         }
         self.sets_version = sets.version;
+    }
+
+    /// The sets have to be read again, whatever their version.
+    pub const fn doubt(&mut self) {
+        self.sets_version = UNSURE;
     }
 
     /// An incarnation died: its set counts no more.
@@ -249,6 +270,18 @@ impl Roster {
         self.version += 1;
         self.fragment = None;
         Some(Change { joined, left, version: self.version, count: self.shown.len() })
+    }
+
+    /// What of a change its receivers are told by name.
+    pub fn told_of(&self, mut change: Change) -> Change {
+        if change.joined.len() + change.left.len() > TOLD
+            && let Some(Listed(_, first)) = self.shown.iter().nth(LISTED)
+        {
+            let is_listed = |name: &Username| name.list_order(first).is_lt();
+            change.joined.retain(is_listed);
+            change.left.retain(is_listed);
+        }
+        change
     }
 
     /// How many people there are, as last told.
@@ -361,6 +394,40 @@ mod tests {
     }
 
     #[test]
+    fn of_a_storm_in_a_crowd_only_the_listed_are_told() {
+        let mut roster = Roster::default();
+        let people =
+            |range: std::ops::Range<usize>| range.map(|n| Username::from_store(format!("user{n:05}")));
+        for name in people(0..LISTED) {
+            roster.arrive(&name);
+        }
+        assert_eq!(
+            roster.flush().unwrap().joined.len(),
+            LISTED,
+            "as long as the list names everybody"
+        );
+        for name in people(LISTED..LISTED + 1000) {
+            roster.arrive(&name);
+        }
+        let change = roster.flush().unwrap();
+        assert_eq!(change.joined.len(), 1000);
+        let told = roster.told_of(change);
+        assert_eq!((told.joined.len(), told.count), (0, LISTED + 1000));
+        for name in people(990..1022) {
+            roster.depart(&name, Instant::now(), Departure::Left, GRACE);
+        }
+        let change = roster.flush().unwrap();
+        assert_eq!(roster.told_of(change).left.len(), TOLD, "a few are told in any room");
+        for name in people(480..520) {
+            roster.depart(&name, Instant::now(), Departure::Left, GRACE);
+        }
+        let change = roster.flush().unwrap();
+        let change = roster.told_of(change);
+        assert!(change.left.len() >= 20, "whom the list named is told: {change:?}");
+        assert_eq!(change.count, roster.list(None).count());
+    }
+
+    #[test]
     fn a_missed_version_asks_for_the_sets() {
         let mut roster = Roster::default();
         let (me, other, dead) = (Incarnation::random(), Incarnation::random(), Incarnation::random());
@@ -371,12 +438,33 @@ mod tests {
             version: at(7),
             sets: vec![(other, vec![name(4)]), (me, vec![name(8)]), (dead, vec![name(9)])],
         };
-        roster.replace(&sets, me, |who| who == dead);
+        roster.replace(&sets, false, me, |who| who == dead);
         assert_eq!(roster.change(other, &change(7)), Knowledge::Current, "an old one is ignored");
         roster.flush();
         assert_eq!(names(&roster), ["user4"]);
         assert_eq!(roster.own_change_told(at(8)), Knowledge::Current);
         assert_eq!(roster.own_change_told(at(10)), Knowledge::Behind);
+    }
+
+    #[test]
+    fn what_a_lost_memory_lacks_stays_as_long_as_it_may_be_written_again() {
+        let mut roster = Roster::default();
+        let [me, known, dead, new] = [(); 4].map(|()| Incarnation::random());
+        let sets = |version, sets| RoomSets { version, sets };
+        let full = sets(at(7), vec![(known, vec![name(1)]), (dead, vec![name(2)])]);
+        roster.replace(&full, false, me, |_| false);
+        roster.flush();
+        let empty = sets(SetsVersion::NONE, vec![]);
+        roster.replace(&empty, true, me, |who| who == dead);
+        assert_eq!(roster.flush().unwrap().left, [name(2)], "the dead do not stay");
+        let partly = sets(SetsVersion { era: 2, number: 1 }, vec![(new, vec![name(3)])]);
+        roster.replace(&partly, true, me, |_| false);
+        assert_eq!(roster.flush().unwrap().joined, [name(3)]);
+        assert_eq!(names(&roster), ["user1", "user3"]);
+        roster.doubt();
+        assert!(!partly.version.follows(roster.sets_version()) && !partly.version.contradicts(UNSURE));
+        roster.replace(&partly, false, me, |_| false);
+        assert_eq!(roster.flush().unwrap().left, [name(1)], "not written again in time");
     }
 
     #[test]

@@ -39,11 +39,19 @@ pub struct Sequencer {
     delivered: Option<Position>,
     /// Ids of the last delivered events, the newest at the back.
     recent: VecDeque<ClientId>,
-    held: BTreeMap<Seq, Arc<Event>>,
+    held: BTreeMap<Seq, Held>,
     held_bytes: usize,
     /// The highest number known to exist.
     known: Seq,
     gap_since: Option<Instant>,
+}
+
+/// An event that waits for an earlier one.
+#[derive(Debug)]
+struct Held {
+    event: Arc<Event>,
+    /// Since when what is missing before it has been known to be missing.
+    since: Instant,
 }
 
 impl Sequencer {
@@ -64,7 +72,7 @@ impl Sequencer {
     /// what had been heard meanwhile and follows.
     pub fn start(&mut self, now: Instant, at: Position) -> Vec<Arc<Event>> {
         self.held = self.held.split_off(&at.seq.next());
-        self.held_bytes = self.held.values().map(|event| event.weight()).sum();
+        self.held_bytes = self.held.values().map(|held| held.event.weight()).sum();
         self.known = self.known.max(at.seq);
         self.recent = at.id.clone().into_iter().collect();
         self.delivered = Some(at);
@@ -99,7 +107,7 @@ impl Sequencer {
                 return Ok(vec![event]);
             }
         }
-        self.hold(event);
+        self.hold(now, event);
         Ok(self.drain(now))
     }
 
@@ -126,14 +134,15 @@ impl Sequencer {
         Ok(())
     }
 
-    /// The range that has been missing for at least `patience`: it should be read from the log.
+    /// The range with everything that has been missing for at least `patience`: it should be read from
+    /// the log, at once, or what is lost often would be waited for again and again.
     pub fn overdue(&self, now: Instant, patience: Duration) -> Option<Missing> {
         let delivered = self.delivered.as_ref()?;
         let since = self.gap_since?;
         if now.saturating_duration_since(since) < patience {
             return None;
         }
-        let upto = self.held.keys().next().map_or(self.known, |first| Seq(first.0 - 1));
+        let upto = if self.held.is_empty() { self.known } else { self.last_overdue(now, patience)? };
         Some(Missing { room: self.room, after: delivered.seq, upto })
     }
 
@@ -142,14 +151,30 @@ impl Sequencer {
         self.gap_since
     }
 
-    fn hold(&mut self, event: Arc<Event>) {
-        self.held_bytes += event.weight();
-        if let Some(same) = self.held.insert(event.seq, event) {
-            self.held_bytes -= same.weight();
+    /// The end of the last gap that has been one for so long.
+    fn last_overdue(&self, now: Instant, patience: Duration) -> Option<Seq> {
+        let mut next = self.delivered.as_ref()?.seq.next();
+        let mut upto = None;
+        for (seq, held) in &self.held {
+            let overdue = now.saturating_duration_since(held.since) >= patience;
+            if *seq != next && (overdue || upto.is_none()) {
+                upto = Some(Seq(seq.0 - 1));
+            }
+            next = seq.next();
         }
+        upto
+    }
+
+    fn hold(&mut self, now: Instant, event: Arc<Event>) {
+        let (seq, weight) = (event.seq, event.weight());
+        let since = self.held.get(&seq).map_or(now, |same| same.since);
+        if let Some(same) = self.held.insert(seq, Held { event, since }) {
+            self.held_bytes -= same.event.weight();
+        }
+        self.held_bytes += weight;
         while self.held.len() > HELD_EVENTS || self.held_bytes > HELD_BYTES {
             let Some((_, last)) = self.held.pop_last() else { break };
-            self.held_bytes -= last.weight();
+            self.held_bytes -= last.event.weight();
         }
     }
 
@@ -158,13 +183,14 @@ impl Sequencer {
         let mut out = Vec::new();
         while let Some(delivered) = &self.delivered {
             let next = delivered.seq.next();
-            let Some(event) = self.held.remove(&next) else { break };
+            let Some(Held { event, .. }) = self.held.remove(&next) else { break };
             self.held_bytes -= event.weight();
             self.pass(&event);
             out.push(event);
         }
         if !out.is_empty() {
-            self.gap_since = None;
+            // The next gap is as old as what was heard beyond it, not as young as the end of this one.
+            self.gap_since = self.held.values().next().map(|held| held.since);
         }
         self.watch_gap(now);
         out
@@ -281,6 +307,29 @@ mod tests {
     }
 
     #[test]
+    fn gaps_that_age_together_are_repaired_together() {
+        let mut sequencer = started(1);
+        let (now, patience) = (Instant::now(), Duration::from_millis(50));
+        // 2, 4 and 6 are lost; 9 has come only now, so 8 may still be on its way.
+        for seq in [3, 5, 7] {
+            assert!(sequencer.offer(now, event(seq)).unwrap().is_empty());
+        }
+        let later = now + patience;
+        assert!(sequencer.offer(later, event(9)).unwrap().is_empty());
+        let missing = sequencer.overdue(later, patience).unwrap();
+        assert_eq!((missing.after, missing.upto), (Seq(1), Seq(6)));
+        // A page of the answer: the rest is as overdue as it was.
+        assert_eq!(numbers(&sequencer.offer(later, event(2)).unwrap()), [2, 3]);
+        let missing = sequencer.overdue(later, patience).unwrap();
+        assert_eq!((missing.after, missing.upto), (Seq(3), Seq(6)));
+        for seq in [4, 6] {
+            sequencer.offer(later, event(seq)).unwrap();
+        }
+        assert!(sequencer.overdue(later, patience).is_none(), "8 has its time too");
+        assert_eq!(sequencer.gap_since(), Some(later));
+    }
+
+    #[test]
     fn a_head_tells_of_a_lost_last_event() {
         let mut sequencer = started(3);
         let now = Instant::now();
@@ -386,7 +435,7 @@ mod tests {
                     Happening::Repair => repair(&mut sequencer, &mut told),
                 }
                 prop_assert!(sequencer.held.len() <= HELD_EVENTS);
-                let weights: usize = sequencer.held.values().map(|event| event.weight()).sum();
+                let weights: usize = sequencer.held.values().map(|held| held.event.weight()).sum();
                 prop_assert_eq!(sequencer.held_bytes, weights);
             }
             // The slow tick tells of the last one, however it was lost.

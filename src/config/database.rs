@@ -1,4 +1,4 @@
-//! Where the database is: one URL, or the predecessor's parts of one.
+//! Where the servers are that nodes share. The database: one URL, or the predecessor's parts of one.
 
 use std::fmt::Write;
 
@@ -67,6 +67,22 @@ pub(super) fn postgres_urls(text: &str) -> Result<(), String> {
     listed(text).try_for_each(postgres_url)
 }
 
+/// Whether this can be a Redis URL; the rest is found out when it is opened.
+pub(super) fn redis_url(text: &str) -> Result<(), String> {
+    let forms = [
+        "redis",
+        "rediss",
+        "redis-cluster",
+        "rediss-cluster",
+        "redis-sentinel",
+        "rediss-sentinel",
+    ];
+    match text.split_once("://") {
+        Some((scheme, rest)) if forms.contains(&scheme) && !rest.is_empty() => Ok(()),
+        _ => Err("must be a redis://, rediss://, redis-cluster:// or redis-sentinel:// URL".to_owned()),
+    }
+}
+
 /// What stands between commas.
 pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty())
@@ -104,6 +120,21 @@ mod tests {
             config.get_hosts(),
             [tokio_postgres::config::Host::Unix("/run/postgresql".into())]
         );
+    }
+
+    #[test]
+    fn redis_has_its_schemes() {
+        for good in [
+            "redis://h",
+            "rediss://h",
+            "redis-cluster://h:1?node=g:2",
+            "redis-sentinel://h",
+        ] {
+            assert!(redis_url(good).is_ok(), "{good}");
+        }
+        for bad in ["redis://", "redis", "http://h", "redis-flock://h", "unix:///s"] {
+            assert!(redis_url(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

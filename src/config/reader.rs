@@ -39,6 +39,7 @@ impl<'a> Reader<'a> {
             jwt_secret: self.secret(&s::JWT_SECRET, Self::long_enough),
             jwt_secret_previous: self.secret(&s::JWT_SECRET_PREVIOUS, Self::long_enough),
             database: self.database(),
+            redis_url: self.secret(&s::REDIS_URL, database::redis_url),
             migrate_on_start: self.flag(&s::MIGRATE_ON_START),
             allowed_origins: self.origins(node_env),
             require_origin: self.flag(&s::REQUIRE_ORIGIN),
@@ -193,13 +194,6 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn refuse_what_comes_later(&mut self) {
-        for name in settings::NOT_YET {
-            if (self.lookup)(name).is_some_and(|value| !value.trim().is_empty()) {
-                let reason = "is set, but this version serves one node on one database; unset it \
-                    (clusters come with the next version)";
-                self.problems.push(Problem::new(*name, reason));
-            }
-        }
         if (self.lookup)("RETENTION_DAYS").is_some_and(|days| !matches!(days.trim(), "" | "0")) {
             self.problems
                 .push(Problem::new("RETENTION_DAYS", "is set, but this version keeps every message"));
@@ -217,6 +211,14 @@ impl<'a> Reader<'a> {
         if config.database.is_none() && self.is_given(&settings::DATABASE_REPLICA_URLS) {
             let reason = "needs the database they are replicas of: set DATABASE_URL";
             self.problems.push(Problem::new("DATABASE_REPLICA_URLS", reason));
+        }
+        if config.database.is_none()
+            && self.is_given(&settings::REDIS_URL)
+            && !self.is_given(&settings::DATABASE_URL)
+        {
+            let reason = "needs the database that all nodes share: set DATABASE_URL to a PostgreSQL, or unset \
+                REDIS_URL for a node alone";
+            self.problems.push(Problem::new("REDIS_URL", reason));
         }
         if config.node_env.is_production() && (4..10).contains(&config.bcrypt_cost) {
             self.problems.push(Problem::new("BCRYPT_COST", "must be at least 10 in production"));

@@ -72,6 +72,7 @@ settings! {
     DB_PASSWORD: Secret, "", "Its password";
     DB_NAME: Text("name"), "websocket_chat", "Its database";
     DATABASE_REPLICA_URLS: Secret, "", "Read replicas of it, comma-separated, for sign-in checks and pages of history";
+    REDIS_URL: Secret, "", "Makes this one of several nodes of a chat, all with the same PostgreSQL and Redis: redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:port?node=host:port, redis-sentinel://host:26379?sentinelServiceName=name&node=host:port";
     MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start";
     ALLOWED_ORIGINS: Text("origins, comma-separated"), "", "Pages that may call and connect, besides this node's own; local ones in development, none in production";
     REQUIRE_ORIGIN: Flag, "false", "Refuse sockets that name no origin (programs)";
@@ -96,10 +97,6 @@ settings! {
     SENTRY_DSN: Secret, "", "Where errors are reported";
     OTEL_EXPORTER_OTLP_ENDPOINT: Text("URL"), "", "Where traces are sent (OTLP over HTTP); other OTEL_ variables have their standard meaning";
 }
-
-/// Settings of the versions to come. A node that ignored one would keep to itself what the operator
-/// believes is shared.
-pub const NOT_YET: &[&str] = &["REDIS_URL", "REDIS_URL_FILE"];
 
 impl Setting {
     /// The flag's name: `--message-limit`, for a secret `--jwt-secret-file`.

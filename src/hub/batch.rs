@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use tracing::Span;
 
 use super::{
     Frame,
@@ -26,9 +27,22 @@ pub(super) struct Item {
     pub(super) except: Option<i64>,
     /// The only member that gets it: never part of a batch.
     pub(super) only: Option<MemberId>,
+    /// What lasts until it has been given to everybody.
+    pub(super) spans: Vec<Span>,
 }
 
 impl Item {
+    /// A frame for everybody, without a number.
+    pub(super) const fn of(frame: Frame) -> Self {
+        Self {
+            frame,
+            mark: None,
+            except: None,
+            only: None,
+            spans: Vec::new(),
+        }
+    }
+
     pub(super) const fn weight(&self) -> usize {
         self.frame.v1.len() + self.frame.seed.len()
     }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 use self::shard::{Command, Shard};
 pub use self::{
@@ -79,9 +80,10 @@ impl Hub {
     }
 
     /// Delivers numbered frames, ascending, and moves the room's mark to the last one. What is not
-    /// above the mark was delivered before and is dropped.
-    pub async fn deliver(&self, room: RoomKey, numbered: Vec<(u64, Frame)>) {
-        self.tell(room, Command::Deliver { room, numbered }).await;
+    /// above the mark was delivered before and is dropped. The spans last until the last frame has
+    /// been given to everybody.
+    pub async fn deliver(&self, room: RoomKey, numbered: Vec<(u64, Frame)>, spans: Vec<Span>) {
+        self.tell(room, Command::Deliver { room, numbered, spans }).await;
     }
 
     /// Delivers a frame without a number to all members but those tagged `except`.

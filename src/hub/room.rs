@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tracing::Span;
 
 use super::{
     Frame,
@@ -76,22 +77,26 @@ impl Room {
         self.pending_bytes >= PENDING_BYTES
     }
 
-    pub(super) fn deliver(&mut self, numbered: Vec<(u64, Frame)>) {
+    /// The spans last until the last of it has been given to everybody.
+    pub(super) fn deliver(&mut self, numbered: Vec<(u64, Frame)>, spans: Vec<Span>) {
         for (mark, frame) in numbered {
             if mark > self.mark {
                 self.mark = mark;
-                self.line_up(Item { frame, mark: Some(mark), except: None, only: None });
+                self.line_up(Item { mark: Some(mark), ..Item::of(frame) });
             }
+        }
+        if let Some(last) = self.pending.back_mut() {
+            last.spans.extend(spans);
         }
     }
 
     pub(super) fn signal(&mut self, frame: Frame, except: Option<i64>) {
-        self.line_up(Item { frame, mark: None, except, only: None });
+        self.line_up(Item { except, ..Item::of(frame) });
     }
 
     /// An answer to one member, in its place among what all are told.
     pub(super) fn answer(&mut self, member: MemberId, frame: Frame) {
-        self.line_up(Item { frame, mark: None, except: None, only: Some(member) });
+        self.line_up(Item { only: Some(member), ..Item::of(frame) });
     }
 
     fn line_up(&mut self, item: Item) {

@@ -15,6 +15,7 @@ use tokio::sync::{
     oneshot,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::{Behind, Frame, Member, MemberId, RoomKey, room::Room};
 
@@ -38,6 +39,7 @@ pub(super) enum Command {
     Deliver {
         room: RoomKey,
         numbered: Vec<(u64, Frame)>,
+        spans: Vec<Span>,
     },
     Signal {
         room: RoomKey,
@@ -121,7 +123,9 @@ impl Shard {
             Command::Open { room, delivered } => {
                 self.rooms.entry(room).or_insert_with(|| Room::new(delivered));
             }
-            Command::Deliver { room, numbered } => self.line_up(room, |it| it.deliver(numbered)),
+            Command::Deliver { room, numbered, spans } => {
+                self.line_up(room, |it| it.deliver(numbered, spans));
+            }
             Command::Signal { room, frame, except } => self.line_up(room, |it| it.signal(frame, except)),
             Command::Answer { room, member, frame } => self.line_up(room, |it| it.answer(member, frame)),
             Command::Join { room, member, at, greeting, answer } => {
@@ -218,7 +222,7 @@ mod tests {
 
         let flood = Frame { v1: frame::text(&"x".repeat(10_000)), seed: Bytes::new() };
         let numbered = (1..=110).map(|mark| (mark, flood.clone())).collect();
-        shard.handle(Command::Deliver { room: 1, numbered });
+        shard.handle(Command::Deliver { room: 1, numbered, spans: vec![] });
         commands.send(Command::Open { room: 2, delivered: 0 }).await.unwrap();
         assert!(shard.take_commands(&mut inbox).is_ok());
         assert!(!shard.rooms.contains_key(&2), "taken although room 1 is full");

@@ -9,7 +9,11 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use super::StartError;
 use crate::{
-    cluster::{Bus, Peers, Presence, local::LocalCluster},
+    cluster::{
+        Bus, Peers, Presence,
+        local::LocalCluster,
+        redis::{RedisCluster, RedisOptions},
+    },
     config::{Config, Database},
     shutdown::Tasks,
     store::{
@@ -37,11 +41,14 @@ pub struct Backends {
     pub peers: Arc<dyn Peers>,
     /// Read replicas of the store, if there are any.
     pub replicas: Option<Arc<dyn LaggingReads>>,
+    /// Whether no other node shares the store.
+    pub alone: bool,
 }
 
 impl Backends {
-    /// The database that the settings name and a cluster of one. Waits while another node holds
-    /// it, and while a server does not answer yet.
+    /// The database that the settings name, and the cluster that they name or one of one node. Waits
+    /// while another node holds the database, and while its server does not answer yet; never for
+    /// Redis, without which a chat goes on.
     ///
     /// # Errors
     /// What opening it answers; that it is held or out of reach after a minute.
@@ -57,14 +64,32 @@ impl Backends {
             }
             None => Arc::new(open_embedded(config).await?),
         };
-        let node = LocalCluster::new().node();
-        Ok(Self {
+        match &config.redis_url {
+            Some(url) => {
+                let node = Arc::new(RedisCluster::open(&RedisOptions::new(url.clone()), tasks).await?);
+                Ok(Self::of(store, replicas, node, false))
+            }
+            None => Ok(Self::of(store, replicas, LocalCluster::new().node(), true)),
+        }
+    }
+
+    fn of<C>(
+        store: Arc<dyn Store>,
+        replicas: Option<Arc<dyn LaggingReads>>,
+        cluster: Arc<C>,
+        alone: bool,
+    ) -> Self
+    where
+        C: Bus + Presence + Peers + 'static,
+    {
+        Self {
             store,
-            bus: node.clone(),
-            presence: node.clone(),
-            peers: node,
+            bus: cluster.clone(),
+            presence: cluster.clone(),
+            peers: cluster,
             replicas,
-        })
+            alone,
+        }
     }
 }
 
@@ -97,7 +122,7 @@ async fn open_server(
     let options = PostgresOptions {
         url: database.url.clone(),
         migrate: config.migrate_on_start,
-        lock: Some(NodeLock::Exclusive),
+        lock: Some(if config.redis_url.is_some() { NodeLock::Shared } else { NodeLock::Exclusive }),
     };
     let mut told = false;
     loop {

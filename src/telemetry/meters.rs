@@ -72,4 +72,8 @@ fn describe() {
         "Ranges of messages read from the log because a notice was missed"
     );
     metrics::describe_counter!("chorus_sequencer_resets_total", "Rooms whose log was found changed");
+    metrics::describe_gauge!(
+        "chorus_presence_current",
+        "1 while the lists of people follow the other nodes, 0 while they are frozen without the bus"
+    );
 }

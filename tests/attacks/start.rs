@@ -68,7 +68,9 @@ async fn settings_that_can_t_be_safe_are_refused_by_name_and_together() {
 
 #[tokio::test]
 async fn a_database_that_can_t_be_used_is_refused_by_name_and_its_password_never_shown() {
-    refuses(&[("REDIS_URL", "redis://:hunter2@cache")], &["REDIS_URL"], &["hunter2"]).await;
+    let redis = ("REDIS_URL", "redis://:hunter2@cache");
+    refuses(&[redis], &["REDIS_URL", "DATABASE_URL"], &["hunter2"]).await;
+    refuses(&[("REDIS_URL", "http://:hunter2@cache")], &["REDIS_URL"], &["hunter2"]).await;
     let replica = ("DATABASE_REPLICA_URLS", "postgres://:hunter2@replica/chat");
     refuses(&[replica], &["DATABASE_REPLICA_URLS"], &["hunter2"]).await;
     for (name, value) in [

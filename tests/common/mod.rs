@@ -109,9 +109,15 @@ impl Town {
             presence: wire.clone(),
             peers: wire.clone(),
             replicas: None,
+            alone: false,
         };
         self.nodes.push(Node::start(&self.config, backends, None).await.unwrap());
         self.wires.push(wire);
+    }
+
+    /// What nodes tell each other loses its memory, as a server does that comes back empty.
+    pub fn forget(&self) {
+        self.cluster.forget();
     }
 
     /// Makes an account, unless it exists, and signs it in: the token.

@@ -116,7 +116,7 @@ impl Program {
         self.signal("-TERM").await;
     }
 
-    /// Some other signal, as `kill` names it.
+    /// Any signal to this process alone.
     pub async fn signal(&self, signal: &str) {
         let id = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args([signal, &id]).status().await.unwrap();

@@ -120,14 +120,18 @@ impl Conductor {
                 let _ = answer.send(self.rooms.iter().map(|(id, room)| (*id, room.roster.count())).collect());
             }
             Command::Typing { room, user, username } => self.typing(room, Some(user), &username).await,
-            Command::Committed { room, events } => self.offer(now, room, events, false).await,
+            Command::Committed(committed) => self.hear_committed(now, committed, false).await,
             Command::Heard { from, notice } => self.hear(now, from, notice).await,
             Command::BusTrouble if self.troubled.is_none() => {
                 self.troubled = Some(TICK_TROUBLED.0);
                 self.next_tick = now;
             }
             Command::BusTrouble => {}
-            Command::BusFine => self.troubled = None,
+            Command::BusFine => {
+                self.troubled = None;
+                // Whatever was said meanwhile of who came and went was not heard.
+                self.own.doubt();
+            }
             Command::Opened { room, at } => self.opened(now, room, at).await,
             Command::Repaired(found) => self.repaired(now, found).await,
             Command::Checked(heads) => self.checked(now, heads).await,
@@ -135,7 +139,7 @@ impl Conductor {
                 let open = self.rooms.iter().filter(|(_, room)| room.waiting.is_none());
                 let _ = answer.send(open.map(|(id, room)| (*id, room.roster.sets_version())).collect());
             }
-            Command::Sets { room, sets, begun_anew } => self.sets(now, room, &sets, begun_anew).await,
+            Command::Sets { room, sets, reading } => self.sets(now, room, &sets, reading).await,
             Command::OwnTold { room, version } => {
                 if let Some(here) = self.rooms.get_mut(&room)
                     && here.roster.own_change_told(version) == Knowledge::Behind

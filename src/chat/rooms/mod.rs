@@ -17,7 +17,7 @@ use super::{
     roster::{Departure, LISTED},
 };
 use crate::{
-    cluster::{Incarnation, Notice, RoomSets, SetsVersion},
+    cluster::{Committed, Incarnation, Notice, RoomSets, SetsVersion},
     domain::{Event, Position, RoomId, RoomName, Seq, Username},
     error::Refusal,
     hub::{Behind, Member, MemberId},
@@ -74,6 +74,17 @@ pub(super) enum NotLive {
     Closed,
 }
 
+/// Why a room's sets were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// A change was missed.
+    Missed,
+    /// The cluster was out of reach for a while: the list changes, but nobody is announced.
+    Rebuilt,
+    /// The cluster's memory was lost, and others may not have written theirs again yet.
+    BegunAnew,
+}
+
 /// What the rooms' task is told.
 pub(super) enum Command {
     Enter {
@@ -114,10 +125,7 @@ pub(super) enum Command {
         user: i64,
         username: Username,
     },
-    Committed {
-        room: RoomId,
-        events: Vec<Arc<Event>>,
-    },
+    Committed(Committed),
     Heard {
         from: Incarnation,
         notice: Notice,
@@ -135,11 +143,11 @@ pub(super) enum Command {
     SetsVersions {
         answer: oneshot::Sender<Vec<(RoomId, SetsVersion)>>,
     },
-    /// What a room's sets are now; `begun_anew`: in a cluster whose memory was lost.
+    /// What a room's sets are now.
     Sets {
         room: RoomId,
         sets: RoomSets,
-        begun_anew: bool,
+        reading: Reading,
     },
     OwnTold {
         room: RoomId,

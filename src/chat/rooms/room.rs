@@ -1,17 +1,25 @@
 //! One room on this node: who attends, its order, its people, and when it wants to be looked at.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
+use super::Reading;
 use crate::{
     chat::{
         Person,
         announcer::Announcer,
+        leases::LEASE,
         roster::Roster,
-        sequencer::{Patience, Sequencer},
+        sequencer::{HELD_EVENTS, Patience, Sequencer},
+        trace::{self, Traces},
     },
-    domain::{Event, RoomId, RoomName, Username},
+    domain::{Event, RoomId, RoomName, Seq, Username},
     error::Refusal,
     hub::{Frame, Member, MemberId, frame},
     protocol::{Dialect, seed, v1},
@@ -36,6 +44,13 @@ pub(super) struct Room {
     pub(super) waiting: Waiting,
     /// Until when it stays open without members: somebody may be reading their way in.
     pub(super) kept_until: Instant,
+    /// Until when the cluster may lack what other nodes have not written again since it lost its
+    /// memory.
+    pub(super) unsettled: Option<Instant>,
+    /// Whether what changed in the list is told without announcing anybody.
+    pub(super) quiet: bool,
+    /// Of the traced events that are not delivered yet, the spans of their delivery.
+    pub(super) traces: BTreeMap<Seq, Span>,
     /// When the agenda has it.
     pub(super) wake: Option<Instant>,
 }
@@ -51,6 +66,9 @@ impl Room {
             seeds: 0,
             waiting: Some(Vec::new()),
             kept_until: Instant::now(),
+            unsettled: None,
+            quiet: false,
+            traces: BTreeMap::new(),
             wake: None,
         }
     }
@@ -87,6 +105,29 @@ impl Room {
         events.iter().map(encode).collect()
     }
 
+    /// Some of the events it hears of are traced. What does not fit is not traced further.
+    pub(super) fn trace(&mut self, traces: &Traces, by_bus: bool) {
+        for (seq, parent) in traces {
+            if self.traces.len() < HELD_EVENTS && self.is_ahead(*seq) {
+                self.traces.entry(*seq).or_insert_with(|| trace::deliver(*seq, *parent, by_bus));
+            }
+        }
+    }
+
+    /// The spans of what has been delivered by now.
+    pub(super) fn traced(&mut self) -> Vec<Span> {
+        if self.traces.is_empty() {
+            return Vec::new();
+        }
+        let delivered = self.sequencer.delivered().map_or(Seq::ZERO, |at| at.seq);
+        let ahead = self.traces.split_off(&delivered.next());
+        std::mem::replace(&mut self.traces, ahead).into_values().collect()
+    }
+
+    fn is_ahead(&self, seq: Seq) -> bool {
+        self.sequencer.delivered().is_none_or(|at| seq > at.seq)
+    }
+
     /// When it wants to be looked at next.
     pub(super) fn next_look(&self, now: Instant, patience: Patience, repairing: bool) -> Option<Instant> {
         if self.waiting.is_some() {
@@ -96,7 +137,10 @@ impl Room {
         let delta = self.roster.is_dirty().then(|| self.announcer.delta_at(now));
         let list = self.announcer.list_at(now).filter(|_| self.seeds > 0);
         let end = self.is_empty().then_some(self.kept_until);
-        [gap, delta, list, end, self.roster.next_end()].into_iter().flatten().min()
+        [gap, delta, list, end, self.unsettled, self.roster.next_end()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether nobody attends it and nobody is waited for.
@@ -104,9 +148,28 @@ impl Room {
         self.is_empty() && self.kept_until <= now
     }
 
+    /// The sets were read. In a memory that began anew the others have a lease's time to write
+    /// theirs again; until then nobody is announced, and who is missing stays.
+    pub(super) fn read(&mut self, now: Instant, reading: Reading) {
+        if reading == Reading::BegunAnew {
+            self.unsettled = Some(now + LEASE);
+        }
+        self.quiet |= self.unsettled.is_some() || reading != Reading::Missed;
+    }
+
+    /// Whether the time to write sets again is over: they must be read once more.
+    pub(super) fn settles(&mut self, now: Instant) -> bool {
+        let over = self.unsettled.take_if(|until| *until <= now).is_some();
+        if over {
+            self.roster.doubt();
+        }
+        over
+    }
+
     fn is_empty(&self) -> bool {
         self.waiting.is_none() && self.attendees.is_empty() && self.roster.own_is_empty()
     }
+
     /// The number that the hub knows a person's sockets here by.
     pub(super) fn tag_of(&self, name: &Username) -> Option<i64> {
         let of_them = |one: &&Attendee| one.person.username == *name;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Conductor;
 use crate::{
-    chat::rooms::{Arrival, GoLive, People, room::Room},
+    chat::rooms::{Arrival, GoLive, People, Reading, room::Room},
     cluster::RoomSets,
     domain::{RoomId, Username},
     hub::{Behind, Frame, Hub, MemberId, frame},
@@ -73,15 +73,23 @@ impl Conductor {
         }
     }
 
-    pub(super) async fn sets(&mut self, now: Instant, id: RoomId, sets: &RoomSets, begun_anew: bool) {
+    pub(super) async fn sets(&mut self, now: Instant, id: RoomId, sets: &RoomSets, reading: Reading) {
         let me = self.here.me();
-        let open = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none());
         // What was read before a change that is known by now is older than that.
-        let known_is_newer = |room: &&mut Room| {
-            sets.version != room.roster.sets_version() && sets.version.is_within(room.roster.sets_version())
+        let outdated = |room: &Room| {
+            let known = room.roster.sets_version();
+            reading != Reading::BegunAnew
+                && known.era != 0
+                && sets.version != known
+                && sets.version.is_within(known)
         };
-        if let Some(room) = open.filter(|room| begun_anew || !known_is_newer(room)) {
-            room.roster.replace(sets, me, |who| self.here.is_dead(who));
+        let open = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none() && !outdated(room));
+        if let Some(room) = open {
+            room.read(now, reading);
+            let keep = room.unsettled.is_some();
+            room.roster.replace(sets, keep, me, |who| self.here.is_dead(who));
+            // What changes from now on is announced again, if this has changed nothing.
+            room.quiet &= keep || room.roster.is_dirty();
             self.look(now, id).await;
         }
     }
@@ -93,8 +101,11 @@ impl Conductor {
             for name in room.roster.expire(now) {
                 self.own.left(id, &name);
             }
+            if room.settles(now) {
+                self.own.look();
+            }
             if room.roster.is_dirty() && room.announcer.delta_at(now) <= now {
-                Self::tell_delta(&self.hub, now, id, room).await;
+                Self::tell_change(&self.hub, now, id, room).await;
             }
             if room.seeds > 0 && room.announcer.list_at(now).is_some_and(|at| at <= now) {
                 Self::tell_seeds(&self.hub, now, id, room).await;
@@ -127,13 +138,21 @@ impl Conductor {
         }
     }
 
-    pub(super) async fn tell_delta(hub: &Hub, now: Instant, id: RoomId, room: &mut Room) {
-        let Some(change) = room.roster.flush() else { return };
-        room.announcer.told(now, &change);
+    pub(super) async fn tell_change(hub: &Hub, now: Instant, id: RoomId, room: &mut Room) {
+        let change = room.roster.flush();
+        let quiet = std::mem::replace(&mut room.quiet, room.unsettled.is_some());
+        let Some(change) = change else { return };
+        let text = if quiet {
+            room.announcer.told_quietly(now);
+            v1::user_list(&room.name, &room.roster.fragment(), None)
+        } else {
+            room.announcer.told(now, &change);
+            let change = room.roster.told_of(change);
+            v1::presence(&room.name, &change.joined, &change.left, change.count, change.version)
+        };
         if room.seeds == 0 {
             room.announcer.lines();
         }
-        let text = v1::presence(&room.name, &change.joined, &change.left, change.count, change.version);
         hub.signal(id.0, Frame { v1: frame::text(&text), seed: Bytes::new() }, None).await;
     }
 

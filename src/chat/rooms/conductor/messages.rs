@@ -36,8 +36,17 @@ impl Conductor {
         self.look(now, id).await;
     }
 
-    pub(super) async fn deliver(&self, id: RoomId, events: &[Arc<Event>]) {
-        let Some(room) = self.rooms.get(&id) else { return };
+    /// Committed events, here or (`by_bus`) elsewhere.
+    pub(super) async fn hear_committed(&mut self, now: Instant, committed: Committed, by_bus: bool) {
+        let Committed { room: id, events, traces } = committed;
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.trace(&traces, by_bus);
+        }
+        self.offer(now, id, events, by_bus).await;
+    }
+
+    pub(super) async fn deliver(&mut self, id: RoomId, events: &[Arc<Event>]) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
         if events.is_empty() {
             return;
         }
@@ -45,7 +54,8 @@ impl Conductor {
         for event in events {
             metrics::histogram!("chorus_publish_to_deliver_seconds").record(seconds(event.timestamp, now));
         }
-        self.hub.deliver(id.0, room.frames(events)).await;
+        let spans = room.traced();
+        self.hub.deliver(id.0, room.frames(events), spans).await;
     }
 
     pub(super) async fn hear(&mut self, now: Instant, from: Incarnation, notice: Notice) {
@@ -53,7 +63,7 @@ impl Conductor {
             return;
         }
         match notice {
-            Notice::Committed(Committed { room, events, .. }) => self.offer(now, room, events, true).await,
+            Notice::Committed(committed) => self.hear_committed(now, committed, true).await,
             Notice::Presence(id, change) => {
                 if let Some(room) = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none()) {
                     if !self.here.is_dead(from) && room.roster.change(from, &change) == Knowledge::Behind {

@@ -88,7 +88,7 @@ impl Conductor {
                 self.hub.open(id.0, at.seq.0).await;
                 if let Some(sets) = sets {
                     let me = self.here.me();
-                    room.roster.replace(&sets, me, |who| self.here.is_dead(who));
+                    room.roster.replace(&sets, false, me, |who| self.here.is_dead(who));
                 }
                 let events = room.sequencer.start(now, at);
                 self.deliver(id, &events).await;

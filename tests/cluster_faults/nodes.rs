@@ -1,0 +1,84 @@
+//! Nodes die, stand still, and are restarted one after the other.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    NODES, PACE,
+    common::eventually,
+    harness::{
+        check::NodeList,
+        person::{Order, Plan},
+        scene::{Expected, Setup},
+    },
+    scene, steady,
+};
+
+/// DESIGN: userLists are identical so soon after a `kill -9`.
+const NO_GHOSTS: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_node_takes_nobody_and_nothing_with_it() {
+    let (mut cluster, mut crowd) = scene(Setup::of(NODES)).await;
+    // One who knows no other node, so that only the others can find out that it is gone.
+    let only = [cluster.nodes[1].address()];
+    crowd.enter_as(Plan::of("faithful", &only, 0));
+    crowd.all_here().await;
+    crowd.talk(PACE).await;
+    crowd.acked(50).await;
+
+    // Slower, or who is away for long is too far behind to resume.
+    crowd.talk(5 * PACE).await;
+    cluster.nodes[1].kill().await;
+    let killed = Instant::now();
+    eventually("no list has a ghost", async || {
+        let lists = cluster.lists("lobby").await;
+        lists.len() == 2 && lists.iter().all(|list| is_complete(list, "faithful"))
+    })
+    .await;
+    assert!(killed.elapsed() < NO_GHOSTS, "{:?}", killed.elapsed());
+    crowd.acked(100).await;
+
+    cluster.nodes[1].start().await;
+    crowd.all_here().await;
+    crowd.people[0].tell(Order::SignOut).await;
+    let judged = cluster.judge(&crowd, Expected::default()).await;
+    assert!(judged.acks >= 250 && judged.sockets >= 11 + 4, "{judged:?}");
+}
+
+/// Everybody but one is there.
+fn is_complete(list: &NodeList, without: &str) -> bool {
+    list.users.len() == 10 && !list.users.iter().any(|name| name == without)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stood_still_for_longer_than_its_lease_comes_back_as_another() {
+    let (cluster, crowd) = scene(Setup::of(NODES)).await;
+    let said_dead = async || cluster.nodes[2].said().contains("incarnation");
+    assert!(!said_dead().await);
+    cluster.nodes[2].freeze().await;
+    for person in &crowd.people {
+        person.until("being on a node that lives", |progress| progress.here).await;
+    }
+    // Longer than the others wait for its heartbeat; they talk meanwhile.
+    let frozen = Instant::now();
+    while frozen.elapsed() < Duration::from_secs(8) {
+        crowd.acked(20).await;
+    }
+    cluster.nodes[2].thaw().await;
+    crowd.acked(100).await;
+    cluster.judge(&crowd, Expected::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_notices_that_all_nodes_are_restarted_one_after_the_other() {
+    let (mut cluster, crowd) = scene(Setup::of(NODES).with("SHUTDOWN_TIMEOUT_SECONDS", "4")).await;
+    let from = cluster.clock.now();
+    for node in 0..NODES {
+        assert_eq!(cluster.nodes[node].stop().await, Some(0), "it ends by itself");
+        cluster.nodes[node].start().await;
+        crowd.acked(50).await;
+    }
+    let expected = steady(&crowd, from, cluster.clock.now());
+    let judged = cluster.judge(&crowd, expected).await;
+    assert!(judged.sockets >= 10 + 9, "everybody moved at least once: {judged:?}");
+}

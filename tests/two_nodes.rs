@@ -1,0 +1,125 @@
+//! Two real nodes on one PostgreSQL and one Redis are one chat; a node that would be alone on their
+//! database is kept from it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+#[path = "servers/postgres.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
+mod postgres;
+#[path = "servers/redis.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
+mod redis;
+
+use common::{Client, eventually, program::Program, web::Web};
+use serde_json::json;
+
+const JWT_SECRET: &str = "a secret of more than thirty-two bytes";
+
+/// A database and what carries between nodes.
+struct Scene {
+    _database: postgres::Postgres,
+    _redis: redis::Redis,
+    database_url: String,
+    redis_url: String,
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let (database, redis) = (postgres::Postgres::start_fast(), redis::Redis::start());
+        Self {
+            database_url: database.url(&database.create_database(None)),
+            redis_url: redis.url(),
+            dir: tempfile::tempdir().unwrap(),
+            _database: database,
+            _redis: redis,
+        }
+    }
+
+    /// What a node of the cluster is set to.
+    const fn shared(&self) -> [(&str, &str); 3] {
+        [
+            ("DATABASE_URL", self.database_url.as_str()),
+            ("JWT_SECRET", JWT_SECRET),
+            ("REDIS_URL", self.redis_url.as_str()),
+        ]
+    }
+
+    /// What a node is set to that has the database for itself.
+    const fn alone(&self) -> [(&str, &str); 2] {
+        [
+            ("DATABASE_URL", self.database_url.as_str()),
+            ("JWT_SECRET", JWT_SECRET),
+        ]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_and_done_on_one_node_is_seen_on_the_other() {
+    let scene = Scene::set();
+    let (first, a, _) = Program::start(scene.dir.path(), &scene.shared()).await;
+    let (second, b, _) = Program::start(scene.dir.path(), &scene.shared()).await;
+    let (on_a, on_b) = (Web::of(a), Web::of(b));
+    let token = on_a.sign_in("alice").await;
+    let mut alice = on_a.guest(&token).await;
+    let mut bob = on_b.guest(&on_b.sign_in("bob").await).await;
+    for client in [&mut alice, &mut bob] {
+        client.until_people("lobby", &["alice", "bob"]).await;
+    }
+    alice.say_acked("lobby", "a1", "hello").await;
+    bob.until_seq("lobby", 1).await;
+    bob.say_acked("lobby", "b1", "hello yourself").await;
+    alice.until_seq("lobby", 2).await;
+    bob.send(json!({"type": "typing", "room": "lobby"})).await;
+    assert_eq!(alice.expect("typing").await["username"], "bob");
+
+    // A ticket of one node opens a socket of the other, once.
+    let ticket = on_a.ticket(&token, "").await;
+    let path = format!("/ws?ticket={ticket}");
+    let mut elsewhere = Client::knock(b, &path, &[]).await.unwrap();
+    assert_eq!(on_a.refused(&path, &[]).await.0, 401, "used");
+    assert_eq!(on_b.refused(&path, &[]).await.0, 401, "used");
+
+    // Who signs out on one node is signed out on the other.
+    let out = on_b.post("/logout", "", json!({ "token": token })).await;
+    assert_eq!(out.status, 200);
+    assert_eq!(alice.closed().await, 4001);
+    assert_eq!(elsewhere.closed().await, 4001);
+    bob.until_people("lobby", &["bob"]).await;
+
+    for node in [first, second] {
+        assert!(!node.said().contains(&scene.redis_url), "no line names the URL");
+        node.terminate().await;
+        assert_eq!(node.ended().await.0, Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_alone_and_nodes_of_a_cluster_never_share_a_database() {
+    let scene = Scene::set();
+    let (shared, ..) = Program::start(scene.dir.path(), &scene.shared()).await;
+    let mut alone = Program::spawn(scene.dir.path(), &scene.alone());
+    let waiting = alone.line(|line| line.contains("waiting for the database")).await;
+    assert!(waiting.contains("REDIS_URL"), "{waiting}");
+    shared.terminate().await;
+    shared.ended().await;
+    let (address, _) = alone.ready().await;
+
+    let mut late = Program::spawn(scene.dir.path(), &scene.shared());
+    late.line(|line| line.contains("waiting for the database")).await;
+    alone.terminate().await;
+    assert_eq!(alone.ended().await.0, Some(0));
+    let (other, _) = late.ready().await;
+    eventually("it took the other one's place", async || {
+        Web::of(other).get("/ready", "").await.status == 200
+    })
+    .await;
+    assert_ne!(other, address);
+}
