@@ -13,7 +13,7 @@ FROM ${RUN_BASE} AS base
 # hadolint ignore=DL3008
 RUN apt-get update && \
     apt-get install -y --no-install-recommends ca-certificates && \
-    rm -rf /var/lib/apt/lists/* && \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/* && \
     groupadd --gid 10001 chorus && \
     useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin chorus && \
     install -d -o chorus -g chorus -m 0700 /data && \
@@ -40,7 +40,7 @@ WORKDIR /build
 # hadolint ignore=DL3008
 RUN apt-get update && \
     apt-get install -y --no-install-recommends gcc g++ libc6-dev make cmake && \
-    rm -rf /var/lib/apt/lists/*
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 # First only the packages, in a layer that lasts until one of them changes: the program is empty.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 RUN mkdir -p src benches/spine client && \

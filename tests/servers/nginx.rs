@@ -53,7 +53,10 @@ impl Nginx {
         let mut watch = command.stdin(Stdio::piped()).spawn().unwrap();
         let hold = watch.stdin.take();
         let nginx = Self { address, folder, watch, hold };
-        nginx.until("it accepts", || TcpStream::connect(address).is_ok());
+        // The check of its configuration listens, too, for a moment.
+        nginx.until("it serves", || {
+            !nginx.workers().is_empty() && TcpStream::connect(address).is_ok()
+        });
         nginx
     }
 
