@@ -29,6 +29,10 @@ mod redis;
 #[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
 mod servers;
 
+#[path = "cluster_contract/lost_memory.rs"]
+mod lost_memory;
+#[path = "cluster_contract/opening.rs"]
+mod opening;
 #[path = "cluster_contract/troubles.rs"]
 mod troubles;
 

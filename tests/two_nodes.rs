@@ -25,7 +25,7 @@ const JWT_SECRET: &str = "a secret of more than thirty-two bytes";
 /// A database and what carries between nodes.
 struct Scene {
     _database: postgres::Postgres,
-    _redis: redis::Redis,
+    redis: redis::Redis,
     database_url: String,
     redis_url: String,
     dir: tempfile::TempDir,
@@ -39,7 +39,7 @@ impl Scene {
             redis_url: redis.url(),
             dir: tempfile::tempdir().unwrap(),
             _database: database,
-            _redis: redis,
+            redis,
         }
     }
 
@@ -122,4 +122,55 @@ async fn a_node_alone_and_nodes_of_a_cluster_never_share_a_database() {
     })
     .await;
     assert_ne!(other, address);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_find_each_other_over_tls_and_only_by_an_authority_they_know() {
+    let mut scene = Scene::set();
+    let (redis, url, authority) = redis::Redis::start_with_tls();
+    scene.redis_url = url;
+    let authority = authority.display().to_string();
+    let knows = [&scene.shared()[..], &[("SSL_CERT_FILE", authority.as_str())]].concat();
+    let (_first, a, _) = Program::start(scene.dir.path(), &knows).await;
+    let (_second, b, _) = Program::start(scene.dir.path(), &knows).await;
+    let (on_a, on_b) = (Web::of(a), Web::of(b));
+    let mut alice = on_a.guest(&on_a.sign_in("alice").await).await;
+    let mut bob = on_b.guest(&on_b.sign_in("bob").await).await;
+    for client in [&mut alice, &mut bob] {
+        client.until_people("lobby", &["alice", "bob"]).await;
+    }
+    bob.send(json!({"type": "typing", "room": "lobby"})).await;
+    assert_eq!(alice.expect("typing").await["username"], "bob");
+
+    // Two nodes with three connections each. (One that only shakes hands says nothing yet.)
+    let connections = || redis.cli(&["CLIENT", "LIST"]).matches("resp=3").count();
+    assert_eq!(connections(), 6);
+    // Another node trusts somebody else: it is not let down to plain text.
+    let (own, _, stranger) = redis::Redis::start_with_tls();
+    let stranger = stranger.display().to_string();
+    let doubts = [&scene.shared()[..], &[("SSL_CERT_FILE", stranger.as_str())]].concat();
+    let mut third = Program::spawn(scene.dir.path(), &doubts);
+    third.line(|line| line.contains("Redis does not answer yet")).await;
+    third.ready().await;
+    assert_eq!(connections(), 6);
+    drop(own);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_start_and_talk_while_redis_is_away_and_agree_when_it_is_back() {
+    let scene = Scene::set();
+    scene.redis.kill();
+    let (_first, a, _) = Program::start(scene.dir.path(), &scene.shared()).await;
+    let (_second, b, _) = Program::start(scene.dir.path(), &scene.shared()).await;
+    let (on_a, on_b) = (Web::of(a), Web::of(b));
+    let mut alice = on_a.guest(&on_a.sign_in("alice").await).await;
+    let mut bob = on_b.guest(&on_b.sign_in("bob").await).await;
+    alice.say_acked("lobby", "a1", "is anybody there?").await;
+    bob.until_seq("lobby", 1).await;
+    bob.say_acked("lobby", "b1", "through the log").await;
+    alice.until_seq("lobby", 2).await;
+    scene.redis.restart();
+    for client in [&mut alice, &mut bob] {
+        client.until_people("lobby", &["alice", "bob"]).await;
+    }
 }

@@ -69,6 +69,34 @@ impl Redis {
         Self { folder, port, settings, sentinel, running: Mutex::default() }
     }
 
+    /// One that speaks TLS alone on a second port, under a name of `localhost`: the server, its URL,
+    /// and the authority that vouches for it.
+    pub fn start_with_tls() -> (Self, String, PathBuf) {
+        let mut server = Self::new(free_port(), &[], false);
+        let new = "openssl req -newkey rsa:2048 -nodes";
+        for command in [
+            format!("{new} -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.crt"),
+            format!("{new} -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out asked"),
+            "openssl x509 -req -days 2 -in asked -CA ca.crt -CAkey ca.key -CAcreateserial -copy_extensions copy -out server.crt".to_owned(),
+        ] {
+            let output = Command::new("sh").args(["-c", &command]).current_dir(&server.folder).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let port = free_port().to_string();
+        let file = |name: &str| server.folder.join(name).display().to_string();
+        let settings = [
+            ("--tls-port", port.clone()),
+            ("--tls-cert-file", file("server.crt")),
+            ("--tls-key-file", file("server.key")),
+            ("--tls-ca-cert-file", file("ca.crt")),
+            ("--tls-auth-clients", "no".to_owned()),
+        ];
+        server.settings = settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+        let authority = server.folder.join("ca.crt");
+        server.run();
+        (server, format!("rediss://localhost:{port}"), authority)
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
