@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A whole cluster makes its database first.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 
 /// A program that is told to end when this one is gone, however that came.
 pub(crate) fn ends_with_us(program: &str) -> Command {

@@ -33,7 +33,7 @@ pub(crate) struct Used {
 }
 
 impl Used {
-    pub(crate) fn since(self, before: Self) -> Self {
+    pub(crate) const fn since(self, before: Self) -> Self {
         Self {
             nodes: self.nodes.saturating_sub(before.nodes),
             behind: self.behind.saturating_sub(before.behind),

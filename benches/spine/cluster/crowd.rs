@@ -92,11 +92,11 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    pub(crate) fn measure(&mut self, timed: bool) -> Outcome<Measured> {
+    pub(crate) fn measure(&mut self, with_times: bool) -> Outcome<Measured> {
         // What the others' turn has left cold.
         self.burst(1)?;
         let (mut times, mut calm) = (Vec::new(), Cost::default());
-        if timed {
+        if with_times {
             let before = self.contender.used()?;
             times = self.calm()?;
             calm = self.cost(before, TIMES)?;

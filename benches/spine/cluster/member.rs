@@ -105,11 +105,11 @@ impl Member {
 
     fn read_more(&mut self) -> Outcome {
         let mut chunk = [0; 16 * 1024];
-        let mut notes = nix::cmsg_space!(TimeSpec);
+        let mut control = nix::cmsg_space!(TimeSpec);
         let (count, came) = {
             let mut into = [IoSliceMut::new(&mut chunk)];
             let read =
-                recvmsg::<()>(self.stream.as_raw_fd(), &mut into, Some(&mut notes), MsgFlags::empty())?;
+                recvmsg::<()>(self.stream.as_raw_fd(), &mut into, Some(&mut control), MsgFlags::empty())?;
             let noted = read.cmsgs()?.find_map(|note| match note {
                 ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
                 _ => None,
