@@ -1,8 +1,8 @@
 //! Shows the other nodes that this one lives, and finds out who doesn't.
 //!
 //! A task of its own: nothing that the pump waits for may delay a beat, or the others would
-//! declare a node dead that is only busy. While the cluster can't be reached nobody is declared
-//! dead.
+//! declare a node dead that is only busy. So is burying the dead, which is tried until it is done.
+//! While the cluster can't be reached nobody is declared dead.
 
 use std::{
     sync::Arc,
@@ -14,10 +14,12 @@ use super::{
     presence_pump::{OwnSets, bounded},
     rooms::Command,
 };
-use crate::cluster::BusError;
+use crate::cluster::{BusError, Incarnation};
 
-/// How often this incarnation's counter is raised.
+/// How often this incarnation's counter is raised, and the dead are looked after.
 const BEAT: Duration = Duration::from_secs(1);
+/// How long reaping one of the dead may take: it may have been in many rooms.
+const BURIAL: Duration = Duration::from_secs(30);
 
 /// Beats until the node stops.
 pub(super) async fn run(here: Here, own: Arc<OwnSets>) {
@@ -35,13 +37,8 @@ async fn beat(here: &Here, own: &OwnSets) {
     metrics::gauge!("chorus_presence_current").set(if beaten.is_ok() { 1.0 } else { 0.0 });
     match beaten {
         Ok(beats) => {
-            let died = here.leases.lock().observe(Instant::now(), &beats);
-            for who in died.into_iter().filter(|who| *who != me) {
+            for who in here.leases.lock().observe(Instant::now(), &beats) {
                 tracing::warn!(incarnation = %who, "a node is gone; its people leave the lists");
-                here.rooms.send(Command::Died(who)).await;
-                if let Err(error) = bounded(here.presence.reap(who)).await {
-                    tracing::debug!(%error, "not reaped; another node will");
-                }
             }
         }
         Err(BusError::DeclaredDead) => {
@@ -50,4 +47,31 @@ async fn beat(here: &Here, own: &OwnSets) {
         }
         Err(error) => tracing::debug!(%error, "no heartbeat"),
     }
+}
+
+/// Takes the dead out of the lists here, and out of the cluster, until the node stops.
+pub(super) async fn bury(here: Here) {
+    let mut tick = tokio::time::interval(BEAT);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let stopped = here.tasks.stopped().clone();
+    while stopped.run_until_cancelled(tick.tick()).await.is_some() {
+        loop {
+            let Some(who) = here.leases.lock().next_unburied() else { break };
+            if stopped.run_until_cancelled(bury_one(&here, who)).await != Some(true) {
+                break;
+            }
+        }
+    }
+}
+
+/// Whether it is done; else it is tried again.
+async fn bury_one(here: &Here, who: Incarnation) -> bool {
+    here.rooms.send(Command::Died(who)).await;
+    let reaped = tokio::time::timeout(BURIAL, here.presence.reap(who)).await;
+    let done = matches!(reaped, Ok(Ok(_)));
+    if !done {
+        tracing::debug!(incarnation = %who, "not reaped yet");
+        here.leases.lock().remains(who);
+    }
+    done
 }

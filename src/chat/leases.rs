@@ -6,7 +6,7 @@
 //! observed (the cluster was out of reach, or the observer itself was stopped) no lease runs out.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,8 @@ pub struct Leases {
     /// Since when each dead one is.
     dead: HashMap<Incarnation, Instant>,
     observed: Option<Instant>,
+    /// The dead that the cluster may not know of, or still hold something of.
+    unburied: HashSet<Incarnation>,
 }
 
 impl Leases {
@@ -51,14 +53,31 @@ impl Leases {
             .collect();
         self.dead.retain(|_, since| now.saturating_duration_since(*since) < REMEMBERED);
         self.dead.extend(died.iter().map(|who| (*who, now)));
+        self.unburied.extend(&died);
+        // One that beats all the same has not been told.
+        self.unburied
+            .extend(beats.iter().map(|(who, _)| who).filter(|who| self.dead.contains_key(who)));
         died
     }
 
     /// Somebody was met in a set: its lease is timed from now on even if it never beats.
     pub fn met(&mut self, now: Instant, who: Incarnation) {
-        if !self.dead.contains_key(&who) {
+        if self.dead.contains_key(&who) {
+            self.unburied.insert(who);
+        } else {
             self.seen.entry(who).or_insert((0, now));
         }
+    }
+
+    /// One that has to be reaped, again if it was before.
+    pub fn next_unburied(&mut self) -> Option<Incarnation> {
+        let who = self.unburied.iter().next().copied()?;
+        self.unburied.take(&who)
+    }
+
+    /// It could not be reaped.
+    pub fn remains(&mut self, who: Incarnation) {
+        self.unburied.insert(who);
     }
 
     /// All that are dead for this node.
@@ -105,6 +124,23 @@ mod tests {
             assert!(leases.observe(back + Duration::from_secs(second), &[(a, 1 + second)]).is_empty());
         }
         assert_eq!(leases.observe(back + LEASE, &[(a, 8)]), [b], "who is not back by then");
+    }
+
+    #[test]
+    fn the_dead_are_buried_again_whenever_they_are_met() {
+        let mut leases = Leases::default();
+        let who = Incarnation::random();
+        let start = Instant::now();
+        leases.met(start, who);
+        assert_eq!(leases.next_unburied(), None);
+        assert_eq!(leases.observe(start + LEASE, &[]), [who]);
+        assert_eq!((leases.next_unburied(), leases.next_unburied()), (Some(who), None));
+        leases.remains(who);
+        assert_eq!(leases.next_unburied(), Some(who), "it could not be reaped");
+        leases.met(start + LEASE, who);
+        assert_eq!(leases.next_unburied(), Some(who), "met in a set");
+        assert!(leases.observe(start + LEASE, &[(who, 9)]).is_empty());
+        assert_eq!(leases.next_unburied(), Some(who), "it still beats");
     }
 
     #[test]

@@ -151,6 +151,7 @@ impl Chat {
         let set = rooms::Settings { grace: settings.grace };
         tasks.spawn("rooms", Conductor::new(hub, here.clone(), Arc::clone(&own), set).run(queue));
         tasks.spawn("heartbeat", heartbeat::run(here.clone(), Arc::clone(&own)));
+        tasks.spawn("burials", heartbeat::bury(here.clone()));
         tasks.spawn("presence", presence_pump::run(here.clone(), own));
         tasks.spawn("bus", here.clone().listen(ended));
         let outlet: Arc<dyn Outlet> = Arc::new(here.clone());

@@ -19,6 +19,9 @@ const TICK: Duration = Duration::from_secs(2);
 const CHECK_TICKS: u32 = 5;
 /// How often what has expired is deleted.
 const SWEEP: Duration = Duration::from_mins(1);
+/// So many looks in a row must miss something before it stands against a node of a cluster: together
+/// longer than a word counts that another node gave when it was still there for all.
+const MISSES: u32 = 4;
 /// The longest the other nodes are asked for.
 const PEERS: Duration = Duration::from_secs(1);
 
@@ -71,9 +74,13 @@ impl Upkeep {
             troubled = !store.here;
             (store, bus)
         };
+        let most = if self.alone { 1 } else { MISSES };
+        let mut misses = [(Cause::Database, 0), (Cause::Bus, 0)];
         while let Some((store, bus)) = tasks.stopped().run_until_cancelled(look()).await {
-            self.readiness.set(Cause::Database, store.is_missed());
-            self.readiness.set(Cause::Bus, bus.is_missed());
+            for ((cause, count), reach) in misses.iter_mut().zip([store, bus]) {
+                *count = if reach.is_missed() { most.min(*count + 1) } else { 0 };
+                self.readiness.set(*cause, *count == most);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ mod repair;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -48,6 +48,8 @@ pub struct Conductor {
     repairing: bool,
     repair_after: Option<Instant>,
     checking: bool,
+    /// Whether all rooms are being subscribed again.
+    subscribing: Arc<AtomicBool>,
     next_tick: Instant,
     /// The tick's length while the bus is in trouble.
     troubled: Option<Duration>,
@@ -67,6 +69,7 @@ impl Conductor {
             repairing: false,
             repair_after: None,
             checking: false,
+            subscribing: Arc::default(),
             next_tick: Instant::now() + TICK,
             troubled: None,
         }

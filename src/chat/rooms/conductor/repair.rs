@@ -1,6 +1,10 @@
 //! What was lost on the way: found by the slow tick or a gap, read from the log.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use super::{Conductor, REPAIR_BYTES, REPAIR_PAUSE, TICK, TICK_TROUBLED};
 use crate::{
@@ -78,12 +82,15 @@ impl Conductor {
             return;
         }
         self.checking = true;
-        let (here, troubled) = (self.here.clone(), self.troubled.is_some());
+        // One at a time: it may take longer than a tick.
+        let subscribes = self.troubled.is_some() && !self.subscribing.swap(true, Ordering::Relaxed);
+        let (here, subscribing) = (self.here.clone(), Arc::clone(&self.subscribing));
         self.here.tasks.spawn("slow tick", async move {
             let heads = here.store.heads(&asked).await.map(|heads| pair(&asked, heads));
             here.rooms.send(Command::Checked(heads)).await;
-            if troubled {
+            if subscribes {
                 here.subscribe_again(&asked).await;
+                subscribing.store(false, Ordering::Relaxed);
             }
         });
     }
