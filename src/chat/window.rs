@@ -65,9 +65,17 @@ impl RateWindow {
             return Admission::Admitted(now);
         }
         self.refused.push_back(now);
-        let first = self.admitted.front().into_iter().chain(self.elsewhere.front()).min();
-        let first = first.copied().unwrap_or(now);
-        Admission::Limited((first + limit.window).saturating_duration_since(now))
+        let frees = self.frees(limit.messages).unwrap_or(now);
+        Admission::Limited((frees + limit.window).saturating_duration_since(now))
+    }
+
+    /// When the place was taken whose end makes room for another, if all are taken. It is not the
+    /// oldest if nodes that had not heard of each other admitted more than the limit: all that are
+    /// too many have to end as well.
+    fn frees(&self, messages: usize) -> Option<Instant> {
+        let mut taken: Vec<Instant> = self.admitted.iter().chain(&self.elsewhere).copied().collect();
+        taken.sort_unstable();
+        taken.get(taken.len().checked_sub(messages)?).copied()
     }
 
     /// How long ago each place that is taken here was taken.
@@ -237,6 +245,26 @@ mod tests {
         let later = start + LIMIT.window;
         assert_eq!(there.admit(later, LIMIT), Admission::Admitted(later));
         assert!(there.is_idle(later + LIMIT.window, LIMIT.window));
+    }
+
+    #[test]
+    fn what_nodes_admitted_too_many_must_end_before_there_is_room() {
+        let (mut window, start) = (RateWindow::default(), Instant::now());
+        for second in 0..4 {
+            for _ in 0..5 {
+                window.admit(start + Duration::from_secs(second), LIMIT);
+            }
+        }
+        let now = start + Duration::from_secs(4);
+        window.heard(now, &[Duration::from_secs(4); 6]);
+        // Eleven are of the beginning, and six of them are too many: room comes with the next end.
+        assert_eq!(window.admit(now, LIMIT), Admission::Limited(Duration::from_secs(6)));
+        window.heard(now, &[Duration::from_secs(4); 3]);
+        window.heard(now, &[Duration::from_millis(500); 6]);
+        // Now it is the seventh, which is a second younger.
+        assert_eq!(window.admit(now, LIMIT), Admission::Limited(Duration::from_secs(7)));
+        let told = now + Duration::from_secs(7);
+        assert_eq!(window.admit(told, LIMIT), Admission::Admitted(told), "it was an honest answer");
     }
 
     #[test]

@@ -3,13 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{self, MissedTickBehavior};
+use tokio::time::{self, Instant, MissedTickBehavior};
 
 use crate::{
     cluster::{Incarnation, Peers},
     http::{Cause, Readiness},
     shutdown::Tasks,
-    store::{DbClock, Store, StoreError},
+    store::{DbClock, PEER_WORD, Store, StoreError},
 };
 
 /// How often the database's clock is read and the health of what the node stands on is asked.
@@ -19,11 +19,12 @@ const TICK: Duration = Duration::from_secs(2);
 const CHECK_TICKS: u32 = 5;
 /// How often what has expired is deleted.
 const SWEEP: Duration = Duration::from_mins(1);
-/// So many looks in a row must miss something before it stands against a node of a cluster: together
-/// longer than a word counts that another node gave when it was still there for all.
-const MISSES: u32 = 4;
 /// The longest the other nodes are asked for.
 const PEERS: Duration = Duration::from_secs(1);
+/// How long something must be missed before the others' word about it counts. What ends for everybody
+/// at once is found out by one node after the other, and until then their last word still stands:
+/// for so long, and as long as it may have been under way.
+const OUTWAITED: Duration = PEER_WORD.saturating_add(PEERS);
 
 /// What one look has found of something that the node stands on.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,22 @@ impl Reach {
     /// everybody empties no balancer.
     const fn is_missed(self) -> bool {
         !self.here && self.elsewhere
+    }
+}
+
+/// Since when something is missed without a break.
+#[derive(Debug, Default)]
+struct Missed(Option<Instant>);
+
+impl Missed {
+    /// Takes what a look at `now` has found. Answers whether it was missed for so long that the
+    /// others, who reach it, must have looked as well since it was lost here.
+    fn for_longer_than(&mut self, patience: Duration, now: Instant, reach: Reach) -> bool {
+        if !reach.is_missed() {
+            self.0 = None;
+            return false;
+        }
+        now.saturating_duration_since(*self.0.get_or_insert(now)) >= patience
     }
 }
 
@@ -74,13 +91,13 @@ impl Upkeep {
             troubled = !store.here;
             (store, bus)
         };
-        let most = if self.alone { 1 } else { MISSES };
-        let mut misses = [(Cause::Database, 0), (Cause::Bus, 0)];
+        // Who is alone waits for nobody's word.
+        let patience = if self.alone { Duration::ZERO } else { OUTWAITED };
+        let (mut no_store, mut no_bus) = (Missed::default(), Missed::default());
         while let Some((store, bus)) = tasks.stopped().run_until_cancelled(look()).await {
-            for ((cause, count), reach) in misses.iter_mut().zip([store, bus]) {
-                *count = if reach.is_missed() { most.min(*count + 1) } else { 0 };
-                self.readiness.set(*cause, *count == most);
-            }
+            let now = Instant::now();
+            self.readiness.set(Cause::Database, no_store.for_longer_than(patience, now, store));
+            self.readiness.set(Cause::Bus, no_bus.for_longer_than(patience, now, bus));
         }
     }
 
@@ -139,5 +156,26 @@ mod tests {
         for elsewhere in [false, true] {
             assert!(!Reach { here: true, elsewhere }.is_missed());
         }
+    }
+
+    #[test]
+    fn an_old_word_of_others_is_outwaited() {
+        let (missing, reached) =
+            (Reach { here: false, elsewhere: true }, Reach { here: true, elsewhere: true });
+        let (began, mut missed) = (Instant::now(), Missed::default());
+        let mut at =
+            |seconds, reach| missed.for_longer_than(OUTWAITED, began + Duration::from_secs(seconds), reach);
+        assert!(!at(0, missing) && !at(4, missing), "their word may be older than the trouble");
+        assert!(at(6, missing), "it can't be any more");
+        assert!(!at(8, reached));
+        assert!(!at(10, missing), "another trouble");
+        assert!(!at(14, Reach { here: false, elsewhere: false }), "they have found out");
+        assert!(!at(16, missing), "and so nothing was missed in between");
+    }
+
+    #[test]
+    fn who_is_alone_waits_for_nobody() {
+        let missing = Reach { here: false, elsewhere: true };
+        assert!(Missed::default().for_longer_than(Duration::ZERO, Instant::now(), missing));
     }
 }

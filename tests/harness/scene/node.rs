@@ -78,9 +78,18 @@ impl NodeProcess {
 
     /// SIGTERM, and waits until it has ended by itself: its exit code.
     pub async fn stop(&mut self) -> Option<i32> {
-        let program = self.program.take().expect("it runs");
-        program.terminate().await;
-        program.ended().await.0
+        self.terminate().await;
+        self.ended().await
+    }
+
+    /// SIGTERM; nothing is awaited.
+    pub async fn terminate(&self) {
+        self.program().terminate().await;
+    }
+
+    /// Waits until it has ended by itself: its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        self.program.take().expect("it runs").ended().await.0
     }
 
     /// Stops the process as it is.
