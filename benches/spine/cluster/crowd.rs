@@ -13,14 +13,24 @@ use crate::{Outcome, report::percentile};
 
 /// Bytes of a message's text.
 const TEXT: usize = 128;
-/// The calm load: how often something is said, and how many times.
-const EVERY: Duration = Duration::from_millis(50);
-const TIMES: usize = 100;
 /// The heavy load: messages in flight, and about how many deliveries are measured.
 const FLIGHT: usize = 8;
 const DELIVERIES: usize = 400_000;
 /// So many come in before everybody reads what was told of them meanwhile.
 const TOGETHER: usize = 250;
+
+/// A calm load: how often something is said, and how many times.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Calm {
+    every: Duration,
+    times: usize,
+}
+
+impl Calm {
+    pub(crate) const EACH_50_MS: Self = Self { every: Duration::from_millis(50), times: 100 };
+    /// With thousands of members, so that the slowest has done one message before the next comes.
+    pub(crate) const EACH_200_MS: Self = Self { every: Duration::from_millis(200), times: 60 };
+}
 
 pub(crate) struct Crowd<'a> {
     pub(crate) contender: &'a Contender,
@@ -92,14 +102,14 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    pub(crate) fn measure(&mut self, with_times: bool) -> Outcome<Measured> {
+    pub(crate) fn measure(&mut self, load: Option<Calm>) -> Outcome<Measured> {
         // What the others' turn has left cold.
         self.burst(1)?;
         let (mut times, mut calm) = (Vec::new(), Cost::default());
-        if with_times {
+        if let Some(load) = load {
             let before = self.contender.used()?;
-            times = self.calm()?;
-            calm = self.cost(before, TIMES)?;
+            times = self.calm(load)?;
+            calm = self.cost(before, load.times)?;
         }
         let bursts = DELIVERIES.div_ceil(self.members.len() * FLIGHT);
         let before = self.contender.used()?;
@@ -116,12 +126,11 @@ impl<'a> Crowd<'a> {
 
     /// Milliseconds until all have heard, each time. A message that is late because the one before
     /// it was not heard in time counts from when it was due.
-    fn calm(&mut self) -> Outcome<Vec<f64>> {
-        let began = SystemTime::now();
-        let mut times = Vec::with_capacity(TIMES);
-        let mut due = began;
-        for _ in 0..TIMES {
-            due += EVERY;
+    fn calm(&mut self, load: Calm) -> Outcome<Vec<f64>> {
+        let mut times = Vec::with_capacity(load.times);
+        let mut due = SystemTime::now();
+        for _ in 0..load.times {
+            due += load.every;
             let sent = match due.duration_since(SystemTime::now()) {
                 Ok(early) => {
                     thread::sleep(early);

@@ -3,9 +3,9 @@
 //! adapter. All of them run at the same time and are measured in turn, by the same clients with the
 //! same messages; one process says something and the members of all of them hear it.
 //!
-//! Two loads: twenty messages a second, for the time until the last member's bytes have come, and
-//! eight messages in flight, for what a delivery costs. Only Chorus has committed a message before
-//! it delivers it, and that is in its figures.
+//! Two loads: a calm one that none of them is busy with, for the time until the last member's bytes
+//! have come, and eight messages in flight, for what a delivery costs. Only Chorus has committed a
+//! message before it delivers it, and that is in its figures.
 
 mod chorus;
 mod contender;
@@ -22,12 +22,17 @@ use crate::{
     report::{Table, step},
 };
 use contender::Contender;
-use crowd::{Crowd, Measured};
+use crowd::{Calm, Crowd, Measured};
 
 /// Processes of a cluster.
 const NODES: usize = 3;
-/// How many sockets there are, one size after the other, and whether times are taken at this size.
-const SIZES: [(usize, bool); 4] = [(300, true), (1000, false), (3000, true), (5000, false)];
+/// How many sockets there are, one size after the other, and the calm load if times are taken there.
+const SIZES: [(usize, Option<Calm>); 4] = [
+    (300, Some(Calm::EACH_50_MS)),
+    (1000, None),
+    (3000, Some(Calm::EACH_200_MS)),
+    (5000, None),
+];
 const ROUNDS: usize = 3;
 
 pub(crate) fn run(runtime: &Runtime, table: &mut Table) -> Outcome {
@@ -42,7 +47,7 @@ pub(crate) fn run(runtime: &Runtime, table: &mut Table) -> Outcome {
         tell_memory(contender, 0)?;
     }
     verdict::memory(table, &contenders, 0)?;
-    for (size, timed) in SIZES {
+    for (size, calm) in SIZES {
         for crowd in &mut crowds {
             step(&format!("{size} members of {}", crowd.contender.name));
             crowd.grow(size)?;
@@ -50,19 +55,20 @@ pub(crate) fn run(runtime: &Runtime, table: &mut Table) -> Outcome {
         for contender in &contenders {
             tell_memory(contender, size)?;
         }
-        verdict::memory(table, &contenders, size)?;
-        let rounds =
-            (1..=ROUNDS).map(|round| one_round(&mut crowds, round, timed)).collect::<Outcome<_>>()?;
+        if calm.is_some() {
+            verdict::memory(table, &contenders, size)?;
+        }
+        let rounds = (1..=ROUNDS).map(|round| one_round(&mut crowds, round, calm)).collect::<Outcome<_>>()?;
         verdict::speed(table, &contenders, size, &by_contender(rounds));
     }
     Ok(())
 }
 
 /// Every contender once, one right after the other.
-fn one_round(crowds: &mut [Crowd<'_>], round: usize, timed: bool) -> Outcome<Vec<Measured>> {
+fn one_round(crowds: &mut [Crowd<'_>], round: usize, calm: Option<Calm>) -> Outcome<Vec<Measured>> {
     let mut measured = Vec::with_capacity(crowds.len());
     for crowd in crowds {
-        let figures = crowd.measure(timed)?;
+        let figures = crowd.measure(calm)?;
         step(&format!("round {round} of {ROUNDS}, {}: {figures}", crowd.contender.name));
         measured.push(figures);
     }

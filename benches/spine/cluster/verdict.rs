@@ -14,7 +14,7 @@ pub(crate) fn memory(table: &mut Table, contenders: &[Contender], sockets: usize
     let [chorus, others @ ..] = contenders else { return Ok(()) };
     for other in others {
         table.ratio(
-            &format!("memory of a cluster's largest process, {sockets} sockets on all"),
+            &format!("memory of the largest process, {sockets} sockets on all"),
             (chorus.largest()?, "MiB"),
             (other.largest()?, other.name),
             "about 50 MB",
@@ -35,7 +35,7 @@ pub(crate) fn speed(table: &mut Table, contenders: &[Contender], size: usize, ro
         let timed = chorus.iter().all(|round| !round.times.is_empty());
         if timed {
             for (percent, target) in [(50, "≤ 5 ms"), (99, "≤ 50 ms")] {
-                let name = format!("said → heard by all of a cluster, p{percent}");
+                let name = format!("said → heard by all, calm, p{percent}");
                 pairs(&name, "ms", &|it| percentile(&it.times, percent), target);
             }
         }
@@ -47,11 +47,11 @@ pub(crate) fn speed(table: &mut Table, contenders: &[Contender], size: usize, ro
         let mut costs = |load: &str, cost: &dyn Fn(&Measured) -> &Cost, target| {
             let name = format!("deliveries per CPU second, {load}");
             pairs(&name, "/s", &|it| cost(it).by_nodes(), target);
-            let name = format!("the same with all behind it, {load}");
+            let name = format!("the same with PostgreSQL and Redis, {load}");
             pairs(&name, "/s", &|it| cost(it).by_all(), "");
         };
         if timed {
-            costs("20 messages/s", &|it| &it.calm, "");
+            costs("calm", &|it| &it.calm, "");
         }
         costs("8 in flight", &|it| &it.heavy, target);
     }
