@@ -81,8 +81,6 @@ impl OwnSets {
 struct Difference {
     joined: Vec<Username>,
     left: Vec<Username>,
-    /// Whether it is the whole set, written because the cluster's is not known.
-    whole: bool,
 }
 
 /// The pump's own memory: what the cluster should hold for this incarnation.
@@ -130,8 +128,7 @@ impl Wanted {
             }
         }
         for (room, gone) in std::mem::take(&mut self.unsure) {
-            let Difference { joined, left, whole } = rooms.entry(room).or_default();
-            *whole = true;
+            let Difference { joined, left } = rooms.entry(room).or_default();
             let set = self.sets.get(&room);
             *joined = set.into_iter().flatten().cloned().collect();
             left.extend(gone.into_iter().filter(|name| !set.is_some_and(|set| set.contains(name))));
@@ -171,33 +168,24 @@ pub(super) async fn run(here: Here, own: Arc<OwnSets>) {
             () = stopped.cancelled() => return,
         };
         if reads {
-            // What could not be read may have changed in any way when it can be read again.
-            in_doubt = !read(&here, &mut wanted, in_doubt).await;
+            in_doubt = !read(&here, &mut wanted, in_doubt).await && in_doubt;
         }
         wanted.belong_to(here.me());
         let changes = std::mem::take(&mut *own.pending.lock());
-        tell(&here, &own, &mut wanted, changes).await;
+        tell(&here, &mut wanted, changes).await;
     }
 }
 
 /// Writes this node's changes into the cluster and rings for each.
-async fn tell(
-    here: &Here,
-    own: &OwnSets,
-    wanted: &mut Wanted,
-    changes: HashMap<RoomId, HashMap<Username, bool>>,
-) {
+async fn tell(here: &Here, wanted: &mut Wanted, changes: HashMap<RoomId, HashMap<Username, bool>>) {
     let me = wanted.me;
     let write = async |(room, change): (RoomId, Difference)| {
         let told = bounded(here.presence.change(me, room, &change.joined, &change.left)).await;
         (room, change, told)
     };
     let mut writing = stream::iter(wanted.take(changes)).map(write).buffer_unordered(SIDE_BY_SIDE);
-    while let Some((room, Difference { joined, left, whole }, told)) = writing.next().await {
+    while let Some((room, Difference { joined, left }, told)) = writing.next().await {
         match told {
-            // It may have changed nothing, and then the version is that of somebody else's change:
-            // whoever took it for this one's would never hear of that. All find it by the version.
-            Ok(_) if whole => own.look(),
             Ok(version) => {
                 here.rooms.send(Command::OwnTold { room, version }).await;
                 let notice = Notice::Presence(room, SetChange { version, joined, left });

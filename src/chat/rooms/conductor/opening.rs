@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Conductor, KEPT, REPAIR_PAUSE, TICK_TROUBLED};
+use super::{Conductor, KEPT, REPAIR_PAUSE};
 use crate::{
     chat::{
         Here, join,
@@ -89,11 +89,6 @@ impl Conductor {
                 if let Some(sets) = sets {
                     let me = self.here.me();
                     room.roster.replace(&sets, false, me, |who| self.here.is_dead(who));
-                } else {
-                    // Who is found there later did not come later; and it may not be subscribed.
-                    room.roster.doubt();
-                    self.troubled.get_or_insert(TICK_TROUBLED.0);
-                    self.next_tick = now;
                 }
                 let events = room.sequencer.start(now, at);
                 self.deliver(id, &events).await;
