@@ -6,16 +6,23 @@ use std::{net::SocketAddr, time::Duration};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use socket2::SockRef;
-use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 use tokio_tungstenite::{MaybeTlsStream, tungstenite::Message};
 
 use crate::{
     common::LIMIT,
     harness::{
         beside,
-        line::{self, Socket},
+        line::{self, Refused, Socket},
     },
 };
+
+/// How long it waits after it was refused for now.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What a guest does. Places are numbers of nodes.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +104,8 @@ impl Guest {
             Deed::Close => drop(self.parts(Parting::Close).await),
             Deed::SignOut { through } => {
                 let token = self.token.take().expect("who is here has signed in");
-                line::sign_out(&self.http, nodes[through], &token).await.unwrap();
+                patiently(&self.name, async || line::sign_out(&self.http, nodes[through], &token).await)
+                    .await;
                 let code = self.parts(Parting::Await).await;
                 assert_eq!(code, Some(4001), "{} signs out", self.name);
             }
@@ -105,11 +113,7 @@ impl Guest {
     }
 
     async fn comes(&mut self, to: usize, nodes: &[SocketAddr]) {
-        if self.token.is_none() {
-            self.token = Some(line::sign_in(&self.http, nodes[to], &self.name).await.unwrap());
-        }
-        let token = self.token.as_deref().unwrap_or_default();
-        let mut socket = line::open(nodes[to], token, false).await.unwrap();
+        let mut socket = patiently(&self.name.clone(), async || self.knocks(nodes[to]).await).await;
         let join = json!({ "type": "join", "room": "lobby" }).to_string();
         line::send(&mut socket, Message::text(join)).await.unwrap();
         timeout(LIMIT, joined(&mut socket)).await.expect("it is let in in time");
@@ -117,6 +121,19 @@ impl Guest {
         let (end, ended) = oneshot::channel();
         let reader = beside(read(socket, ended));
         self.stay = Some(Stay { node: to, end, reader });
+    }
+
+    /// Signs in, unless it has, and opens a socket.
+    async fn knocks(&mut self, node: SocketAddr) -> Result<Socket, String> {
+        if self.token.is_none() {
+            self.token = Some(line::sign_in(&self.http, node, &self.name).await?);
+        }
+        let token = self.token.as_deref().unwrap_or_default();
+        match line::open(node, token, false).await {
+            Ok(socket) => Ok(socket),
+            Err(Refused::Other(why)) => Err(why),
+            Err(Refused::SignIn) => panic!("the sign-in of {} is refused", self.name),
+        }
     }
 
     /// Ends the socket; answers the close code if the other side closed it.
@@ -127,6 +144,19 @@ impl Guest {
         let code = timeout(LIMIT, reader).await.expect("it ends in time").unwrap();
         assert!(told, "node {node} closed the socket of {} by itself: {code:?}", self.name);
         code
+    }
+}
+
+/// Tries until it is done. A node on a busy machine may say that it can't for now, as to anybody
+/// who then tries again.
+async fn patiently<T>(who: &str, mut deed: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    loop {
+        match deed().await {
+            Ok(done) => return done,
+            Err(why) => assert!(began.elapsed() < LIMIT, "{who} is refused all the time: {why}"),
+        }
+        sleep(AGAIN).await;
     }
 }
 
