@@ -111,6 +111,42 @@ async fn a_cluster_that_loses_its_memory_changes_no_list_and_announces_nobody() 
     town.stop().await;
 }
 
+/// Whether somebody heard of nobody coming or going since this was asked last.
+async fn was_told_quietly(client: &mut Client) -> bool {
+    let heard = client.listen_for(Duration::from_millis(10)).await;
+    heard.iter().all(|frame| frame["type"] != "presence")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_came_while_the_cluster_was_out_of_reach_is_listed_and_not_announced() {
+    for round in 0..5 {
+        // Whatever notices first that it is over, and whenever that is.
+        let outage = Duration::from_millis(1500 + 100 * round);
+        let town = Town::of(2).await;
+        let _alice = town.guest(0, "alice").await;
+        town.wires[1].cut(true);
+        // First the room is opened in the middle of the outage, then it was open before.
+        let mut bob = town.guest(1, "bob").await;
+        tokio::time::sleep(outage).await;
+        town.wires[1].cut(false);
+        bob.until_people("lobby", &["alice", "bob"]).await;
+        assert!(was_told_quietly(&mut bob).await, "alice did not come just now");
+        town.wires[1].cut(true);
+        let _carol = town.guest(0, "carol").await;
+        bob.say_acked("lobby", "lonely", "is anybody there?").await;
+        tokio::time::sleep(outage).await;
+        town.wires[1].cut(false);
+        bob.until_people("lobby", &["alice", "bob", "carol"]).await;
+        assert!(was_told_quietly(&mut bob).await, "carol did not come just now");
+        // Who comes when all is well again is.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let _dora = town.guest(0, "dora").await;
+        let came = bob.expect("presence").await;
+        assert_eq!(came["joined"], json!(["dora"]));
+        town.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn resuming_on_another_node_leaves_no_hole_and_shows_nothing_twice() {
     let town = Town::faulty(3, every_fault(9)).await;

@@ -37,6 +37,11 @@ use tokio_tungstenite::{
 /// The limit of one storm.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// What everybody sends.
+const JOIN: &str = r#"{"type":"join","room":"lobby"}"#;
+/// The pause before it is sent again, as the refusal says.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// What one storm cost.
 #[derive(Debug)]
 struct Cost {
@@ -117,13 +122,19 @@ async fn join(node: SocketAddr, token: String, people: usize, together: Arc<Barr
     headers.insert("Authorization", format!("Bearer {token}").parse().unwrap());
     let (mut socket, _) = timeout(LIMIT, connect_async(request)).await.expect("in time").unwrap();
     together.wait().await;
-    socket.send(Message::text(r#"{"type":"join","room":"lobby"}"#)).await.unwrap();
+    socket.send(Message::text(JOIN)).await.unwrap();
     let (mut bytes, everybody) = (0, format!("\"userCount\":{people}"));
     loop {
         let Message::Text(text) = socket.next().await.expect("it stays open").unwrap() else {
             continue;
         };
         if text.contains("\"welcome\"") {
+            continue;
+        }
+        // A node that has too much to do at once says so, and when to ask again.
+        if text.contains("\"unavailable\"") {
+            tokio::time::sleep(AGAIN).await;
+            socket.send(Message::text(JOIN)).await.unwrap();
             continue;
         }
         bytes += text.len();

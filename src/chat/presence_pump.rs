@@ -168,16 +168,22 @@ pub(super) async fn run(here: Here, own: Arc<OwnSets>) {
             () = stopped.cancelled() => return,
         };
         if reads {
-            in_doubt = !read(&here, &mut wanted, in_doubt).await && in_doubt;
+            // What could not be read may have changed in any way when it can be read again.
+            in_doubt = !read(&here, &mut wanted, in_doubt).await;
         }
         wanted.belong_to(here.me());
         let changes = std::mem::take(&mut *own.pending.lock());
-        tell(&here, &mut wanted, changes).await;
+        tell(&here, &own, &mut wanted, changes).await;
     }
 }
 
 /// Writes this node's changes into the cluster and rings for each.
-async fn tell(here: &Here, wanted: &mut Wanted, changes: HashMap<RoomId, HashMap<Username, bool>>) {
+async fn tell(
+    here: &Here,
+    own: &OwnSets,
+    wanted: &mut Wanted,
+    changes: HashMap<RoomId, HashMap<Username, bool>>,
+) {
     let me = wanted.me;
     let write = async |(room, change): (RoomId, Difference)| {
         let told = bounded(here.presence.change(me, room, &change.joined, &change.left)).await;
@@ -186,11 +192,13 @@ async fn tell(here: &Here, wanted: &mut Wanted, changes: HashMap<RoomId, HashMap
     let mut writing = stream::iter(wanted.take(changes)).map(write).buffer_unordered(SIDE_BY_SIDE);
     while let Some((room, Difference { joined, left }, told)) = writing.next().await {
         match told {
-            Ok(version) => {
+            Ok(Some(version)) => {
                 here.rooms.send(Command::OwnTold { room, version }).await;
                 let notice = Notice::Presence(room, SetChange { version, joined, left });
                 here.ring(Envelope { from: me, notice });
             }
+            // An earlier attempt did it, of which nobody was told: all find it by the version.
+            Ok(None) => own.look(),
             Err(error) => {
                 wanted.unsure.entry(room).or_default().extend(left);
                 if matches!(error, BusError::DeclaredDead) {

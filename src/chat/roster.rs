@@ -221,11 +221,13 @@ impl Roster {
     ) {
         let held = |who: &Incarnation| sets.sets.iter().any(|(other, _)| other == who);
         let before = self.foreign.extract_if(|who, _| !keep || held(who) || is_dead(*who));
-        self.dirty.extend(before.flat_map(|(_, names)| names));
+        let mut touched: HashSet<Username> = before.flat_map(|(_, names)| names).collect();
         for (who, names) in sets.sets.iter().filter(|(who, _)| *who != me && !is_dead(*who)) {
-            self.dirty.extend(names.iter().cloned());
+            touched.extend(names.iter().cloned());
             self.foreign.insert(*who, names.iter().cloned().collect());
         }
+        touched.retain(|name| self.holds(name) != self.shown.contains(&Listed::new(name)));
+        self.dirty.extend(touched);
         self.sets_version = sets.version;
     }
 

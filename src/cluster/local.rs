@@ -276,7 +276,7 @@ impl Presence for LocalNode {
         room: RoomId,
         joined: &[Username],
         left: &[Username],
-    ) -> Result<SetsVersion> {
+    ) -> Result<Option<SetsVersion>> {
         let mut shared = self.cluster.shared.lock();
         shared.admit(self.node, me)?;
         let sets = shared.sets(room);
@@ -286,13 +286,14 @@ impl Presence for LocalNode {
         if set.is_empty() {
             sets.of.remove(&me);
         }
-        sets.version.number += u64::from(came + went > 0);
-        let version = sets.version;
-        if version.number == 0 {
-            shared.rooms.remove(&room);
-            return Ok(SetsVersion::NONE);
+        if came + went > 0 {
+            sets.version.number += 1;
+            return Ok(Some(sets.version));
         }
-        Ok(version)
+        if sets.version.number == 0 {
+            shared.rooms.remove(&room);
+        }
+        Ok(None)
     }
 
     async fn sets(&self, room: RoomId) -> Result<RoomSets> {

@@ -190,7 +190,9 @@ pub type Beat = u64;
 /// except that anybody may reap one that is dead.
 #[async_trait]
 pub trait Presence: Send + Sync {
-    /// Changes this incarnation's set in a room and answers the room's new version.
+    /// Changes this incarnation's set in a room and answers the room's new version; `None` when the
+    /// set was so already. Then the room's version is that of somebody else's change, or of an
+    /// earlier attempt whose answer was lost, and nobody may be told it as the version of this one.
     ///
     /// # Errors
     /// `DeclaredDead` when others have reaped `me`: nothing was changed.
@@ -200,7 +202,7 @@ pub trait Presence: Send + Sync {
         room: RoomId,
         joined: &[Username],
         left: &[Username],
-    ) -> Result<SetsVersion>;
+    ) -> Result<Option<SetsVersion>>;
 
     /// All sets of a room, with the version they belong to.
     async fn sets(&self, room: RoomId) -> Result<RoomSets>;

@@ -46,7 +46,7 @@ impl NodeEnds {
         told
     }
 
-    /// Changes a set by names.
+    /// Changes a set by names; answers the number of the version, 0 when nothing was changed.
     pub(crate) async fn change(
         &self,
         me: Incarnation,
@@ -54,7 +54,9 @@ impl NodeEnds {
         joined: &[&str],
         left: &[&str],
     ) -> chorus::cluster::Result<u64> {
-        Ok(self.presence.change(me, room, &names(joined), &names(left)).await?.number)
+        let version = self.presence.change(me, room, &names(joined), &names(left)).await?;
+        assert!(version.is_none_or(|version| version.number > 0), "{version:?}");
+        Ok(version.map_or(0, |version| version.number))
     }
 
     pub(crate) async fn version(&self, room: RoomId) -> u64 {

@@ -70,7 +70,7 @@ impl Presence for RedisCluster {
         room: RoomId,
         joined: &[Username],
         left: &[Username],
-    ) -> Result<SetsVersion> {
+    ) -> Result<Option<SetsVersion>> {
         let known = self.indexed.era(me, room);
         let stays = match known {
             Some(_) => String::new(),
@@ -80,7 +80,7 @@ impl Presence for RedisCluster {
         if matches!(changed, Err(BusError::DeclaredDead)) {
             self.indexed.forget(me);
         }
-        let version = changed?;
+        let (names, version) = changed?;
         if known.is_some_and(|era| era != version.era) {
             // The memory that held the index is gone, and so may be the mark of a death.
             self.indexed.forget(me);
@@ -93,7 +93,7 @@ impl Presence for RedisCluster {
         } else if known.is_none() {
             self.indexed.note(me, room, version.era);
         }
-        Ok(version)
+        Ok((names > 0).then_some(version))
     }
 
     async fn sets(&self, room: RoomId) -> Result<RoomSets> {
@@ -169,6 +169,7 @@ impl RedisCluster {
         stays.into_string().ok_or_else(strange)
     }
 
+    /// Changes a set; answers how many names came or went, and the room's version.
     async fn change_room(
         &self,
         who: Incarnation,
@@ -176,7 +177,7 @@ impl RedisCluster {
         stays: String,
         joined: &[Username],
         left: &[Username],
-    ) -> Result<SetsVersion> {
+    ) -> Result<(u64, SetsVersion)> {
         let (_, chance) = Uuid::new_v4().as_u64_pair();
         let mut args = vec![
             who.to_string(),
@@ -187,7 +188,8 @@ impl RedisCluster {
         args.extend(joined.iter().chain(left).map(|name| name.as_str().to_owned()));
         let answer = self.run(&scripts::CHANGE, vec![self.keys.room(room)], args).await?;
         let mut answer = living(answer)?.into_array().into_iter();
-        version(answer.next(), answer.next())
+        let names = answer.next().and_then(|names| names.as_u64()).ok_or_else(strange)?;
+        Ok((names, version(answer.next(), answer.next())?))
     }
 
     /// Ends an incarnation, after a while; answers the rooms where it may have a set. `once` refuses one

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Conductor, KEPT, REPAIR_PAUSE};
+use super::{Conductor, KEPT, REPAIR_PAUSE, TICK_TROUBLED};
 use crate::{
     chat::{
         Here, join,
@@ -46,11 +46,7 @@ impl Conductor {
         let here = self.here.clone();
         self.here.tasks.spawn("room opener", async move {
             tokio::time::sleep(pause).await;
-            let subscribed = here.bus.subscribe(room).await;
-            if subscribed.is_err() {
-                here.rooms.send(Command::BusTrouble).await;
-            }
-            let sets = match subscribed {
+            let sets = match here.bus.subscribe(room).await {
                 Ok(()) => here.sets_of(room).await,
                 Err(_) => None,
             };
@@ -89,6 +85,12 @@ impl Conductor {
                 if let Some(sets) = sets {
                     let me = self.here.me();
                     room.roster.replace(&sets, false, me, |who| self.here.is_dead(who));
+                } else {
+                    // Who is found there later did not come later. And the room may not be
+                    // subscribed: an end of trouble that was told meanwhile did not mean it.
+                    room.roster.doubt();
+                    self.troubled.get_or_insert(TICK_TROUBLED.0);
+                    self.next_tick = now;
                 }
                 let events = room.sequencer.start(now, at);
                 self.deliver(id, &events).await;

@@ -1,6 +1,6 @@
 -- KEYS[1] the room. ARGV: who; an era, if the room has none yet; for how many milliseconds who
 -- still stays, empty when it does not drain; how many names come; these; the names that go.
--- Answers the version, nothing when who was reaped here.
+-- Answers how many names came or went by this, and the version; nothing when who was reaped here.
 local room, who, stays = KEYS[1], ARGV[1], ARGV[3]
 let_go(room)
 if redis.call('ZSCORE', room .. 'dead', who) then
@@ -35,4 +35,4 @@ if changed > 0 then
     redis.call('HSETNX', room .. 'v', 'era', ARGV[2])
     redis.call('HINCRBY', room .. 'v', 'number', 1)
 end
-return { version(room) }
+return { changed, version(room) }
