@@ -3,6 +3,10 @@
 //!
 //! Every file has an `ETag` from its content and is asked for again each time (`no-cache`), which
 //! costs a 304: a new version of the client is never mixed with an old one.
+//!
+//! The sdk is for pages of other origins too, and a browser loads a module from elsewhere only if
+//! its server lets everybody read it. Whether such a page may also call is the origin list's matter;
+//! the sdk can say so only once it is loaded.
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
@@ -25,6 +29,9 @@ struct BuiltIn;
 
 /// The page that `/` is.
 const PAGE: &str = "index.html";
+
+/// What pages of any origin may load.
+const SDK: &str = "sdk/";
 
 /// Any path that is no call: a file of the client, or not found.
 pub(super) async fn file(Extract(state): Extract<Arc<State>>, request: Request) -> Result<Response, Refusal> {
@@ -93,6 +100,9 @@ fn answer(name: &str, content: Cow<'static, [u8]>, asked: &HeaderMap) -> Respons
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
+    }
+    if name.starts_with(SDK) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     response
 }

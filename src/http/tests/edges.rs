@@ -217,6 +217,27 @@ async fn pages_of_the_list_may_call() {
 }
 
 #[tokio::test]
+async fn the_sdk_may_be_loaded_by_any_page_and_nothing_else_may() {
+    let site = Site::open();
+    let get = |path: &'static str, origin: &'static str| {
+        site.send(Request::get(path).header("Origin", origin).body(Body::empty()).unwrap())
+    };
+    let sdk = get("/sdk/chorus.js", "https://elsewhere.test").await;
+    assert_eq!(sdk.status, 200);
+    assert_eq!(sdk.header("access-control-allow-origin"), "*");
+    assert_eq!(sdk.header("access-control-allow-credentials"), "");
+    for path in ["/", "/main.js", "/sdk/none.js", "/health", "/server", "/me"] {
+        let answer = get(path, "https://elsewhere.test").await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+    }
+    for path in ["/sdk/chorus.js", "/main.js", "/server"] {
+        let listed = get(path, "http://localhost:5500").await;
+        assert_eq!(listed.header("access-control-allow-origin"), "http://localhost:5500", "{path}");
+        assert_eq!(listed.header("access-control-allow-credentials"), "");
+    }
+}
+
+#[tokio::test]
 async fn an_upgrade_is_a_socket_at_both_paths() {
     let site = Site::open();
     for path in ["/", "/ws"] {
