@@ -17,7 +17,7 @@ import { ThreadView } from './view/thread.js';
 import { entranceErrors, entranceProblems, refusalLine } from './words.js';
 
 const ROOM = 'lobby';
-const OLDER_PAGE = 100;
+const PAGE = 100;
 
 /** Hidden for longer than this, a page asks whether its connection still lives when it is seen again. */
 const ASLEEP_MS = 30_000;
@@ -40,7 +40,7 @@ const chorus = new Chorus({
 
 const spoken = new Spoken();
 const entrance = new EntranceView({ enter, setMode: (mode) => dispatch({ type: 'entrance.mode', mode }), setTheme });
-const threadView = new ThreadView({ loadOlder, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
+const threadView = new ThreadView({ loadOlder, loadNewer, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
 const composer = new ComposerView({ send, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
 const views = [
   entrance,
@@ -163,10 +163,25 @@ async function loadOlder() {
   if (before === undefined || currentRoom(state)?.older === 'loading') return;
   dispatch({ type: 'older.asked', room });
   try {
-    const { messages, hasMore } = await chorus.history(room, { before, limit: OLDER_PAGE });
+    const { messages, hasMore } = await chorus.history(room, { before, limit: PAGE });
     dispatch({ type: 'older.loaded', room, before, messages, hasMore });
   } catch {
     dispatch({ type: 'older.failed', room });
+  }
+}
+
+async function loadNewer() {
+  const room = state.current;
+  dispatch({ type: 'newer.asked', room });
+  const { rows, newer } = currentRoom(state) ?? {};
+  const after = rows?.at(-1)?.seq;
+  // It may be at hand.
+  if (after === undefined || newer !== 'loading') return;
+  try {
+    const { messages } = await chorus.history(room, { after, limit: PAGE });
+    dispatch({ type: 'newer.loaded', room, after, messages });
+  } catch {
+    dispatch({ type: 'newer.failed', room });
   }
 }
 

@@ -133,6 +133,11 @@ async fn every_answer_carries_the_headers() {
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
         assert_eq!(answer.header("strict-transport-security"), "");
     }
+    for path in ["/main.js", "/styles/layout.css"] {
+        let part = site.get(path, "").await;
+        assert_eq!(part.header("x-content-type-options"), "nosniff");
+        assert_eq!(part.header("content-security-policy"), "", "no document: {path}");
+    }
     let over_tls = |from: &str| {
         let mut request = Request::get("/").header("X-Forwarded-Proto", "https").body(Body::empty()).unwrap();
         request.extensions_mut().insert(peer(from));
