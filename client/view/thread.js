@@ -73,11 +73,11 @@ export class ThreadView {
     const sameRoom = this.#room?.name === room?.name;
     this.#room = room;
     this.#day = day;
-    if (!room || !state.session) {
+    if (!sameRoom || !state.session) {
       this.#list.replaceChildren();
       this.#chunks.clear();
-      return;
     }
+    if (!room || !state.session) return;
     const anchors = room.atEnd ? [] : this.#anchors();
     this.#list.classList.toggle('opening', !room.opened);
     this.#list.classList.toggle('whole', room.older === 'none');
@@ -304,7 +304,8 @@ function fingerprint(item, now) {
     case 'note':
       return `${item.note.count}${trafficLine(item.note.joined, item.note.left)}`;
     case 'message':
-      return String(item.head);
+      // A log that was restored has other messages under the same numbers.
+      return `${item.head} ${item.message.id} ${item.message.timestamp}`;
     case 'waiting':
       return `${item.head}${item.last}${item.row.state}${item.row.reason}`;
   }
