@@ -19,7 +19,7 @@ export function statusLine(state) {
   const room = currentRoom(state);
   switch (link.state) {
     case 'connected':
-      if (room?.closed) return { tone: 'bad', text: `This room can’t be entered: ${room.closed}`, action: null };
+      if (room?.closed) return { tone: 'bad', text: room.closed.missing ? 'There is no such room' : `This room can’t be entered: ${room.closed.reason}`, action: null };
       if (!room?.live) return { tone: 'wait', text: room?.opened ? 'Catching up' : 'Opening the room', action: null };
       return { tone: 'good', text: link.back ? backWord(link.back.count) : 'Connected', action: null };
     case 'connecting':

@@ -24,6 +24,7 @@ import { LiveSocket } from './socket.js';
 /**
  * @typedef {import('./api.js').Session} Session
  * @typedef {import('./api.js').HistoryRange} HistoryRange
+ * @typedef {import('./api.js').NameRange} NameRange
  * @typedef {import('./protocol.js').Limits} Limits
  * @typedef {import('./protocol.js').Message} Message
  * @typedef {import('./protocol.js').ServerFrame} ServerFrame
@@ -215,6 +216,21 @@ export class Chorus {
   /** @param {string} room @param {HistoryRange} range */
   async history(room, range) {
     return this.#withToken((token) => this.#api.messages(token, room, range));
+  }
+
+  /** The server's rooms by name, a page at a time. @param {NameRange} [range] */
+  async rooms(range = {}) {
+    return this.#withToken((token) => this.#api.rooms(token, range));
+  }
+
+  /** Makes a room; everyone who is signed in may enter it. Rejects with `room_taken` if it exists. @param {string} room */
+  async createRoom(room) {
+    return this.#withToken((token) => this.#api.createRoom(token, room));
+  }
+
+  /** Who is in a room by name, a page at a time: `people` events carry only the first 500. @param {string} room @param {NameRange} [range] */
+  async people(room, range = {}) {
+    return this.#withToken((token) => this.#api.people(token, room, range));
   }
 
   /** Try to reconnect now instead of when the wait is over. */
