@@ -12,11 +12,12 @@ import { byId, show } from './view/dom.js';
 import { EntranceView } from './view/entrance.js';
 import { JumpView } from './view/jump.js';
 import { MenuView } from './view/menu.js';
+import { PasswordView } from './view/password.js';
 import { PeopleView } from './view/people.js';
 import { Spoken } from './view/spoken.js';
 import { StatusView } from './view/status.js';
 import { ThreadView } from './view/thread.js';
-import { entranceErrors, entranceProblems, refusalLine } from './words.js';
+import { entranceErrors, entranceProblems, passwordErrors, passwordProblems, refusalLine } from './words.js';
 
 /** The room that is always there. */
 const LOBBY = 'lobby';
@@ -68,6 +69,7 @@ const views = [
     setTheme,
     leaveRoom,
   }),
+  new PasswordView({ askForPassword: (open) => open !== state.password.open && dispatch({ type: 'password', open }), changePassword }),
   new JumpView({ jump, go: (room) => go({ room, seq: null }), create }),
   new PeopleView({ everybody }),
   new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
@@ -239,6 +241,19 @@ async function enter(mode, username, password) {
   }
 }
 
+/** @param {string} current @param {string} next */
+async function changePassword(current, next) {
+  const problems = passwordProblems(current, next, state.limits);
+  if (Object.keys(problems).length > 0) return dispatch({ type: 'password.failed', errors: problems });
+  dispatch({ type: 'password.busy' });
+  try {
+    await chorus.changePassword(current, next);
+    dispatch({ type: 'password.changed' });
+  } catch (cause) {
+    dispatch({ type: 'password.failed', errors: passwordErrors(ChorusError.from(cause)) });
+  }
+}
+
 function askToLeave() {
   const waits = Object.values(state.rooms).some((room) => room.waiting.some((row) => row.state !== 'sent'));
   if (waits) dispatch({ type: 'leaving', leaving: true });
@@ -379,6 +394,14 @@ async function askServer(waitMs) {
     setTimeout(() => void askServer(Math.min(30_000, waitMs * 2)), waitMs);
   }
 }
+
+// Whoever is not writing anywhere begins to write.
+document.addEventListener('keydown', (event) => {
+  const elsewhere = event.target instanceof Element && event.target.closest('input, textarea, select, dialog');
+  if (event.key !== '/' || elsewhere || event.ctrlKey || event.metaKey || event.altKey || !state.session) return;
+  event.preventDefault();
+  composer.focus();
+});
 
 // A link in the page, or the way back: the address says where to.
 addEventListener('hashchange', () => {

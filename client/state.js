@@ -35,6 +35,7 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  * @property {string | null} reason
  * @property {{count: number, until: number} | null} back just resumed: how many messages came, and how long to say so
  */
+/** @typedef {{open: boolean, busy: boolean, errors: {current?: string, next?: string, form?: string}}} PasswordChange */
 /**
  * @typedef {object} Jump where rooms are found and made
  * @property {boolean} open
@@ -54,6 +55,8 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  * @property {boolean} looking the page is before somebody's eyes
  * @property {{[room: string]: RoomState}} rooms those that the reader is in
  * @property {Jump} jump
+ * @property {PasswordChange} password
+ * @property {string | null} notice a word about the account, where it stands
  * @property {'none' | 'menu' | 'people'} drawer what lies over the room on a narrow screen
  * @property {boolean} leaving asked to sign out while messages wait: say so first
  * @property {Theme} theme
@@ -78,6 +81,10 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  *   | {type: 'jump.rooms', rooms: RoomInfo[]}
  *   | {type: 'jump.busy'}
  *   | {type: 'jump.failed', error: string}
+ *   | {type: 'password', open: boolean}
+ *   | {type: 'password.busy'}
+ *   | {type: 'password.failed', errors: PasswordChange['errors']}
+ *   | {type: 'password.changed'}
  *   | RoomEvent} Event
  */
 
@@ -97,6 +104,8 @@ export function initialState(theme, now) {
     looking: true,
     rooms: {},
     jump: { open: false, rooms: null, busy: false, error: null },
+    password: { open: false, busy: false, errors: {} },
+    notice: null,
     drawer: 'none',
     leaving: false,
     theme,
@@ -138,6 +147,14 @@ export function reduce(state, event) {
       const left = currentRoom(state) ? inRoom(state, { type: 'room.left', room: state.current }) : state;
       return looked({ ...left, current: event.room, drawer: 'none', jump }, true);
     }
+    case 'password':
+      return { ...state, drawer: 'none', notice: null, password: { open: event.open, busy: false, errors: {} } };
+    case 'password.busy':
+      return { ...state, password: { ...state.password, busy: true, errors: {} } };
+    case 'password.failed':
+      return { ...state, password: { ...state.password, busy: false, errors: event.errors } };
+    case 'password.changed':
+      return { ...state, notice: 'Your password is changed.', password: { open: false, busy: false, errors: {} } };
     case 'left': {
       const { [event.room]: _, ...rooms } = state.rooms;
       return { ...state, rooms };

@@ -78,6 +78,11 @@ export class Api {
     return session(await this.#call('POST', '/refresh', { token, body: {} }));
   }
 
+  /** A new password, and a new token of this sign-in; all others of the account end. @param {string} token @param {string} current @param {string} next @returns {Promise<Session>} */
+  async password(token, current, next) {
+    return session(await this.#call('POST', '/password', { token, body: { current, new: next } }));
+  }
+
   /** A credential for one WebSocket, good for seconds. @param {string} token */
   async ticket(token) {
     const ticket = text(await this.#call('POST', '/ws-ticket', { token, body: {} }), 'ticket', '');

@@ -160,6 +160,14 @@ export class Chorus {
     if (token) await this.#api.logout(token);
   }
 
+  /**
+   * Changes the password. This sign-in goes on with a new token; all others of the account end.
+   * @param {string} current @param {string} next
+   */
+  async changePassword(current, next) {
+    this.#keep(await this.#withToken((token) => this.#api.password(token, current, next)));
+  }
+
   /** With a token from an earlier run. Messages that were still waiting then wait again. @param {string} username */
   connect(username) {
     this.#username = username;

@@ -27,6 +27,7 @@ export class MenuView {
   #openPeople = byId('open-people', HTMLButtonElement);
   #rooms = byId('rooms', HTMLUListElement);
   #roomName = byId('room-name', HTMLHeadingElement);
+  #notice = byId('account-notice', HTMLParagraphElement);
   #leaveRoom = byId('leave-room', HTMLButtonElement);
   #name = byId('menu-name', HTMLSpanElement);
   #me = byId('me', HTMLParagraphElement);
@@ -67,6 +68,8 @@ export class MenuView {
     this.#theme.render(state.theme);
     setText(this.#name, state.server?.name ?? 'Chorus');
     setText(this.#roomName, state.current);
+    show(this.#notice, state.notice !== null);
+    setText(this.#notice, state.notice ?? '');
     // Nobody leaves by mistake while something of theirs waits there.
     show(this.#leaveRoom, state.current !== 'lobby' && (state.rooms[state.current]?.waiting.length ?? 0) === 0);
     this.#leaveRoom.setAttribute('aria-label', `Leave ${state.current}`);

@@ -203,8 +203,8 @@ export class Person {
   }
 
   async fill(username, password = 'a good password') {
-    await this.page.getByLabel('Name').fill(username);
-    await this.page.getByLabel('Password').fill(password);
+    await this.page.getByLabel('Name', { exact: true }).fill(username);
+    await this.page.getByLabel('Password', { exact: true }).fill(password);
   }
 
   async connected() {
