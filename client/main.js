@@ -21,10 +21,9 @@ import { entranceErrors, entranceProblems, passwordErrors, passwordProblems, ref
 
 /** The room that is always there. */
 const LOBBY = 'lobby';
-const OLDER_PAGE = 100;
+const PAGE = 100;
 
-/** A link to a message that is not on the page is followed through so many pages of older ones. */
-const POINT_PAGES = 10;
+/** The largest page that the server gives. */
 const LARGE_PAGE = 200;
 
 /** How many of the server's rooms are offered, and how many people of a room can be searched. */
@@ -57,7 +56,7 @@ const chorus = new Chorus({
 
 const spoken = new Spoken();
 const entrance = new EntranceView({ enter, setMode: (mode) => dispatch({ type: 'entrance.mode', mode }), setTheme });
-const threadView = new ThreadView({ loadOlder, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
+const threadView = new ThreadView({ loadOlder, loadNewer, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
 const composer = new ComposerView({ send, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
 const views = [
   entrance,
@@ -142,13 +141,16 @@ function go({ room, seq }) {
   void pursue(room);
 }
 
-/** Reads back to the message that a link points to. @param {string} room */
+/** Reads the part of the log that a link points into, unless it is on the page. @param {string} room */
 async function pursue(room) {
-  const seq = state.rooms[room]?.target?.seq;
-  for (let page = 0; seq !== undefined && page < POINT_PAGES; page += 1) {
-    const { rows = [], older, target } = state.rooms[room] ?? {};
-    if (target?.seq !== seq || older !== 'idle' || (rows[0]?.seq ?? 0) <= seq) return;
-    await loadOlder(room, LARGE_PAGE);
+  const { target, rows = [], opened } = state.rooms[room] ?? {};
+  const [first, last] = [rows[0]?.seq, rows.at(-1)?.seq];
+  if (!target || !opened || first === undefined || last === undefined || (target.seq >= first && target.seq <= last)) return;
+  try {
+    const { messages } = await chorus.history(room, { after: Math.max(0, target.seq - PAGE / 2), limit: PAGE });
+    if (state.rooms[room]?.target === target) dispatch({ type: 'room.around', room, messages });
+  } catch {
+    // The room is shown without it; the link can be followed again.
   }
 }
 
@@ -298,16 +300,32 @@ function discard(id) {
   if (room) dispatch({ type: 'waiting.removed', room: room.name, id });
 }
 
-async function loadOlder(room = state.current, limit = OLDER_PAGE) {
-  const { rows, older } = state.rooms[room] ?? {};
+async function loadOlder() {
+  const room = state.current;
+  const { rows, older } = currentRoom(state) ?? {};
   const before = rows?.[0]?.seq;
   if (before === undefined || older === 'loading') return;
   dispatch({ type: 'older.asked', room });
   try {
-    const { messages, hasMore } = await chorus.history(room, { before, limit });
+    const { messages, hasMore } = await chorus.history(room, { before, limit: PAGE });
     dispatch({ type: 'older.loaded', room, before, messages, hasMore });
   } catch {
     dispatch({ type: 'older.failed', room });
+  }
+}
+
+async function loadNewer() {
+  const room = state.current;
+  dispatch({ type: 'newer.asked', room });
+  const { rows, newer } = currentRoom(state) ?? {};
+  const after = rows?.at(-1)?.seq;
+  // It may be at hand.
+  if (after === undefined || newer !== 'loading') return;
+  try {
+    const { messages } = await chorus.history(room, { after, limit: PAGE });
+    dispatch({ type: 'newer.loaded', room, after, messages });
+  } catch {
+    dispatch({ type: 'newer.failed', room });
   }
 }
 

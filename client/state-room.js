@@ -33,8 +33,11 @@
  * @property {string} name
  * @property {boolean} opened a first page arrived
  * @property {boolean} live what is shown is complete up to now
- * @property {Message[]} rows ascending, unbroken
+ * @property {Message[]} rows ascending, unbroken, at most `MOST_ROWS`
  * @property {'idle' | 'loading' | 'failed' | 'none'} older older messages: none are left to load
+ * @property {Message[]} tail the newest messages when the rows do not reach them any more, because the
+ *   reader is further up; ascending, unbroken, at most `TAIL_ROWS`. Empty: the rows reach the newest
+ * @property {'idle' | 'loading' | 'failed'} newer what lies between the rows and the tail
  * @property {Gap | null} gap stands above the row `gap.before`
  * @property {{count: number, after: number} | null} back the latest resume
  * @property {Note[]} notes ascending by `after`
@@ -56,6 +59,7 @@
  *   | {type: 'room.left', room: string}
  *   | {type: 'room.read', room: string, seq: number}
  *   | {type: 'room.pointed', room: string, seq: number, now: number}
+ *   | {type: 'room.around', room: string, messages: Message[]}
  *   | {type: 'room.history', room: string, history: History, now: number}
  *   | {type: 'room.message', room: string, message: Message}
  *   | {type: 'room.people', room: string, people: People, now: number}
@@ -66,15 +70,23 @@
  *   | {type: 'older.asked', room: string}
  *   | {type: 'older.failed', room: string}
  *   | {type: 'older.loaded', room: string, before: number, messages: Message[], hasMore: boolean}
+ *   | {type: 'newer.asked', room: string}
+ *   | {type: 'newer.failed', room: string}
+ *   | {type: 'newer.loaded', room: string, after: number, messages: Message[]}
  *   | {type: 'waiting.added', room: string, id: string, message: string, at: number}
  *   | {type: 'waiting.sent', room: string, id: string, seq: number}
  *   | {type: 'waiting.refused', room: string, id: string, message: string, reason: string, at: number}
  *   | {type: 'waiting.removed', room: string, id: string}} RoomEvent
  */
 
-/** Rows kept while the reader is at the end; beyond it the oldest leave, and load again by scrolling. */
+/** Rows in the page. Beyond it those furthest from the reader leave, and load again by scrolling. */
 export const MOST_ROWS = 2_000;
-const KEPT_ROWS = 1_500;
+
+/** At the end the oldest leave this many at a time: each time moves all that stay. */
+const LEAVING = 100;
+
+/** So many of the newest are at hand when the reader, far up, asks for them. */
+const TAIL_ROWS = 200;
 
 /** Lines about comings and goings are worth little once they are old. */
 const MOST_NOTES = 200;
@@ -90,6 +102,8 @@ export function emptyRoom(name) {
     live: false,
     rows: [],
     older: 'idle',
+    tail: [],
+    newer: 'idle',
     gap: null,
     back: null,
     notes: [],
@@ -128,11 +142,13 @@ function changed(room, event, me) {
     case 'room.looked':
       return looked(room, me, event.entering);
     case 'room.left':
-      return { ...room, atEnd: true, unseen: 0, line: null, target: null };
+      return atNewest({ ...room, atEnd: true, unseen: 0, line: null, target: null });
     case 'room.read':
-      return room.opened ? { ...room, read: Math.max(room.read ?? 0, Math.min(event.seq, lastRow(room))) } : room;
+      return room.opened ? { ...room, read: Math.max(room.read ?? 0, Math.min(event.seq, newest(room))) } : room;
     case 'room.pointed':
       return { ...room, target: { seq: event.seq, at: event.now } };
+    case 'room.around':
+      return around(room, event.messages);
     case 'room.history':
       return history(room, event.history, event.now, me);
     case 'room.message':
@@ -146,7 +162,7 @@ function changed(room, event, me) {
     case 'room.closed':
       return { ...room, live: false, closed: { reason: event.reason, missing: event.missing } };
     case 'room.reader':
-      return trimmed({ ...room, atEnd: event.atEnd, unseen: event.atEnd ? 0 : room.unseen });
+      return event.atEnd ? atNewest({ ...room, atEnd: true, unseen: 0 }) : { ...room, atEnd: false };
     case 'older.asked':
       return { ...room, older: 'loading' };
     case 'older.failed':
@@ -154,6 +170,12 @@ function changed(room, event, me) {
     case 'older.loaded':
       // What was asked for before the rows were replaced does not belong to these.
       return room.rows[0]?.seq === event.before ? older(room, event.messages, event.hasMore) : room;
+    case 'newer.asked':
+      return meetsTail(room) ? joined(room) : { ...room, newer: 'loading' };
+    case 'newer.failed':
+      return { ...room, newer: 'failed' };
+    case 'newer.loaded':
+      return event.after === lastRow(room) ? newer(room, event.messages) : { ...room, newer: 'idle' };
     case 'waiting.added':
       // Who answers has read what stands above.
       return { ...withoutWaiting(room, event.id), line: null, waiting: [...withoutWaiting(room, event.id).waiting, waitingRow(event)] };
@@ -176,10 +198,10 @@ function history(room, page, now, me) {
   /** @type {RoomState} */
   let next = { ...room, opened: true, live: page.last, closed: null };
   if (page.first) {
-    const after = page.gap || page.reason === 'log_changed' ? 0 : lastRow(room);
+    const after = page.gap || page.reason === 'log_changed' ? 0 : newest(room);
     // What came and went before the loss stands; this person was not there for what came after.
     next = { ...next, back: page.resumed && !page.gap ? { count: 0, after } : null };
-    if (!page.recovered && startsOver(room, page)) next = { ...next, rows: [], notes: [], older: 'idle', gap: placed(page), unseen: 0 };
+    if (!page.recovered && startsOver(room, page)) next = { ...next, rows: [], notes: [], older: 'idle', tail: [], newer: 'idle', gap: placed(page), unseen: 0 };
   }
   const others = page.messages.filter((message) => message.username !== me).length;
   next = appended(next, page.messages, me);
@@ -207,24 +229,26 @@ function told(room, back, now) {
 }
 
 /**
- * Adds what is newer than the last row. An own message that waited is in the log now.
+ * Adds what is newer than all that is known. An own message that waited is in the log now.
  * @param {RoomState} room @param {Message[]} messages @param {string} me @returns {RoomState}
  */
 function appended(room, messages, me) {
-  const last = lastRow(room);
+  const last = newest(room);
   const fresh = messages.filter((message) => message.seq > last);
   if (fresh.length === 0) return room;
-  const rows = [...room.rows, ...fresh];
-  const seq = lastRow({ rows });
+  const seq = fresh.at(-1)?.seq ?? last;
   const own = new Set(fresh.filter(({ username }) => username === me).map(({ id }) => id));
   const waiting = room.waiting.filter((row) => !own.has(row.id) && !(row.state === 'sent' && row.seq <= seq));
   const unseen = room.atEnd ? 0 : room.unseen + fresh.filter(({ username }) => username !== me).length;
-  return {
-    ...room,
-    rows,
-    waiting: waiting.length === room.waiting.length ? room.waiting : waiting,
-    unseen,
-  };
+  return { ...grown(room, fresh), waiting: waiting.length === room.waiting.length ? room.waiting : waiting, unseen };
+}
+
+/** Where the reader is further up and the page is full, what is new does not come into it. @param {RoomState} room @param {Message[]} fresh @returns {RoomState} */
+function grown(room, fresh) {
+  if (room.tail.length > 0) return { ...room, tail: [...room.tail, ...fresh].slice(-TAIL_ROWS) };
+  const rows = [...room.rows, ...fresh];
+  if (room.atEnd || rows.length <= MOST_ROWS) return { ...room, rows };
+  return { ...room, tail: rows.slice(-TAIL_ROWS) };
 }
 
 /**
@@ -232,13 +256,14 @@ function appended(room, messages, me) {
  * nobody knows whose they are: all of them count.
  * @param {RoomState} room @param {string} me
  */
-export function unread({ rows, read, gap }, me) {
-  const first = rows[0]?.seq;
+export function unread({ rows, tail, read, gap }, me) {
+  const known = tail.length > 0 ? tail : rows;
+  const first = known[0]?.seq;
   if (read === null || first === undefined) return 0;
   const before = gap?.reason === 'log_changed' ? 0 : Math.max(0, first - 1 - read);
   let count = 0;
-  for (let index = rows.length - 1; index >= 0; index -= 1) {
-    const row = rows[index];
+  for (let index = known.length - 1; index >= 0; index -= 1) {
+    const row = known[index];
     if (!row || row.seq <= read) break;
     if (row.username !== me) count += 1;
   }
@@ -264,7 +289,7 @@ function looked(room, me, entering) {
 function noticed(before, room, me, watched) {
   if (!room.opened) return room;
   if (!before.opened && watched && room.read !== null) return looked(room, me, true);
-  const last = lastRow(room);
+  const last = newest(room);
   const sees = watched && room.atEnd;
   const read = sees ? last : Math.min(room.read ?? last, last);
   const begins = !sees && room.line === null && unread(before, me) === 0 && unread({ ...room, read }, me) > 0;
@@ -276,9 +301,62 @@ function noticed(before, room, me, watched) {
 function older(room, messages, hasMore) {
   const first = room.rows[0]?.seq ?? Infinity;
   const fresh = messages.filter((message) => message.seq < first);
-  const rows = [...fresh, ...room.rows];
+  const all = [...fresh, ...room.rows];
+  // The reader has gone back to the newest meanwhile, and there it is full.
+  if (room.atEnd && all.length > MOST_ROWS) return { ...room, older: 'idle' };
+  const rows = all.slice(0, MOST_ROWS);
+  const tail = room.tail.length === 0 && all.length > MOST_ROWS ? all.slice(-TAIL_ROWS) : room.tail;
   const done = !hasMore || rows[0]?.seq === 1;
-  return { ...room, rows, older: done ? 'none' : 'idle', gap: narrowed(room.gap, rows[0]?.seq ?? 0) };
+  return { ...room, rows, tail, older: done ? 'none' : 'idle', gap: narrowed(room.gap, rows[0]?.seq ?? 0) };
+}
+
+/** @param {RoomState} room @param {Message[]} messages @returns {RoomState} */
+function newer(room, messages) {
+  const last = lastRow(room);
+  const fresh = messages.filter((message) => message.seq > last);
+  const next = lastOf(room, { rows: [...room.rows, ...fresh], newer: 'idle' });
+  return meetsTail(next) ? joined(next) : next;
+}
+
+/**
+ * A stretch of the log elsewhere is shown; the newest are kept beside it.
+ * @param {RoomState} room @param {Message[]} messages @returns {RoomState}
+ */
+function around(room, messages) {
+  if (messages.length === 0) return room;
+  const tail = room.tail.length > 0 ? room.tail : room.rows.slice(-TAIL_ROWS);
+  const gap = room.gap?.reason === 'log_changed' ? room.gap : null;
+  const next = startingAt({ ...room, rows: messages, tail, newer: 'idle', gap, atEnd: false });
+  return meetsTail(next) ? joined(next) : next;
+}
+
+/** Nothing is missing between the rows and the tail. @param {RoomState} room */
+function meetsTail(room) {
+  return (room.tail[0]?.seq ?? Infinity) <= lastRow(room) + 1;
+}
+
+/** The rows reach the newest again. @param {RoomState} room @returns {RoomState} */
+function joined(room) {
+  const last = lastRow(room);
+  return lastOf(room, { rows: [...room.rows, ...room.tail.filter(({ seq }) => seq > last)], tail: [], newer: 'idle' });
+}
+
+/** What a reader sees who asked for the newest, from wherever he was. @param {RoomState} room @returns {RoomState} */
+function atNewest(room) {
+  if (room.tail.length === 0) return trimmed(room);
+  return meetsTail(room) ? joined(room) : startingAt({ ...room, rows: room.tail, tail: [], newer: 'idle' });
+}
+
+/** With no more rows than may be, the oldest left out. @param {RoomState} room @param {Partial<RoomState> & {rows: Message[]}} change @returns {RoomState} */
+function lastOf(room, change) {
+  const next = { ...room, ...change };
+  return next.rows.length <= MOST_ROWS ? next : startingAt({ ...next, rows: next.rows.slice(-MOST_ROWS) });
+}
+
+/** What stood above the first row left with what is above it. @param {RoomState} room @returns {RoomState} */
+function startingAt(room) {
+  const first = room.rows[0]?.seq ?? 0;
+  return { ...room, older: first === 1 ? 'none' : 'idle', notes: room.notes.filter((note) => note.after >= first) };
 }
 
 /**
@@ -288,15 +366,13 @@ function older(room, messages, hasMore) {
  */
 function narrowed(gap, first) {
   if (!gap || gap.reason === 'log_changed') return gap;
-  return first > gap.after + 1 ? { ...gap, before: first } : null;
+  return first > gap.after + 1 ? { ...gap, before: Math.min(gap.before, first) } : null;
 }
 
 /** @param {RoomState} room @returns {RoomState} */
 function trimmed(room) {
   if (!room.atEnd || room.rows.length <= MOST_ROWS) return room;
-  const rows = room.rows.slice(-KEPT_ROWS);
-  const first = rows[0]?.seq ?? 0;
-  return { ...room, rows, older: 'idle', notes: room.notes.filter((note) => note.after >= first) };
+  return startingAt({ ...room, rows: room.rows.slice(LEAVING - MOST_ROWS) });
 }
 
 /** @param {RoomState} room @param {People} change @param {number} now @param {string} me @returns {RoomState} */
@@ -314,7 +390,7 @@ const blankNote = { joined: [], left: [], count: 0, text: '' };
 
 /** @param {RoomState} room @param {Partial<Note> & Pick<Note, 'kind' | 'at'>} note @returns {RoomState} */
 function noted(room, note) {
-  const after = lastRow(room);
+  const after = newest(room);
   const last = room.notes.at(-1);
   if (note.kind === 'traffic' && last?.kind === 'traffic' && last.after === after) {
     return { ...room, notes: [...room.notes.slice(0, -1), folded(last, note.joined ?? [], note.left ?? [])] };
@@ -336,7 +412,7 @@ function folded(note, joined, left) {
 /** @param {RoomState} room @param {string} id @param {number} seq @returns {RoomState} */
 function sent(room, id, seq) {
   // Its place in the log is shown already when the message itself was faster than its receipt.
-  if (seq <= lastRow(room)) return withoutWaiting(room, id);
+  if (seq <= newest(room)) return withoutWaiting(room, id);
   return { ...room, waiting: room.waiting.map((row) => (row.id === id ? { ...row, state: 'sent', seq } : row)) };
 }
 
@@ -368,4 +444,9 @@ function withoutTyping(room, username) {
 /** @param {{rows: Message[]}} room */
 function lastRow(room) {
   return room.rows.at(-1)?.seq ?? 0;
+}
+
+/** The newest message known, in the page or not. @param {RoomState} room */
+function newest(room) {
+  return room.tail.at(-1)?.seq ?? lastRow(room);
 }

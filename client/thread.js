@@ -12,6 +12,7 @@
  */
 /**
  * @typedef {{key: string, kind: 'top', older: RoomState['older'], empty: boolean}
+ *   | {key: string, kind: 'bottom', newer: RoomState['newer']}
  *   | {key: string, kind: 'day', at: number}
  *   | {key: string, kind: 'gap', gap: Gap}
  *   | {key: string, kind: 'message', message: Message, at: number, head: boolean, own: boolean, pointed: boolean}
@@ -19,6 +20,9 @@
  *   | {key: string, kind: 'new'}
  *   | {key: string, kind: 'note', note: Note}} Item
  */
+
+/** A message's time and day, read once: there are thousands of them. @type {WeakMap<Message, {at: number, day: string}>} */
+const times = new WeakMap();
 
 /** One person's messages closer than this are one group under one name. */
 const GROUP_MS = 5 * 60_000;
@@ -45,12 +49,11 @@ export function thread(room, me) {
   };
   for (const note of room.notes) if (note.after < first || first === 0) push({ key: note.key, kind: 'note', note });
   for (const message of room.rows) {
-    const at = Date.parse(message.timestamp) || 0;
+    const { at, day: itsDay } = timeOf(message);
     if (room.gap?.before === message.seq) push({ key: 'gap', kind: 'gap', gap: room.gap });
     // Behind the last one that was read, and above the day that may begin there.
     if (room.line !== null && before <= room.line && message.seq > room.line) push({ key: 'new', kind: 'new' });
     before = message.seq;
-    const itsDay = dayOf(at);
     if (itsDay !== day) push({ key: `day:${itsDay}:${message.seq}`, kind: 'day', at });
     day = itsDay;
     const head = !follows(group, message.username, at);
@@ -59,6 +62,8 @@ export function thread(room, me) {
     for (const note of notes.get(message.seq) ?? []) push({ key: note.key, kind: 'note', note });
   }
   if (room.gap && room.rows.length === 0) push({ key: 'gap', kind: 'gap', gap: room.gap });
+  // What waits comes after the newest, which is not here.
+  if (room.tail.length > 0) return [...items, { key: 'bottom', kind: 'bottom', newer: room.newer }];
   for (const [index, row] of room.waiting.entries()) {
     // Of several that wait in a row, the last one says so for all.
     const last = room.waiting[index + 1]?.state !== row.state;
@@ -67,6 +72,39 @@ export function thread(room, me) {
     items.push({ key: `id:${row.id}`, kind: 'waiting', row, username: me, head, last });
   }
   return items;
+}
+
+/** Messages in a chunk. */
+const CHUNK = 50;
+
+/**
+ * The same in pieces that stay the same, as what is drawn anew when a row comes or goes is one of them
+ * and not all. What is said of a message stands with it, what waits stands apart.
+ * @param {Item[]} items
+ * @returns {{key: string, items: Item[]}[]}
+ */
+export function chunks(items) {
+  /** @type {{key: string, items: Item[]}[]} */
+  const all = [];
+  /** Lines above a message that is still to come. @type {Item[]} */
+  let above = [];
+  const into = (/** @type {string} */ key, /** @type {Item[]} */ added) => {
+    const last = all.at(-1);
+    if (last?.key === key) last.items.push(...added);
+    else all.push({ key, items: added });
+  };
+  for (const item of items) {
+    if (item.kind === 'message') {
+      into(`from:${Math.floor(item.message.seq / CHUNK)}`, [...above, item]);
+      above = [];
+    } else if (item.kind === 'day' || item.kind === 'gap' || item.kind === 'new') {
+      above.push(item);
+    } else {
+      into(item.kind === 'waiting' || item.kind === 'bottom' ? 'end' : (all.at(-1)?.key ?? 'top'), [item]);
+    }
+  }
+  if (above.length > 0) into('end', above);
+  return all;
 }
 
 /** @param {{username: string, at: number} | null} group @param {string} username @param {number} at */
@@ -81,6 +119,16 @@ function notesAfter(notes) {
   const bySeq = new Map();
   for (const note of notes) bySeq.set(note.after, [...(bySeq.get(note.after) ?? []), note]);
   return bySeq;
+}
+
+/** @param {Message} message */
+function timeOf(message) {
+  const known = times.get(message);
+  if (known) return known;
+  const at = Date.parse(message.timestamp) || 0;
+  const time = { at, day: dayOf(at) };
+  times.set(message, time);
+  return time;
 }
 
 /** The reader's day, not the server's. @param {number} at */

@@ -25,6 +25,8 @@ export class Api {
   #base;
   #fetch;
   #clock;
+  /** Something was answered that could be read: this page may use the server. */
+  #answered = false;
 
   /**
    * @param {object} options
@@ -136,13 +138,33 @@ export class Api {
         cache: 'no-store',
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
+      this.#answered = true;
       return await answer(response);
     } catch (cause) {
+      const forbidden = !this.#answered && !abort.signal.aborted && (await this.#forbidden(abort.signal));
       if (abort.signal.aborted) throw new ChorusError('timeout', 'The server did not answer in time.', { cause });
+      if (forbidden) throw new ChorusError('forbidden_origin', 'The server does not allow pages from here. Its ALLOWED_ORIGINS must name the origin of this page.', { cause });
       throw ChorusError.from(cause);
     } finally {
       this.#clock.clearTimeout(timer);
     }
+  }
+
+  /**
+   * Whether it is the browser that keeps the answers from this page. A server that is not there and
+   * one that does not name this origin fail alike; but the second one answers when nobody wants to
+   * read it, and when somebody does, right after that, it fails again.
+   * @param {AbortSignal} signal
+   */
+  async #forbidden(signal) {
+    const ask = (/** @type {RequestMode} */ mode) => this.#fetch(`${this.#base}/health`, { mode, cache: 'no-store', signal });
+    try {
+      const { type } = await ask('no-cors');
+      if (type !== 'opaque') return false;
+    } catch {
+      return false;
+    }
+    return ask('cors').then(() => false, () => true);
   }
 }
 

@@ -21,27 +21,37 @@ import { Renewal } from './renewal.js';
 import { Sending } from './sending.js';
 import { LiveSocket } from './socket.js';
 
+export { ChorusError } from './error.js';
+
 /**
  * @typedef {import('./api.js').Session} Session
+ * @typedef {import('./api.js').ServerInfo} ServerInfo
  * @typedef {import('./api.js').HistoryRange} HistoryRange
  * @typedef {import('./api.js').NameRange} NameRange
+ * @typedef {import('./api.js').HistoryPage} HistoryPage
  * @typedef {import('./protocol.js').Limits} Limits
  * @typedef {import('./protocol.js').Message} Message
  * @typedef {import('./protocol.js').ServerFrame} ServerFrame
  * @typedef {import('./sending.js').Receipt} Receipt
+ * @typedef {import('./sending.js').Refusal} Refusal
+ * @typedef {import('./outbox.js').StorageLike} StorageLike
+ * @typedef {import('./outbox.js').Waiting} Waiting
+ * @typedef {import('./room.js').History} History
+ * @typedef {import('./room.js').People} People
+ * @typedef {import('./socket.js').Status} Status
  */
 /**
  * @typedef {object} ChorusEvents
- * @property {import('./socket.js').Status} status
- * @property {{username: string, build: string, limits: Limits}} welcome
- * @property {import('./room.js').History} history
+ * @property {Status} status
+ * @property {{username: string, build: string, limits: Limits}} welcome each new connection
+ * @property {History} history a page of messages that were said before: the newest when a room is entered, the missed ones after a loss
  * @property {Message & {room: string}} message a live one, the own ones too
- * @property {import('./room.js').People} people
- * @property {{room: string, username: string}} typing
+ * @property {People} people who is in a room: the whole list, and what changed
+ * @property {{room: string, username: string}} typing at most every 3 s while somebody types
  * @property {{message: string}} announcement from the operator
- * @property {import('./outbox.js').Waiting} waiting taken by `send()`, or left over from an earlier run
+ * @property {Waiting} waiting taken by `send()`, or left over from an earlier run
  * @property {Receipt} sent committed
- * @property {import('./sending.js').Refusal} refused
+ * @property {Refusal} refused it will not be sent again
  * @property {{room: string, error: ChorusError}} closed the room can't be joined, or not any more
  * @property {ChorusError} error what the server complained of and belongs to nothing above
  */
@@ -50,11 +60,11 @@ import { LiveSocket } from './socket.js';
  * @property {string} url origin of the server: `https://chat.example.org`
  * @property {() => string | null | Promise<string | null>} [getToken] where the token is kept; in memory by default
  * @property {(session: Session) => void} [onSession] a new token was given; keep it where `getToken` finds it
- * @property {import('./outbox.js').StorageLike | null} [storage] keeps waiting messages across runs
- * @property {import('./connection.js').SocketClass} [WebSocket]
+ * @property {StorageLike | null} [storage] keeps waiting messages across runs
+ * @property {import('./connection.js').SocketClass} [WebSocket] where there is no global one: Node before 22
  * @property {typeof globalThis.fetch} [fetch]
- * @property {import('./clock.js').Clock} [clock]
- * @property {() => number} [random]
+ * @property {import('./clock.js').Clock} [clock] for tests
+ * @property {() => number} [random] in [0, 1); for tests
  */
 
 /** How often somebody is told that this person types; the server takes no more. */
@@ -82,7 +92,10 @@ export class Chorus {
 
   /** @param {ChorusOptions} options */
   constructor(options) {
-    const { clock = systemClock, random = Math.random } = options;
+    const { clock = systemClock, random = Math.random, WebSocket = globalThis.WebSocket } = options;
+    if (!WebSocket) {
+      throw new TypeError('There is no WebSocket here. Hand one in, or start Node before 22 with --experimental-websocket.');
+    }
     this.#clock = clock;
     this.#url = options.url.replace(/\/+$/, '');
     this.#getToken = options.getToken ?? (() => this.#token);
@@ -94,7 +107,7 @@ export class Chorus {
       {
         url: this.#url.replace(/^http/, 'ws'),
         ticket: () => this.#ticket(),
-        WebSocket: options.WebSocket ?? globalThis.WebSocket,
+        WebSocket,
         clock,
         random,
       },
@@ -116,10 +129,12 @@ export class Chorus {
     });
   }
 
+  /** Who is signed in here, as the server spells it; empty before that. */
   get username() {
     return this.#username;
   }
 
+  /** What the server allows. Its defaults until the first `welcome`. */
   get limits() {
     return this.#limits;
   }
@@ -139,7 +154,7 @@ export class Chorus {
     return this.#api.server();
   }
 
-  /** @param {string} username @param {string} password */
+  /** Makes an account; it does not sign in. @param {string} username @param {string} password */
   register(username, password) {
     return this.#api.register(username, password);
   }
@@ -185,12 +200,12 @@ export class Chorus {
     this.#following.clear();
   }
 
-  /** @param {string} room */
+  /** Enters a room, now or as soon as there is a connection, and again after each loss. @param {string} room */
   join(room) {
     this.#following.join(room);
   }
 
-  /** @param {string} room */
+  /** What still waits to be sent there waits on, until the room is joined again. @param {string} room */
   leave(room) {
     this.#following.leave(room);
   }
@@ -221,8 +236,8 @@ export class Chorus {
     if (this.#following.isLive(room) && this.#socket.send({ type: 'typing', room })) this.#typedAt.set(room, now);
   }
 
-  /** @param {string} room @param {HistoryRange} range */
-  async history(room, range) {
+  /** Reads one page of a room's log, ascending; without `before` and `after` the newest. @param {string} room @param {HistoryRange} [range] */
+  async history(room, range = {}) {
     return this.#withToken((token) => this.#api.messages(token, room, range));
   }
 
@@ -256,7 +271,7 @@ export class Chorus {
     this.#socket.offline();
   }
 
-  /** @param {import('./socket.js').Status} status */
+  /** @param {Status} status */
   #statusChanged(status) {
     if (status.state === 'stopped' || status.state === 'signed_out') this.#renewal.stop();
     this.#events.emit('status', status);
@@ -301,7 +316,7 @@ export class Chorus {
     });
   }
 
-  /** @param {import('./outbox.js').StorageLike | null} storage @param {() => number} random */
+  /** @param {StorageLike | null} storage @param {() => number} random */
   #sender(storage, random) {
     return new Sending({
       socket: this.#socket,

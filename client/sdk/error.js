@@ -2,6 +2,7 @@
  * What went wrong, by a code of the protocol's closed table. A few codes are this side's own:
  * `network` (no answer at all), `timeout`, `bad_answer` (not what the protocol says),
  * `queue_full` (too many messages wait) and `stopped` (the client was disconnected).
+ * `forbidden_origin` is found out here when a browser keeps the server's answers from this page.
  */
 export class ChorusError extends Error {
   /**

@@ -47,13 +47,16 @@ export function show(element, shown) {
  * @param {I[]} items
  * @param {(item: I, known: HTMLElement | null) => HTMLElement} draw the same element when it can stay
  * @param {Map<string, HTMLElement>} known what the last call left, by key
+ * @returns {boolean} whether any child came, went or was made anew
  */
 export function keyed(parent, items, draw, known) {
+  let changed = false;
   const kept = new Set(items.map(({ key }) => key));
   for (const [key, element] of known) {
     if (kept.has(key)) continue;
     element.remove();
     known.delete(key);
+    changed = true;
   }
   let next = parent.firstElementChild;
   for (const item of items) {
@@ -65,6 +68,10 @@ export function keyed(parent, items, draw, known) {
     }
     known.set(item.key, element);
     if (element === next) next = element.nextElementSibling;
-    else parent.insertBefore(element, next);
+    else {
+      parent.insertBefore(element, next);
+      changed = true;
+    }
   }
+  return changed;
 }

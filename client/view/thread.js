@@ -1,11 +1,15 @@
 /**
  * The messages: one list on one line, the thread. Rows are made once and stay; what changes is which
  * of them are there. Keeps the reader's place: at the newest only if the reader was there, and on the
- * same row when older ones are put above it.
+ * same row when others come or go above it.
+ *
+ * Rows stand in chunks, and those out of sight are not drawn (`content-visibility`): a frame costs what is
+ * in sight and not what is in the page. A chunk that changed is drawn once all the same, because from then
+ * on the browser knows its height: one of unknown height would move what is below it.
  */
 import { currentRoom } from '../state.js';
 import { hashOf } from '../route.js';
-import { thread } from '../thread.js';
+import { chunks, thread } from '../thread.js';
 import { gapLine, backLine, trafficLine } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
 import { avatar, coloured } from './person.js';
@@ -19,22 +23,28 @@ import { clockTime, dayName, exactTime } from './time.js';
 /**
  * @typedef {object} ThreadActions
  * @property {() => void} loadOlder
+ * @property {() => void} loadNewer
  * @property {(atEnd: boolean) => void} readerMoved
  * @property {(id: string) => void} retry
  * @property {(id: string) => void} discard
  */
 
-/** How near to the end counts as there, and how near to the top asks for more. In pixels. */
+/** How near to the end counts as there, and how near to the first and the last row asks for more. In pixels. */
 const END_PX = 48;
-const TOP_PX = 800;
+const MORE_PX = 1_600;
+
+/** So many rows are remembered for their place: the first of them may be made anew. */
+const ANCHORS = 8;
 
 export class ThreadView {
   #scroll = byId('scroll', HTMLDivElement);
-  #list = byId('thread', HTMLOListElement);
+  #list = byId('thread', HTMLDivElement);
   #newer = byId('newer', HTMLButtonElement);
   #actions;
   /** @type {Map<string, HTMLElement>} */
-  #known = new Map();
+  #chunks = new Map();
+  /** The rows of each chunk. @type {WeakMap<HTMLElement, Map<string, HTMLElement>>} */
+  #rows = new WeakMap();
   /** What each element shows, to know when it must be made anew. @type {WeakMap<HTMLElement, string>} */
   #shown = new WeakMap();
   /** @type {RoomState | null} */
@@ -42,14 +52,20 @@ export class ThreadView {
   #day = '';
   /** The link that was followed last. @type {RoomState['target']} */
   #followed = null;
+  /** Chunks whose height is not known yet. @type {Set<HTMLElement>} */
+  #unmeasured = new Set();
+  #measuring = false;
+  #width = 0;
 
   /** @param {ThreadActions} actions */
   constructor(actions) {
     this.#actions = actions;
     this.#scroll.addEventListener('scroll', () => this.#moved(), { passive: true });
-    this.#newer.addEventListener('click', () => this.toEnd());
-    // A growing composer or a phone's keyboard takes room away at the end.
-    new ResizeObserver(() => this.#room?.atEnd && this.toEnd()).observe(this.#scroll);
+    this.#newer.addEventListener('click', () => {
+      this.#actions.readerMoved(true);
+      this.toEnd();
+    });
+    new ResizeObserver(() => this.#resized()).observe(this.#scroll);
   }
 
   /** @param {State} state */
@@ -58,31 +74,34 @@ export class ThreadView {
     const day = dayName(state.now, state.now) + new Date(state.now).toDateString();
     if (room === this.#room && day === this.#day) return;
     // Another room, or its first page: then the reader is taken to where there is something to read.
-    const arrives = this.#room?.name !== room?.name || (room?.opened && !this.#room?.opened);
+    const another = this.#room?.name !== room?.name;
+    const arrives = another || (room?.opened && !this.#room?.opened);
     const follows = room?.target && room.target !== this.#followed;
     this.#room = room;
     this.#day = day;
-    if (!room || !state.session) {
+    if (another || !room || !state.session) {
       this.#list.replaceChildren();
-      this.#known.clear();
-      return;
+      this.#chunks.clear();
     }
-    const anchor = room.atEnd ? null : this.#anchor();
+    if (!room || !state.session) return;
+    const anchors = room.atEnd ? [] : this.#anchors();
     this.#list.classList.toggle('opening', !room.opened);
+    this.#list.classList.toggle('whole', room.older === 'none');
     const items = thread(room, state.session.username);
-    keyed(this.#list, items, (item, known) => this.#draw(item, known, state.now), this.#known);
+    keyed(this.#list, chunks(items), (chunk, known) => this.#drawChunk(chunk, known, state.now), this.#chunks);
     if (arrives || follows) this.#take(room);
     else if (room.atEnd) this.toEnd();
-    else if (anchor) this.#scroll.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
+    else this.#hold(anchors);
+    this.#measure();
     show(this.#newer, !room.atEnd && room.opened);
     setText(this.#newer, newerLabel(room.unseen));
-    this.#askForOlder();
+    this.#askForMore();
   }
 
   /** To the message that a link points to, to where the unread ones begin, or to the newest. @param {RoomState} room */
   #take(room) {
-    const pointed = room.target && this.#known.get(`seq:${room.target.seq}`);
-    const place = pointed ?? this.#known.get('new');
+    const pointed = this.#list.querySelector('.pointed');
+    const place = pointed ?? this.#list.querySelector('.line.new');
     if (pointed) this.#followed = room.target;
     if (place) place.scrollIntoView({ block: pointed ? 'center' : 'start' });
     else this.toEnd();
@@ -93,33 +112,93 @@ export class ThreadView {
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
+  /** A growing composer or a phone's keyboard takes room away at the end; another width makes other heights. */
+  #resized() {
+    if (this.#room?.atEnd) this.toEnd();
+    if (this.#scroll.clientWidth === this.#width) return;
+    this.#width = this.#scroll.clientWidth;
+    const anchors = this.#room?.atEnd ? [] : this.#anchors();
+    for (const chunk of this.#chunks.values()) this.#unmeasure(chunk);
+    this.#hold(anchors);
+    this.#measure();
+  }
+
+  /** @param {HTMLElement} chunk */
+  #unmeasure(chunk) {
+    chunk.classList.remove('measured');
+    this.#unmeasured.add(chunk);
+  }
+
+  /** Once it was drawn for a frame, the browser remembers the height of a chunk, in sight or not. */
+  #measure() {
+    if (this.#measuring || this.#unmeasured.size === 0) return;
+    this.#measuring = true;
+    const drawn = this.#unmeasured;
+    this.#unmeasured = new Set();
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        // One that changed again meanwhile has its turn with the next.
+        for (const chunk of drawn) if (!this.#unmeasured.has(chunk)) chunk.classList.add('measured');
+        this.#measuring = false;
+        this.#measure();
+      }),
+    );
+  }
+
   #moved() {
     const room = this.#room;
     if (!room) return;
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
-    const atEnd = scrollHeight - scrollTop - clientHeight < END_PX;
+    // The end of the rows is not the newest when that is elsewhere.
+    const atEnd = room.tail.length === 0 && this.#below() < END_PX;
     if (atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
-    this.#askForOlder();
+    this.#askForMore();
   }
 
-  #askForOlder() {
+  #askForMore() {
     const room = this.#room;
-    if (room?.older === 'idle' && room.rows.length > 0 && this.#scroll.scrollTop < TOP_PX) this.#actions.loadOlder();
+    if (!room || room.rows.length === 0) return;
+    if (room.older === 'idle' && this.#scroll.scrollTop < MORE_PX) this.#actions.loadOlder();
+    if (room.tail.length > 0 && room.newer === 'idle' && this.#below() < MORE_PX) this.#actions.loadNewer();
   }
 
-  /** The first row in view, and where it stands: it must stand there afterwards too. */
-  #anchor() {
+  /** What can still be scrolled down. */
+  #below() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
+    return scrollHeight - scrollTop - clientHeight;
+  }
+
+  /** The first rows in view, and where they stand: there they must stand afterwards too. @returns {{element: Element, top: number}[]} */
+  #anchors() {
     const top = this.#scroll.getBoundingClientRect().top;
-    const rows = this.#list.children;
-    let [low, high] = [0, rows.length - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((rows[middle]?.getBoundingClientRect().bottom ?? 0) > top) high = middle;
-      else low = middle + 1;
-    }
+    const anchors = [];
     // Not the top itself: it stays first whatever comes between it and the rest.
-    const element = rows[Math.max(1, low)];
-    return element ? { element, top: element.getBoundingClientRect().top } : null;
+    let chunk = firstBelow(this.#list.children, top, 1);
+    let row = chunk && firstBelow(chunk.children, top, 0);
+    while (chunk && anchors.length < ANCHORS) {
+      if (row) anchors.push({ element: row, top: row.getBoundingClientRect().top });
+      row = row?.nextElementSibling ?? null;
+      if (row) continue;
+      chunk = chunk.nextElementSibling;
+      row = chunk?.firstElementChild ?? null;
+    }
+    return anchors;
+  }
+
+  /** @param {{element: Element, top: number}[]} anchors */
+  #hold(anchors) {
+    const anchor = anchors.find(({ element }) => element.isConnected);
+    if (!anchor) return;
+    const moved = anchor.element.getBoundingClientRect().top - anchor.top;
+    if (moved !== 0) this.#scroll.scrollTop += moved;
+  }
+
+  /** @param {{items: Item[]}} chunk @param {HTMLElement | null} known @param {number} now */
+  #drawChunk({ items }, known, now) {
+    const element = known ?? make('ol', 'chunk');
+    const rows = this.#rows.get(element) ?? new Map();
+    this.#rows.set(element, rows);
+    if (keyed(element, items, (item, row) => this.#draw(item, row, now), rows)) this.#unmeasure(element);
+    return element;
   }
 
   /** @param {Item} item @param {HTMLElement | null} known @param {number} now */
@@ -136,6 +215,8 @@ export class ThreadView {
     switch (item.kind) {
       case 'top':
         return this.#top(item);
+      case 'bottom':
+        return this.#bottom(item);
       case 'day':
         return make('li', 'row line day', [make('span', '', dayName(item.at, now))]);
       case 'new':
@@ -164,13 +245,15 @@ export class ThreadView {
     } else if (older === 'loading') {
       row.append(make('p', '', 'Loading older messages'));
     } else if (older === 'failed') {
-      const again = make('button', 'link', 'Try again');
-      again.type = 'button';
-      again.addEventListener('click', () => this.#actions.loadOlder());
-      row.append(make('p', '', [document.createTextNode('Older messages could not be loaded. '), again]));
+      row.append(notLoaded('Older', () => this.#actions.loadOlder()));
     }
-    row.classList.toggle('whole', older === 'none');
     return row;
+  }
+
+  /** @param {Extract<Item, {kind: 'bottom'}>} item */
+  #bottom({ newer }) {
+    if (newer === 'failed') return make('li', 'bottom', [notLoaded('Newer', () => this.#actions.loadNewer())]);
+    return make('li', 'bottom', [make('p', '', 'Loading newer messages')]);
   }
 
   /** @param {Extract<Item, {kind: 'waiting'}>} item */
@@ -194,6 +277,25 @@ export class ThreadView {
   }
 }
 
+/** The first element, from a given one on, that reaches below a line. @param {HTMLCollection} elements @param {number} line @param {number} from */
+function firstBelow(elements, line, from) {
+  let [low, high] = [from, elements.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((elements[middle]?.getBoundingClientRect().bottom ?? 0) > line) high = middle;
+    else low = middle + 1;
+  }
+  return elements[low] ?? null;
+}
+
+/** @param {'Older' | 'Newer'} which @param {() => void} load */
+function notLoaded(which, load) {
+  const again = make('button', 'link', 'Try again');
+  again.type = 'button';
+  again.addEventListener('click', load);
+  return make('p', '', [document.createTextNode(`${which} messages could not be loaded. `), again]);
+}
+
 /** @param {number} unseen */
 function newerLabel(unseen) {
   if (unseen === 0) return 'To the newest';
@@ -205,6 +307,8 @@ function fingerprint(item, now) {
   switch (item.kind) {
     case 'top':
       return `${item.older}${item.empty}`;
+    case 'bottom':
+      return item.newer;
     case 'day':
       return dayName(item.at, now);
     case 'gap':
@@ -214,7 +318,7 @@ function fingerprint(item, now) {
     case 'new':
       return '';
     case 'message':
-      return `${item.head}${item.pointed}`;
+      return `${item.message.id}${item.head}${item.pointed}`;
     case 'waiting':
       return `${item.head}${item.last}${item.row.state}${item.row.reason}`;
   }

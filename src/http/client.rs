@@ -3,6 +3,13 @@
 //!
 //! Every file has an `ETag` from its content and is asked for again each time (`no-cache`), which
 //! costs a 304: a new version of the client is never mixed with an old one.
+//!
+//! Built-in scripts and styles are served without the comments that fill whole lines, a quarter of what a
+//! first visit would load. Their lines stay, empty, so that an error names the right one.
+//!
+//! The sdk is for pages of other origins too, and a browser loads a module from elsewhere only if
+//! its server lets everybody read it. Whether such a page may also call is the origin list's matter;
+//! the sdk can say so only once it is loaded.
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
@@ -26,6 +33,9 @@ struct BuiltIn;
 /// The page that `/` is.
 const PAGE: &str = "index.html";
 
+/// What pages of any origin may load.
+const SDK: &str = "sdk/";
+
 /// Any path that is no call: a file of the client, or not found.
 pub(super) async fn file(Extract(state): Extract<Arc<State>>, request: Request) -> Result<Response, Refusal> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -34,7 +44,7 @@ pub(super) async fn file(Extract(state): Extract<Arc<State>>, request: Request) 
     let name = name_of(request.uri().path()).ok_or_else(refusal::not_found)?;
     let content = match &state.config.client_dir {
         Some(dir) => read(dir, name).await,
-        None => BuiltIn::get(name).map(|file| file.data),
+        None => BuiltIn::get(name).map(|file| lean(name, file.data)),
     };
     let content = content.ok_or_else(refusal::not_found)?;
     Ok(answer(name, content, request.headers()))
@@ -75,6 +85,41 @@ async fn read(dir: &Path, name: &str) -> Option<Cow<'static, [u8]>> {
     tokio::fs::read(place).await.ok().map(Cow::Owned)
 }
 
+/// A script or style without comments that fill whole lines. Needs no parser, because in the client's
+/// files no text goes over a line's end (`tests/client/page.test.mjs` holds them to that).
+fn lean(name: &str, content: Cow<'static, [u8]>) -> Cow<'static, [u8]> {
+    let script = extension(name) == "js";
+    if !script && extension(name) != "css" {
+        return content;
+    }
+    let Ok(text) = std::str::from_utf8(&content) else { return content };
+    let mut kept = String::with_capacity(text.len());
+    let mut lines = text.split_inclusive('\n');
+    while let Some(line) = lines.next() {
+        let start = line.trim_start();
+        let mut comment = vec![line];
+        if start.starts_with("/*") {
+            let mut last = start.get(2..).unwrap_or_default();
+            while !last.contains("*/")
+                && let Some(next) = lines.next()
+            {
+                comment.push(next);
+                last = next;
+            }
+            // What goes on behind the comment's end is code.
+            if last.trim_end().ends_with("*/") && last.matches("*/").count() == 1 {
+                kept.extend(comment.iter().filter(|line| line.ends_with('\n')).map(|_| '\n'));
+                continue;
+            }
+        } else if script && start.starts_with("//") {
+            kept.extend(line.ends_with('\n').then_some('\n'));
+            continue;
+        }
+        kept.extend(comment);
+    }
+    Cow::Owned(kept.into_bytes())
+}
+
 fn answer(name: &str, content: Cow<'static, [u8]>, asked: &HeaderMap) -> Response {
     // Weak, because a compressed answer carries the same one.
     let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&content)[..18]));
@@ -94,11 +139,18 @@ fn answer(name: &str, content: Cow<'static, [u8]>, asked: &HeaderMap) -> Respons
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
+    if name.starts_with(SDK) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
     response
 }
 
+fn extension(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
 fn content_type(name: &str) -> &'static str {
-    match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
+    match extension(name) {
         "html" => "text/html; charset=utf-8",
         "js" | "mjs" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
@@ -160,6 +212,46 @@ mod tests {
         asked.insert(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone());
         assert_eq!(answer("a.js", Cow::Borrowed(b"1"), &asked).status(), 304);
         assert_eq!(answer("a.js", Cow::Borrowed(b"2"), &asked).status(), 200);
+    }
+
+    fn leaned(name: &str, text: &'static str) -> String {
+        String::from_utf8(lean(name, Cow::Borrowed(text.as_bytes())).into_owned()).unwrap()
+    }
+
+    #[test]
+    fn comments_that_fill_lines_are_not_served_and_lines_keep_their_numbers() {
+        assert_eq!(
+            leaned("a.js", "/**\n * Says\n */\nlet a = 1; // one\n  // two\n  /** @type {A} */\nb"),
+            "\n\n\nlet a = 1; // one\n\n\nb"
+        );
+        assert_eq!(leaned("a.css", "/* a\n   b */\n.c {} /* d */\n"), "\n\n.c {} /* d */\n");
+        for kept in [
+            "/** @type {A} */ (b)\n",
+            "/* a */ b /* c */\n",
+            "/*/ a\n",
+            "a\n/* open\n b",
+        ] {
+            assert_eq!(leaned("a.js", kept), kept);
+        }
+        assert_eq!(leaned("a.css", "a\n//b\n"), "a\n//b\n");
+        assert_eq!(leaned("a.html", "// a\n"), "// a\n");
+    }
+
+    #[test]
+    fn of_every_built_in_script_all_lines_of_code_are_served() {
+        for name in BuiltIn::iter().filter(|name| extension(name) == "js") {
+            let whole = String::from_utf8(BuiltIn::get(&name).unwrap().data.into_owned()).unwrap();
+            let lean =
+                String::from_utf8(lean(&name, whole.clone().into_bytes().into()).into_owned()).unwrap();
+            assert_eq!(whole.lines().count(), lean.lines().count(), "{name}");
+            for (line, served) in whole.lines().zip(lean.lines()).filter(|(line, served)| line != served) {
+                let start = line.trim_start();
+                assert!(
+                    served.is_empty() && (start.is_empty() || start.starts_with(['/', '*'])),
+                    "{name}: {line}"
+                );
+            }
+        }
     }
 
     proptest! {

@@ -34,6 +34,15 @@ test('the code puts no markup on the page and evaluates nothing', async () => {
   }
 });
 
+test('no text goes over a line’s end, so that the server can leave out lines of comment', async () => {
+  for (const file of files.filter((name) => name.endsWith('.js'))) {
+    for (const line of (await read(file)).split('\n').filter((text) => !/^\s*(\/?\*|\/\/)/.test(text))) {
+      assert.equal(line.replaceAll(/\\./g, '').split('`').length % 2, 1, `${file}: ${line}`);
+      assert.doesNotMatch(line, /\\$/, `${file}: ${line}`);
+    }
+  }
+});
+
 test('every module is preloaded, and nothing is that is not there', async () => {
   const html = await read('index.html');
   const preloaded = [...html.matchAll(/rel="modulepreload" href="([^"]+)"/g)].map(([, href]) => href).sort();

@@ -5,7 +5,7 @@ import { ChorusError } from '../../client/sdk/error.js';
 import { DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
 import { currentRoom, initialState, reduce } from '../../client/state.js';
 import { MOST_ROWS } from '../../client/state-room.js';
-import { thread } from '../../client/thread.js';
+import { chunks, thread } from '../../client/thread.js';
 import { entranceErrors, entranceProblems, gapLine, statusLine, trafficLine, typingLine } from '../../client/words.js';
 import { hue } from '../../client/view/person.js';
 import { line, lines } from './world.mjs';
@@ -162,13 +162,98 @@ test('a room shown from its first message has no older ones to load', () => {
   assert.equal(currentRoom(inLobby).older, 'none');
 });
 
-test('rows are bounded while the reader is at the end, and never under the eyes of one who is not', () => {
-  const many = run(signedIn, history(lines(2, MOST_ROWS + 1)), message(MOST_ROWS + 2));
-  assert.equal(currentRoom(many).rows.length, 1500);
-  assert.equal(currentRoom(many).older, 'idle');
-  const away = run(signedIn, history(lines(2, MOST_ROWS + 1)), reader(false), message(MOST_ROWS + 2));
-  assert.equal(currentRoom(away).rows.length, MOST_ROWS + 1);
-  assert.equal(currentRoom(run(away, reader(true))).rows.length, 1500);
+// ---- no more rows than a page bears ----
+
+const olderPage = (before, messages) => ({ type: 'older.loaded', room: 'lobby', before, messages, hasMore: messages[0].seq > 1 });
+const newerPage = (after, messages) => ({ type: 'newer.loaded', room: 'lobby', after, messages });
+const newerAsked = { type: 'newer.asked', room: 'lobby' };
+const full = run(signedIn, history(lines(5001, 5000 + MOST_ROWS)));
+const ends = (state) => [seqs(state)[0], seqs(state).at(-1)];
+
+test('at the end the oldest rows leave when there are too many', () => {
+  const state = run(full, message(5001 + MOST_ROWS));
+  assert.deepEqual(ends(state), [5102, 5001 + MOST_ROWS]);
+  assert.equal(currentRoom(state).older, 'idle');
+  assert.deepEqual(ends(run(signedIn, history(lines(5001, 5101 + MOST_ROWS)))), [5202, 5101 + MOST_ROWS]);
+});
+
+test('for a reader further up what is new does not come into a full page, and is at hand', () => {
+  const away = run(full, reader(false), message(5001 + MOST_ROWS), message(5002 + MOST_ROWS));
+  assert.deepEqual(ends(away), [5001, 5000 + MOST_ROWS]);
+  assert.equal(currentRoom(away).unseen, 2);
+  assert.equal(drawn(away).at(-1), 'bottom');
+  assert.deepEqual(drawn(run(away, waiting('one'))).slice(-2), [5000 + MOST_ROWS, 'bottom'], 'what waits comes after the newest');
+  const down = run(away, newerAsked);
+  assert.deepEqual(ends(down), [5003, 5002 + MOST_ROWS]);
+  assert.equal(currentRoom(down).newer, 'idle', 'nothing needs to be loaded');
+  assert.deepEqual(currentRoom(down).tail, []);
+});
+
+test('who reads on upwards loses the newest, and finds them again by reading down, without a hole', () => {
+  let state = run(full, reader(false));
+  for (let first = 5001; first > 1; first -= 100) {
+    state = run(state, { type: 'older.asked', room: 'lobby' }, olderPage(first, lines(first - 100, first - 1)));
+    assert.ok(seqs(state).length <= MOST_ROWS);
+  }
+  assert.deepEqual(ends(state), [1, MOST_ROWS]);
+  assert.equal(currentRoom(state).older, 'none');
+  for (let seq = 5001 + MOST_ROWS; seq <= 5300 + MOST_ROWS; seq += 1) state = run(state, message(seq));
+  assert.equal(currentRoom(state).tail.length, 200);
+  while (currentRoom(state).tail.length > 0) {
+    state = run(state, newerAsked);
+    const [, last] = ends(state);
+    if (currentRoom(state).newer === 'loading') state = run(state, newerPage(last, lines(last + 1, last + 100)));
+    assert.ok(seqs(state).length <= MOST_ROWS);
+    assert.deepEqual(seqs(state), lines(...ends(state)).map(({ seq }) => seq));
+  }
+  assert.deepEqual(ends(state), [5301, 5300 + MOST_ROWS]);
+  assert.equal(currentRoom(state).older, 'idle');
+  assert.deepEqual(ends(run(state, message(5301 + MOST_ROWS))), [5301, 5300 + MOST_ROWS], 'still further up');
+});
+
+test('who asks for the newest from far up has them at once, and goes on from there', () => {
+  const far = run(full, reader(false), olderPage(5001, lines(4901, 5000)), people(['carol'], []), message(5001 + MOST_ROWS));
+  assert.deepEqual(ends(far), [4901, 4900 + MOST_ROWS]);
+  assert.ok(!drawn(far).includes('traffic'), 'it stands behind a message that is not here');
+  const back = run(far, reader(true));
+  assert.deepEqual(ends(back), [5002, 5001 + MOST_ROWS], 'the rows and what is at hand meet');
+  let further = run(far, olderPage(4901, lines(4601, 4900)));
+  assert.deepEqual(ends(run(further, reader(true))), [5001 + MOST_ROWS - 199, 5001 + MOST_ROWS]);
+  further = run(further, reader(true), message(5002 + MOST_ROWS), olderPage(5001 + MOST_ROWS - 199, lines(6000, 5001 + MOST_ROWS - 200)));
+  assert.deepEqual(ends(further), [6000, 5002 + MOST_ROWS]);
+  assert.deepEqual(seqs(further), lines(...ends(further)).map(({ seq }) => seq));
+});
+
+test('a page that does not belong to these rows any more is not put there', () => {
+  const away = run(full, reader(false), olderPage(5001, lines(4501, 5000)), newerAsked);
+  assert.equal(currentRoom(away).newer, 'loading');
+  const back = run(away, reader(true), newerPage(4500 + MOST_ROWS, lines(4501 + MOST_ROWS, 4600 + MOST_ROWS)));
+  assert.deepEqual(ends(back), [4801 + MOST_ROWS, 5000 + MOST_ROWS]);
+  assert.equal(currentRoom(run(away, { type: 'newer.failed', room: 'lobby' })).newer, 'failed');
+  assert.deepEqual(ends(run(full, olderPage(5001, lines(4901, 5000)))), ends(full), 'a full page at the end takes no older ones');
+});
+
+test('a resume far up keeps the place and counts; another log starts over', () => {
+  const away = run(full, reader(false), olderPage(5001, lines(4501, 5000)));
+  const resumed = run(away, status('waiting'), status('connected'), resume(lines(5001 + MOST_ROWS, 5010 + MOST_ROWS)));
+  assert.deepEqual(ends(resumed), ends(away));
+  assert.equal(currentRoom(resumed).unseen, 10);
+  assert.equal(currentRoom(resumed).tail.at(-1).seq, 5010 + MOST_ROWS);
+  const other = run(away, resume(lines(1, 7), { recovered: false, reason: 'log_changed', gap: { after: 7000, before: 7001, reason: 'log_changed' } }));
+  assert.deepEqual(seqs(other), [1, 2, 3, 4, 5, 6, 7]);
+  assert.deepEqual(currentRoom(other).tail, []);
+});
+
+test('the thread stands in chunks that stay the same while it grows at either end', () => {
+  const pieces = (state) => chunks(thread(currentRoom(state), 'alice'));
+  const state = run(inLobby, history(lines(1001, 1120), { gap: { after: 3, before: 1001, reason: 'too_far' } }), people(['carol'], []), message(1121));
+  assert.deepEqual(pieces(run(state, waiting('one'))).map(({ key }) => key), ['top', 'from:20', 'from:21', 'from:22', 'end']);
+  assert.deepEqual(pieces(state).flatMap(({ items }) => items), thread(currentRoom(state), 'alice'));
+  assert.deepEqual(pieces(state)[1].items.slice(0, 3).map(({ kind }) => kind), ['gap', 'day', 'message']);
+  const grown = pieces(run(state, olderPage(1001, lines(901, 1000)), message(1122)));
+  assert.deepEqual(grown.slice(1, 4).map(({ key }) => key), ['from:18', 'from:19', 'from:20']);
+  assert.deepEqual(grown[4].items.map(({ key }) => key), pieces(state)[2].items.map(({ key }) => key));
+  assert.deepEqual(pieces(run(signedIn, history([]))).map(({ key }) => key), ['top']);
 });
 
 test('what arrives while the reader is elsewhere is counted, own messages not', () => {

@@ -133,6 +133,11 @@ async fn every_answer_carries_the_headers() {
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
         assert_eq!(answer.header("strict-transport-security"), "");
     }
+    for path in ["/main.js", "/styles/layout.css"] {
+        let part = site.get(path, "").await;
+        assert_eq!(part.header("x-content-type-options"), "nosniff");
+        assert_eq!(part.header("content-security-policy"), "", "no document: {path}");
+    }
     let over_tls = |from: &str| {
         let mut request = Request::get("/").header("X-Forwarded-Proto", "https").body(Body::empty()).unwrap();
         request.extensions_mut().insert(peer(from));
@@ -214,6 +219,27 @@ async fn pages_of_the_list_may_call() {
         (refused.status.as_u16(), refused.header("access-control-allow-origin")),
         (429, "http://localhost:5500")
     );
+}
+
+#[tokio::test]
+async fn the_sdk_may_be_loaded_by_any_page_and_nothing_else_may() {
+    let site = Site::open();
+    let get = |path: &'static str, origin: &'static str| {
+        site.send(Request::get(path).header("Origin", origin).body(Body::empty()).unwrap())
+    };
+    let sdk = get("/sdk/chorus.js", "https://elsewhere.test").await;
+    assert_eq!(sdk.status, 200);
+    assert_eq!(sdk.header("access-control-allow-origin"), "*");
+    assert_eq!(sdk.header("access-control-allow-credentials"), "");
+    for path in ["/", "/main.js", "/sdk/none.js", "/health", "/server", "/me"] {
+        let answer = get(path, "https://elsewhere.test").await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+    }
+    for path in ["/sdk/chorus.js", "/main.js", "/server"] {
+        let listed = get(path, "http://localhost:5500").await;
+        assert_eq!(listed.header("access-control-allow-origin"), "http://localhost:5500", "{path}");
+        assert_eq!(listed.header("access-control-allow-credentials"), "");
+    }
 }
 
 #[tokio::test]
