@@ -121,7 +121,7 @@ test('what is said in another room is counted there, and begins at a line', asyn
   await badged(bob, room, '2');
   await bob.page.locator(`#rooms a[href="#${room}"]`).click();
   await bob.hears('three');
-  const texts = await bob.page.locator('#thread > .said .text, #thread > .new').allTextContents();
+  const texts = await bob.page.locator('#thread .said .text, #thread .new').allTextContents();
   assert.deepEqual(texts, ['one', 'New', 'two', 'three']);
   await badged(bob, room, '');
   await alice.say('four');
