@@ -1,6 +1,7 @@
 /**
  * The thread: a room's state as the list of things that are drawn, from the oldest to the newest.
- * Pure. Each thing has a key that stays the same as long as it is the same thing.
+ * Pure. Each thing has a key that stays the same as long as it is the same thing; a message that is
+ * shown as it was before is the very same item, so that thousands of them are compared at a glance.
  */
 
 /**
@@ -21,8 +22,10 @@
  *   | {key: string, kind: 'note', note: Note}} Item
  */
 
-/** A message's time and day, read once: there are thousands of them. @type {WeakMap<Message, {at: number, day: string}>} */
-const times = new WeakMap();
+/** @typedef {Extract<Item, {kind: 'message'}>} MessageItem */
+
+/** A message's item as it was last made, and its day. @type {WeakMap<Message, {item: MessageItem, day: string}>} */
+const made = new WeakMap();
 
 /** One person's messages closer than this are one group under one name. */
 const GROUP_MS = 5 * 60_000;
@@ -41,7 +44,7 @@ export function thread(room, me) {
   /** Whom the next message may follow without naming its sender again. @type {{username: string, at: number} | null} */
   let group = null;
   let day = '';
-  let before = 0;
+  let last = 0;
 
   const push = (/** @type {Item} */ item) => {
     items.push(item);
@@ -49,16 +52,27 @@ export function thread(room, me) {
   };
   for (const note of room.notes) if (note.after < first || first === 0) push({ key: note.key, kind: 'note', note });
   for (const message of room.rows) {
-    const { at, day: itsDay } = timeOf(message);
+    const before = made.get(message);
+    const at = before?.item.at ?? (Date.parse(message.timestamp) || 0);
+    const itsDay = before?.day ?? dayOf(at);
     if (room.gap?.before === message.seq) push({ key: 'gap', kind: 'gap', gap: room.gap });
     // Behind the last one that was read, and above the day that may begin there.
-    if (room.line !== null && before <= room.line && message.seq > room.line) push({ key: 'new', kind: 'new' });
-    before = message.seq;
+    if (room.line !== null && last <= room.line && message.seq > room.line) push({ key: 'new', kind: 'new' });
+    last = message.seq;
     if (itsDay !== day) push({ key: `day:${itsDay}:${message.seq}`, kind: 'day', at });
     day = itsDay;
     const head = !follows(group, message.username, at);
     group = { username: message.username, at };
-    items.push({ key: `seq:${message.seq}`, kind: 'message', message, at, head, own: message.username === me, pointed: message.seq === room.target?.seq });
+    const own = message.username === me;
+    const pointed = message.seq === room.target?.seq;
+    if (before?.item.head === head && before.item.own === own && before.item.pointed === pointed) {
+      items.push(before.item);
+    } else {
+      /** @type {MessageItem} */
+      const item = { key: `seq:${message.seq}`, kind: 'message', message, at, head, own, pointed };
+      made.set(message, { item, day: itsDay });
+      items.push(item);
+    }
     for (const note of notes.get(message.seq) ?? []) push({ key: note.key, kind: 'note', note });
   }
   if (room.gap && room.rows.length === 0) push({ key: 'gap', kind: 'gap', gap: room.gap });
@@ -119,16 +133,6 @@ function notesAfter(notes) {
   const bySeq = new Map();
   for (const note of notes) bySeq.set(note.after, [...(bySeq.get(note.after) ?? []), note]);
   return bySeq;
-}
-
-/** @param {Message} message */
-function timeOf(message) {
-  const known = times.get(message);
-  if (known) return known;
-  const at = Date.parse(message.timestamp) || 0;
-  const time = { at, day: dayOf(at) };
-  times.set(message, time);
-  return time;
 }
 
 /** The reader's day, not the server's. @param {number} at */

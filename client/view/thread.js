@@ -43,8 +43,8 @@ export class ThreadView {
   #actions;
   /** @type {Map<string, HTMLElement>} */
   #chunks = new Map();
-  /** The rows of each chunk. @type {WeakMap<HTMLElement, Map<string, HTMLElement>>} */
-  #rows = new WeakMap();
+  /** What each chunk shows, and its rows. @type {WeakMap<HTMLElement, {items: Item[], day: string, rows: Map<string, HTMLElement>}>} */
+  #drawn = new WeakMap();
   /** What each element shows, to know when it must be made anew. @type {WeakMap<HTMLElement, string>} */
   #shown = new WeakMap();
   /** @type {RoomState | null} */
@@ -194,9 +194,11 @@ export class ThreadView {
 
   /** @param {{items: Item[]}} chunk @param {HTMLElement | null} known @param {number} now */
   #drawChunk({ items }, known, now) {
+    const before = known && this.#drawn.get(known);
+    if (before && before.day === this.#day && sameItems(before.items, items)) return known;
     const element = known ?? make('ol', 'chunk');
-    const rows = this.#rows.get(element) ?? new Map();
-    this.#rows.set(element, rows);
+    const rows = before?.rows ?? new Map();
+    this.#drawn.set(element, { items, day: this.#day, rows });
     if (keyed(element, items, (item, row) => this.#draw(item, row, now), rows)) this.#unmeasure(element);
     return element;
   }
@@ -277,6 +279,11 @@ export class ThreadView {
   }
 }
 
+/** @param {Item[]} one @param {Item[]} other */
+function sameItems(one, other) {
+  return one.length === other.length && one.every((item, index) => item === other[index]);
+}
+
 /** The first element, from a given one on, that reaches below a line. @param {HTMLCollection} elements @param {number} line @param {number} from */
 function firstBelow(elements, line, from) {
   let [low, high] = [from, elements.length - 1];
@@ -318,7 +325,8 @@ function fingerprint(item, now) {
     case 'new':
       return '';
     case 'message':
-      return `${item.message.id}${item.head}${item.pointed}`;
+      // A log that was restored has other messages under the same numbers.
+      return `${item.head}${item.pointed} ${item.message.id} ${item.message.timestamp}`;
     case 'waiting':
       return `${item.head}${item.last}${item.row.state}${item.row.reason}`;
   }

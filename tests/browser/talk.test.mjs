@@ -5,7 +5,8 @@ import { after, before, describe, test } from 'node:test';
 import { assertUnbroken, launch, Person, Server, Wire } from './house.mjs';
 
 const SIZES = { desktop: [1440, 900], phone: [360, 740] };
-const NETWORK = [/net::ERR_/, /WebSocket connection to/];
+// A server that starts answers before it can do anything.
+const NETWORK = [/net::ERR_/, /WebSocket connection to/, /status of 503/];
 
 let browser;
 before(async () => (browser = await launch()));
