@@ -2,7 +2,7 @@
  * Wires the page: what the sdk and the reader do becomes events, events become the next state, and the
  * views draw it. Everything that has an effect is started here.
  */
-import { forgetRefused, forgetSession, keepRefused, keepSession, keepTheme, keptRefused, keptSession, keptTheme, onSessionElsewhere, openStorage } from './keep.js';
+import { forgetRefused, forgetSession, isRemembered, keepRefused, keepSession, keepTheme, keptRefused, keptSession, keptTheme, onSessionElsewhere, openStorage } from './keep.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/error.js';
 import { currentRoom, initialState, reduce } from './state.js';
@@ -31,6 +31,7 @@ let shownToken = null;
 const chorus = new Chorus({
   url: serverUrl(),
   storage: openStorage(),
+  page: { origin: location.origin, locks: navigator.locks },
   getToken: () => (shownToken = keptSession()?.token ?? null),
   onSession: (session) => {
     keepSession(session);
@@ -108,7 +109,7 @@ async function enter(mode, username, password) {
   dispatch({ type: 'entrance.busy' });
   try {
     if (mode === 'register') await chorus.register(username, password);
-    await chorus.signIn(username, password);
+    await chorus.signIn(username, password, { remember: true });
   } catch (cause) {
     dispatch({ type: 'entrance.failed', errors: entranceErrors(ChorusError.from(cause), mode) });
   }
@@ -246,10 +247,22 @@ async function askServer(waitMs) {
   }
 }
 
+/** Whom this browser remembers comes in past the entrance. */
+async function takeUp() {
+  try {
+    if (!(await chorus.takeUp()) && !keptSession()) forgetSession();
+  } catch (cause) {
+    console.warn(`chorus: ${ChorusError.from(cause).code}: nobody could be taken up`);
+  }
+}
+
 const kept = keptSession();
 if (kept) {
   open(kept.username);
+  // When its token has expired, the sdk takes the sign-in up by the cookie.
   chorus.connect(kept.username);
+} else if (isRemembered()) {
+  await takeUp();
 }
 dispatch({ type: 'theme', theme: state.theme });
 void askServer(1_000);

@@ -59,9 +59,9 @@ export class Api {
     await this.#call('POST', '/register', { body: { username, password } });
   }
 
-  /** @param {string} username @param {string} password @returns {Promise<Session>} */
-  async login(username, password) {
-    return session(await this.#call('POST', '/login', { body: { username, password } }));
+  /** @param {string} username @param {string} password @param {boolean} remember by a cookie @returns {Promise<Session>} */
+  async login(username, password, remember) {
+    return session(await this.#call('POST', '/login', { body: { username, password, ...(remember ? { remember } : {}) } }));
   }
 
   /** @param {string} token */
@@ -72,6 +72,21 @@ export class Api {
   /** A new token of the same sign-in. @param {string} token @returns {Promise<Session>} */
   async refresh(token) {
     return session(await this.#call('POST', '/refresh', { token, body: {} }));
+  }
+
+  /** The same, by the cookie of a browser that was to remember. @returns {Promise<Session>} */
+  async refreshByCookie() {
+    return session(await this.#call('POST', '/refresh'));
+  }
+
+  /** Whose a token is. @param {string} token @returns {Promise<Session>} */
+  async me(token) {
+    return session({ ...(await this.#call('GET', '/me', { token })), token });
+  }
+
+  /** A new token; all other sign-ins of the person end. @param {string} token @param {string} current @param {string} next @returns {Promise<Session>} */
+  async changePassword(token, current, next) {
+    return session(await this.#call('POST', '/password', { token, body: { current, new: next } }));
   }
 
   /** A credential for one WebSocket, good for seconds. @param {string} token */
@@ -113,6 +128,8 @@ export class Api {
         headers,
         signal: abort.signal,
         cache: 'no-store',
+        // Cookies come and go with the server's own page alone.
+        credentials: 'same-origin',
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
       return await answer(response);

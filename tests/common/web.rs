@@ -22,8 +22,8 @@ pub async fn node(change: impl Fn(&mut Config)) -> (Town, Web) {
 
 /// The refresh cookie that an answer makes a browser keep.
 pub fn session_cookie(answer: &Answer) -> String {
-    let lines = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
-    let value = lines.filter_map(|line| line.strip_prefix("chorus_session=")?.split(';').next()).next();
+    let mut lines = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
+    let value = lines.find_map(|line| line.strip_prefix("chorus_session=")?.split(';').next());
     value.unwrap_or_else(|| panic!("{answer:?}")).to_owned()
 }
 
