@@ -11,6 +11,7 @@ import { isObject } from './sdk/protocol.js';
 
 const SESSION = 'chorus.session';
 const THEME = 'chorus.theme';
+const REMEMBERED = 'chorus_remembered';
 
 /** @returns {Storage | null} */
 export function openStorage() {
@@ -44,6 +45,12 @@ export function keepSession(session) {
 export function forgetSession() {
   inMemory = null;
   write(SESSION, null);
+  document.cookie = `${REMEMBERED}=; Path=/; Max-Age=0; SameSite=Strict`;
+}
+
+/** Whether the server gave this browser a cookie that scripts can't see. It says so in one that they can. */
+export function isRemembered() {
+  return document.cookie.split('; ').some((pair) => pair.startsWith(`${REMEMBERED}=`));
 }
 
 /**

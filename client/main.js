@@ -47,6 +47,7 @@ let shownToken = null;
 const chorus = new Chorus({
   url: serverUrl(),
   storage: keep.openStorage(),
+  page: { origin: location.origin, locks: navigator.locks },
   getToken: () => (shownToken = keep.keptSession()?.token ?? null),
   onSession: (session) => {
     keep.keepSession(session);
@@ -237,7 +238,7 @@ async function enter(mode, username, password) {
   dispatch({ type: 'entrance.busy' });
   try {
     if (mode === 'register') await chorus.register(username, password);
-    await chorus.signIn(username, password);
+    await chorus.signIn(username, password, { remember: true });
   } catch (cause) {
     dispatch({ type: 'entrance.failed', errors: entranceErrors(ChorusError.from(cause), mode) });
   }
@@ -447,10 +448,22 @@ keep.onReadElsewhere(() => state.session?.username, {
   places: () => keep.keptPlaces(state.session?.username ?? '').rooms.forEach(follow),
 });
 
+/** Whom this browser remembers comes in past the entrance. */
+async function takeUp() {
+  try {
+    if (!(await chorus.takeUp()) && !keep.keptSession()) keep.forgetSession();
+  } catch (cause) {
+    console.warn(`chorus: ${ChorusError.from(cause).code}: nobody could be taken up`);
+  }
+}
+
 const kept = keep.keptSession();
 if (kept) {
   open(kept.username);
+  // When its token has expired, the sdk takes the sign-in up by the cookie.
   chorus.connect(kept.username);
+} else if (keep.isRemembered()) {
+  await takeUp();
 }
 dispatch({ type: 'theme', theme: state.theme });
 void askServer(1_000);

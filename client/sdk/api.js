@@ -65,9 +65,9 @@ export class Api {
     await this.#call('POST', '/register', { body: { username, password } });
   }
 
-  /** @param {string} username @param {string} password @returns {Promise<Session>} */
-  async login(username, password) {
-    return session(await this.#call('POST', '/login', { body: { username, password } }));
+  /** @param {string} username @param {string} password @param {boolean} remember by a cookie @returns {Promise<Session>} */
+  async login(username, password, remember) {
+    return session(await this.#call('POST', '/login', { body: { username, password, ...(remember ? { remember } : {}) } }));
   }
 
   /** @param {string} token */
@@ -78,6 +78,16 @@ export class Api {
   /** A new token of the same sign-in. @param {string} token @returns {Promise<Session>} */
   async refresh(token) {
     return session(await this.#call('POST', '/refresh', { token, body: {} }));
+  }
+
+  /** The same, by the cookie of a browser that was to remember. @returns {Promise<Session>} */
+  async refreshByCookie() {
+    return session(await this.#call('POST', '/refresh'));
+  }
+
+  /** Whose a token is. @param {string} token @returns {Promise<Session>} */
+  async me(token) {
+    return session({ ...(await this.#call('GET', '/me', { token })), token });
   }
 
   /** A new password, and a new token of this sign-in; all others of the account end. @param {string} token @param {string} current @param {string} next @returns {Promise<Session>} */
@@ -136,6 +146,8 @@ export class Api {
         headers,
         signal: abort.signal,
         cache: 'no-store',
+        // Cookies come and go with the server's own page alone.
+        credentials: 'same-origin',
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
       this.#answered = true;

@@ -90,6 +90,10 @@ export type ChorusOptions = {
      */
     onSession?: (session: Session) => void;
     /**
+     * the page this runs in. When the server is its own, sign-ins can be remembered
+     */
+    page?: import('./remembered.js').Page;
+    /**
      * keeps waiting messages across runs
      */
     storage?: StorageLike | null;
@@ -126,15 +130,32 @@ export declare class Chorus {
     server(): Promise<import("./api.js").ServerInfo>;
     /** Makes an account; it does not sign in. @param {string} username @param {string} password */
     register(username: string, password: string): Promise<void>;
-    /** Signs in and connects. @param {string} username @param {string} password @returns {Promise<Session>} */
-    signIn(username: string, password: string): Promise<Session>;
+    /**
+     * Signs in and connects.
+     * @param {string} username
+     * @param {string} password
+     * @param {{remember?: boolean}} [options] remember: the browser keeps a cookie, and the sign-in lasts until nobody came for
+     *   14 days. Only on a page of the server itself; elsewhere the sign-in ends with its token, as without it
+     * @returns {Promise<Session>}
+     */
+    signIn(username: string, password: string, { remember }?: {
+        remember?: boolean;
+    }): Promise<Session>;
+    /**
+     * Takes up the sign-in that this browser remembers, with a new token, and connects. For the start of a page that has
+     * no token; a token that is refused later is replaced this way without being asked for.
+     * @returns {Promise<Session | null>} null: nobody is remembered. Rejects with a `ChorusError` when that can't be found out
+     */
+    takeUp(): Promise<Session | null>;
+    /**
+     * Changes the password. Stays signed in, with a new token; all other sign-ins of the person end.
+     * @param {string} current
+     * @param {string} next
+     * @returns {Promise<Session>} rejects with a `ChorusError`: `invalid_credentials` when `current` is wrong, `invalid_password` when `next` can't be one
+     */
+    changePassword(current: string, next: string): Promise<Session>;
     /** Ends the sign-in on the server and here. It is over here even when the server can't be told (that is thrown). */
     signOut(): Promise<void>;
-    /**
-     * Changes the password. This sign-in goes on with a new token; all others of the account end.
-     * @param {string} current @param {string} next
-     */
-    changePassword(current: string, next: string): Promise<void>;
     /** With a token from an earlier run. Messages that were still waiting then wait again. @param {string} username */
     connect(username: string): void;
     /** Leaves everything. What waits stays in the storage; its promises are rejected with `stopped`. */
