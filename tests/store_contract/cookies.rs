@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::fixture::{any_hash, is_valid, person, signed_in, token};
 
-const LIFE: Duration = Duration::from_secs(600);
+const LIFE: Duration = Duration::from_mins(10);
 const GRACE: Duration = Duration::from_secs(30);
 const OVER: Duration = Duration::ZERO;
 
@@ -118,7 +118,7 @@ pub(crate) async fn an_outdated_secret_ends_the_sign_in(store: &Arc<dyn Store>) 
 pub(crate) async fn a_cookie_outlives_the_tokens_and_slides(store: &Arc<dyn Store>) {
     let alice = person(&**store, "alice").await;
     let first = signed_in(&**store, alice, 1).await;
-    let cookie = any_cookie(&first, Duration::from_secs(60));
+    let cookie = any_cookie(&first, Duration::from_mins(1));
     assert!(store.remember(&cookie).await.unwrap());
     let other = signed_in(&**store, alice, 1).await;
     assert!(store.remember(&any_cookie(&other, LIFE)).await.unwrap());
@@ -196,7 +196,7 @@ pub(crate) async fn racing_uses_of_a_secret_are_all_led_to_one_successor(store: 
         let salts: Vec<_> = answers.iter().map(|(_, used, _)| *used).collect();
         assert!(salts.iter().all(|used| *used == salts[0]), "{salts:?}");
         let CookieUsed::Good(salt) = salts[0] else { panic!("{salts:?}") };
-        let (winner, ..) = answers.iter().find(|(usage, ..)| usage.salt == salt).expect("one of theirs");
+        let (winner, ..) = answers.iter().find(|(usage, ..)| usage.salt == salt).unwrap();
         for (_, _, token) in &answers {
             assert!(is_valid(&**store, token).await);
         }
