@@ -2,38 +2,55 @@
  * Wires the page: what the sdk and the reader do becomes events, events become the next state, and the
  * views draw it. Everything that has an effect is started here.
  */
-import { forgetRefused, forgetSession, keepRefused, keepSession, keepTheme, keptRefused, keptSession, keptTheme, onSessionElsewhere, openStorage } from './keep.js';
+import * as keep from './keep.js';
+import { hashOf, placeOf } from './route.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/error.js';
 import { currentRoom, initialState, reduce } from './state.js';
 import { ComposerView } from './view/composer.js';
 import { byId, show } from './view/dom.js';
 import { EntranceView } from './view/entrance.js';
+import { JumpView } from './view/jump.js';
 import { MenuView } from './view/menu.js';
+import { PasswordView } from './view/password.js';
 import { PeopleView } from './view/people.js';
 import { Spoken } from './view/spoken.js';
 import { StatusView } from './view/status.js';
 import { ThreadView } from './view/thread.js';
-import { entranceErrors, entranceProblems, refusalLine } from './words.js';
+import { entranceErrors, entranceProblems, passwordErrors, passwordProblems, refusalLine } from './words.js';
 
-const ROOM = 'lobby';
+/** The room that is always there. */
+const LOBBY = 'lobby';
 const PAGE = 100;
+
+/** The largest page that the server gives. */
+const LARGE_PAGE = 200;
+
+/** How many of the server's rooms are offered, and how many people of a room can be searched. */
+const ROOMS_READ = 2_000;
+const PEOPLE_READ = 5_000;
+
+/** What was read is kept this long after it was. */
+const KEEP_MS = 500;
 
 /** Hidden for longer than this, a page asks whether its connection still lives when it is seen again. */
 const ASLEEP_MS = 30_000;
 
-let state = initialState(keptTheme(), Date.now());
+let state = initialState(keep.keptTheme(), Date.now());
 let scheduled = false;
+/** Until what was read is kept. */
+let keepTimer = 0;
 
 /** The token last shown to the server: whether a refusal is about the kept one. @type {string | null} */
 let shownToken = null;
 
 const chorus = new Chorus({
   url: serverUrl(),
-  storage: openStorage(),
-  getToken: () => (shownToken = keptSession()?.token ?? null),
+  storage: keep.openStorage(),
+  page: { origin: location.origin, locks: navigator.locks },
+  getToken: () => (shownToken = keep.keptSession()?.token ?? null),
   onSession: (session) => {
-    keepSession(session);
+    keep.keepSession(session);
     if (!state.session) open(session.username);
   },
 });
@@ -44,8 +61,17 @@ const threadView = new ThreadView({ loadOlder, loadNewer, readerMoved: (atEnd) =
 const composer = new ComposerView({ send, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
 const views = [
   entrance,
-  new MenuView({ openDrawer: (drawer) => dispatch({ type: 'drawer', drawer }), askToLeave, leave, stay: () => dispatch({ type: 'leaving', leaving: false }), setTheme }),
-  new PeopleView(),
+  new MenuView({
+    openDrawer: (drawer) => dispatch({ type: 'drawer', drawer }),
+    askToLeave,
+    leave,
+    stay: () => dispatch({ type: 'leaving', leaving: false }),
+    setTheme,
+    leaveRoom,
+  }),
+  new PasswordView({ askForPassword: (open) => open !== state.password.open && dispatch({ type: 'password', open }), changePassword }),
+  new JumpView({ jump, go: (room) => go({ room, seq: null }), create }),
+  new PeopleView({ everybody }),
   new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
   composer,
   threadView,
@@ -54,7 +80,9 @@ const chat = byId('chat', HTMLDivElement);
 
 /** @param {import('./state.js').Event} event */
 function dispatch(event) {
+  const before = state.rooms;
   state = reduce(state, event);
+  if (state.rooms !== before) keepTimer ||= window.setTimeout(keepRead, KEEP_MS);
   if (scheduled) return;
   scheduled = true;
   // A hidden page draws no frames, but its list must not fall behind without bound.
@@ -83,11 +111,113 @@ function serverUrl() {
 /** @param {string} username */
 function open(username) {
   dispatch({ type: 'session.opened', username, now: Date.now() });
-  dispatch({ type: 'room.opened', room: ROOM });
-  for (const { room, id, message, reason, at } of keptRefused(username)) {
+  const { rooms, current } = keep.keptPlaces(username);
+  for (const room of [LOBBY, ...rooms]) follow(room);
+  for (const { room, id, message, reason, at } of keep.keptRefused(username)) {
+    follow(room);
     dispatch({ type: 'waiting.refused', room, id, message, reason, at });
   }
-  chorus.join(ROOM);
+  const place = placeOf(location.hash) ?? { room: current || LOBBY, seq: null };
+  history.replaceState(null, '', hashOf(place));
+  go(place);
+}
+
+/** The reader is in this room from now on, whether it is shown or not. @param {string} room */
+function follow(room) {
+  if (!Object.hasOwn(state.rooms, room)) {
+    const read = keep.keptRead(state.session?.username ?? '').get(room) ?? null;
+    dispatch({ type: 'room.opened', room, read });
+  }
+  chorus.join(room);
+}
+
+/** Shows a room, or a message in it. @param {import('./route.js').Place} place */
+function go({ room, seq }) {
+  follow(room);
+  dispatch({ type: 'entered', room });
+  if (location.hash !== hashOf({ room, seq })) history.pushState(null, '', hashOf({ room, seq }));
+  keepPlaces();
+  if (seq === null) return;
+  dispatch({ type: 'room.pointed', room, seq, now: Date.now() });
+  void pursue(room);
+}
+
+/** Reads the part of the log that a link points into, unless it is on the page. @param {string} room */
+async function pursue(room) {
+  const { target, rows = [], opened } = state.rooms[room] ?? {};
+  const [first, last] = [rows[0]?.seq, rows.at(-1)?.seq];
+  if (!target || !opened || first === undefined || last === undefined || (target.seq >= first && target.seq <= last)) return;
+  try {
+    const { messages } = await chorus.history(room, { after: Math.max(0, target.seq - PAGE / 2), limit: PAGE });
+    if (state.rooms[room]?.target === target) dispatch({ type: 'room.around', room, messages });
+  } catch {
+    // The room is shown without it; the link can be followed again.
+  }
+}
+
+/** Rooms that turned out not to exist are not looked for again. */
+function keepPlaces() {
+  const username = state.session?.username;
+  if (username === undefined) return;
+  const rooms = Object.values(state.rooms).filter(({ closed }) => !closed?.missing);
+  keep.keepPlaces(username, { rooms: rooms.map(({ name }) => name), current: state.current });
+}
+
+/** @param {string} room */
+function leaveRoom(room) {
+  chorus.leave(room);
+  if (room === state.current) go({ room: LOBBY, seq: null });
+  dispatch({ type: 'left', room });
+  keepPlaces();
+}
+
+/** @param {boolean} open */
+function jump(open) {
+  if (open === state.jump.open) return;
+  dispatch({ type: 'jump', open });
+  if (open) void readRooms();
+}
+
+async function readRooms() {
+  /** @type {import('./state.js').RoomInfo[]} */
+  const rooms = [];
+  try {
+    for (let after = ''; rooms.length < ROOMS_READ; ) {
+      const page = await chorus.rooms({ limit: LARGE_PAGE, ...(after && { after }) });
+      rooms.push(...page.rooms);
+      dispatch({ type: 'jump.rooms', rooms: [...rooms] });
+      if (page.next === null) return;
+      after = page.next;
+    }
+  } catch {
+    dispatch({ type: 'jump.failed', error: 'The list of rooms could not be read. Those you are in are here.' });
+  }
+}
+
+/** @param {string} room */
+async function create(room) {
+  dispatch({ type: 'jump.busy' });
+  try {
+    await chorus.createRoom(room);
+  } catch (cause) {
+    const error = ChorusError.from(cause);
+    // Somebody was faster: then it is there, which is what was wanted.
+    if (error.code !== 'room_taken') return dispatch({ type: 'jump.failed', error: refusalLine(error) });
+  }
+  go({ room, seq: null });
+}
+
+/** All the people of the room that is shown, who may be more than the list has. @returns {Promise<string[]>} */
+async function everybody() {
+  /** @type {string[]} */
+  const users = [];
+  for (let after = ''; users.length < PEOPLE_READ; ) {
+    const page = await chorus.people(state.current, { limit: LARGE_PAGE, ...(after && { after }) });
+    users.push(...page.users);
+    if (page.next === null) break;
+    after = page.next;
+  }
+  return users;
 }
 
 /** @param {string | null} notice */
@@ -108,9 +238,22 @@ async function enter(mode, username, password) {
   dispatch({ type: 'entrance.busy' });
   try {
     if (mode === 'register') await chorus.register(username, password);
-    await chorus.signIn(username, password);
+    await chorus.signIn(username, password, { remember: true });
   } catch (cause) {
     dispatch({ type: 'entrance.failed', errors: entranceErrors(ChorusError.from(cause), mode) });
+  }
+}
+
+/** @param {string} current @param {string} next */
+async function changePassword(current, next) {
+  const problems = passwordProblems(current, next, state.limits);
+  if (Object.keys(problems).length > 0) return dispatch({ type: 'password.failed', errors: problems });
+  dispatch({ type: 'password.busy' });
+  try {
+    await chorus.changePassword(current, next);
+    dispatch({ type: 'password.changed' });
+  } catch (cause) {
+    dispatch({ type: 'password.failed', errors: passwordErrors(ChorusError.from(cause)) });
   }
 }
 
@@ -120,11 +263,12 @@ function askToLeave() {
   else void leave();
 }
 
-/** Signing out leaves nothing on this machine that the person wrote. */
+/** Signing out leaves nothing on this machine of what the person wrote and where they read. */
 async function leave() {
   for (const room of Object.values(state.rooms)) for (const row of room.waiting) discard(row.id);
   const told = chorus.signOut();
-  forgetSession();
+  keep.forgetPlaces(state.session?.username ?? '');
+  keep.forgetSession();
   close(null);
   try {
     await told;
@@ -152,15 +296,16 @@ function retry(id) {
 /** @param {string} id */
 function discard(id) {
   chorus.discard(id);
-  forgetRefused(state.session?.username ?? '', id);
+  keep.forgetRefused(state.session?.username ?? '', id);
   const room = Object.values(state.rooms).find(({ waiting }) => waiting.some((row) => row.id === id));
   if (room) dispatch({ type: 'waiting.removed', room: room.name, id });
 }
 
 async function loadOlder() {
   const room = state.current;
-  const before = currentRoom(state)?.rows[0]?.seq;
-  if (before === undefined || currentRoom(state)?.older === 'loading') return;
+  const { rows, older } = currentRoom(state) ?? {};
+  const before = rows?.[0]?.seq;
+  if (before === undefined || older === 'loading') return;
   dispatch({ type: 'older.asked', room });
   try {
     const { messages, hasMore } = await chorus.history(room, { before, limit: PAGE });
@@ -187,7 +332,7 @@ async function loadNewer() {
 
 /** @param {import('./state.js').Theme} theme */
 function setTheme(theme) {
-  keepTheme(theme);
+  keep.keepTheme(theme);
   if (theme === 'system') delete document.documentElement.dataset['theme'];
   else document.documentElement.dataset['theme'] = theme;
   dispatch({ type: 'theme', theme });
@@ -196,27 +341,34 @@ function setTheme(theme) {
 chorus.on('status', (status) => {
   dispatch({ type: 'link', status, now: Date.now() });
   if (status.state !== 'signed_out') return;
-  const kept = keptSession();
+  const kept = keep.keptSession();
   // The token that was refused is an old one: another tab has signed in since.
   if (kept && kept.token !== shownToken) return restart(kept.username);
-  forgetSession();
+  keep.forgetSession();
   close('Your sign-in has ended. Sign in again to go on.');
 });
 chorus.on('welcome', ({ username, limits }) => dispatch({ type: 'welcomed', username, limits }));
-chorus.on('history', (history) => dispatch({ type: 'room.history', room: history.room, history, now: Date.now() }));
+chorus.on('history', (history) => {
+  dispatch({ type: 'room.history', room: history.room, history, now: Date.now() });
+  if (history.first) keepPlaces();
+  if (history.last) void pursue(history.room);
+});
 chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: Date.now() }));
 chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: Date.now() }));
 chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: Date.now() }));
-chorus.on('closed', ({ room, error }) => dispatch({ type: 'room.closed', room, reason: error.message || error.code }));
+chorus.on('closed', ({ room, error }) => {
+  dispatch({ type: 'room.closed', room, reason: error.message || error.code, missing: error.code === 'room_not_found' });
+  keepPlaces();
+});
 chorus.on('message', ({ room, ...message }) => {
   dispatch({ type: 'room.message', room, message });
-  if (message.username !== state.session?.username) spoken.say(message);
+  if (room === state.current && message.username !== state.session?.username) spoken.say(message);
 });
 chorus.on('waiting', ({ room, id, message, at }) => dispatch({ type: 'waiting.added', room, id, message, at }));
 chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
 chorus.on('refused', ({ room, id, message, error }) => {
   const refused = { room, id, message, reason: refusalLine(error), at: Date.now() };
-  keepRefused(state.session?.username ?? '', refused);
+  keep.keepRefused(state.session?.username ?? '', refused);
   dispatch({ type: 'waiting.refused', ...refused });
 });
 chorus.on('error', (error) => console.warn(`chorus: ${error.code}: ${error.message}`));
@@ -228,8 +380,8 @@ function restart(username) {
   chorus.connect(username);
 }
 
-onSessionElsewhere(() => {
-  const kept = keptSession();
+keep.onSessionElsewhere(() => {
+  const kept = keep.keptSession();
   if (!kept && state.session) return close('You signed out in another window.');
   // A new token of the same person is found when the next one is needed.
   if (kept && kept.username !== state.session?.username) restart(kept.username);
@@ -240,6 +392,7 @@ addEventListener('online', () => chorus.online());
 addEventListener('offline', () => chorus.offline());
 let hiddenAt = 0;
 document.addEventListener('visibilitychange', () => {
+  dispatch({ type: 'looking', looking: !document.hidden });
   if (document.hidden) hiddenAt = Date.now();
   else if (Date.now() - hiddenAt > ASLEEP_MS && navigator.onLine) chorus.online();
 });
@@ -261,10 +414,56 @@ async function askServer(waitMs) {
   }
 }
 
-const kept = keptSession();
+// Whoever is not writing anywhere begins to write.
+document.addEventListener('keydown', (event) => {
+  const elsewhere = event.target instanceof Element && event.target.closest('input, textarea, select, dialog');
+  if (event.key !== '/' || elsewhere || event.ctrlKey || event.metaKey || event.altKey || !state.session) return;
+  event.preventDefault();
+  composer.focus();
+});
+
+// A link in the page, or the way back: the address says where to.
+addEventListener('hashchange', () => {
+  const place = placeOf(location.hash);
+  if (place && state.session) go(place);
+});
+
+// What was read is kept for the next time, and for the other tabs.
+function keepRead() {
+  keepTimer = 0;
+  const username = state.session?.username;
+  if (username === undefined) return;
+  const kept = keep.keptRead(username);
+  const further = Object.values(state.rooms).filter(({ name, read }) => read !== null && read > (kept.get(name) ?? -1));
+  for (const { name, read } of further) kept.set(name, read ?? 0);
+  if (further.length > 0) keep.keepRead(username, kept);
+}
+addEventListener('pagehide', keepRead);
+keep.onReadElsewhere(() => state.session?.username, {
+  read: () => {
+    for (const [room, seq] of keep.keptRead(state.session?.username ?? '')) {
+      if (Object.hasOwn(state.rooms, room)) dispatch({ type: 'room.read', room, seq });
+    }
+  },
+  places: () => keep.keptPlaces(state.session?.username ?? '').rooms.forEach(follow),
+});
+
+/** Whom this browser remembers comes in past the entrance. */
+async function takeUp() {
+  try {
+    if (!(await chorus.takeUp()) && !keep.keptSession()) keep.forgetSession();
+  } catch (cause) {
+    console.warn(`chorus: ${ChorusError.from(cause).code}: nobody could be taken up`);
+  }
+}
+
+const kept = keep.keptSession();
 if (kept) {
   open(kept.username);
+  // When its token has expired, the sdk takes the sign-in up by the cookie.
   chorus.connect(kept.username);
+} else if (keep.isRemembered()) {
+  await takeUp();
 }
 dispatch({ type: 'theme', theme: state.theme });
 void askServer(1_000);

@@ -16,8 +16,9 @@
  *   | {key: string, kind: 'bottom', newer: RoomState['newer']}
  *   | {key: string, kind: 'day', at: number}
  *   | {key: string, kind: 'gap', gap: Gap}
- *   | {key: string, kind: 'message', message: Message, at: number, head: boolean, own: boolean}
+ *   | {key: string, kind: 'message', message: Message, at: number, head: boolean, own: boolean, pointed: boolean}
  *   | {key: string, kind: 'waiting', row: WaitingRow, username: string, head: boolean, last: boolean}
+ *   | {key: string, kind: 'new'}
  *   | {key: string, kind: 'note', note: Note}} Item
  */
 
@@ -43,6 +44,7 @@ export function thread(room, me) {
   /** Whom the next message may follow without naming its sender again. @type {{username: string, at: number} | null} */
   let group = null;
   let day = '';
+  let last = 0;
 
   const push = (/** @type {Item} */ item) => {
     items.push(item);
@@ -54,16 +56,20 @@ export function thread(room, me) {
     const at = before?.item.at ?? (Date.parse(message.timestamp) || 0);
     const itsDay = before?.day ?? dayOf(at);
     if (room.gap?.before === message.seq) push({ key: 'gap', kind: 'gap', gap: room.gap });
+    // Behind the last one that was read, and above the day that may begin there.
+    if (room.line !== null && last <= room.line && message.seq > room.line) push({ key: 'new', kind: 'new' });
+    last = message.seq;
     if (itsDay !== day) push({ key: `day:${itsDay}:${message.seq}`, kind: 'day', at });
     day = itsDay;
     const head = !follows(group, message.username, at);
     group = { username: message.username, at };
     const own = message.username === me;
-    if (before?.item.head === head && before.item.own === own) {
+    const pointed = message.seq === room.target?.seq;
+    if (before?.item.head === head && before.item.own === own && before.item.pointed === pointed) {
       items.push(before.item);
     } else {
       /** @type {MessageItem} */
-      const item = { key: `seq:${message.seq}`, kind: 'message', message, at, head, own };
+      const item = { key: `seq:${message.seq}`, kind: 'message', message, at, head, own, pointed };
       made.set(message, { item, day: itsDay });
       items.push(item);
     }
@@ -105,7 +111,7 @@ export function chunks(items) {
     if (item.kind === 'message') {
       into(`from:${Math.floor(item.message.seq / CHUNK)}`, [...above, item]);
       above = [];
-    } else if (item.kind === 'day' || item.kind === 'gap') {
+    } else if (item.kind === 'day' || item.kind === 'gap' || item.kind === 'new') {
       above.push(item);
     } else {
       into(item.kind === 'waiting' || item.kind === 'bottom' ? 'end' : (all.at(-1)?.key ?? 'top'), [item]);

@@ -7,6 +7,8 @@
 
 #[path = "store_contract/accounts.rs"]
 mod accounts;
+#[path = "store_contract/cookies.rs"]
+mod cookies;
 #[path = "store_contract/fixture.rs"]
 mod fixture;
 #[path = "store_contract/histories.rs"]
@@ -66,6 +68,16 @@ macro_rules! contract {
                 a_ticket_is_accepted_once_in_a_batch,
                 of_racing_uses_of_a_ticket_one_is_accepted,
                 a_ticket_of_an_ended_sign_in_is_refused;
+            cookies:
+                a_use_adds_a_token_and_makes_the_next_secret,
+                a_secret_that_was_used_leads_to_its_successor_for_a_while,
+                an_outdated_secret_ends_the_sign_in,
+                a_cookie_outlives_the_tokens_and_slides,
+                an_expired_cookie_is_unknown_and_ends_nothing,
+                an_ended_sign_in_has_no_cookie,
+                racing_uses_of_a_secret_are_all_led_to_one_successor,
+                a_use_racing_a_logout_leaves_nothing_valid,
+                a_sweep_keeps_what_a_cookie_keeps;
             log:
                 the_lobby_is_always_there,
                 of_racing_rooms_of_one_name_one_is_made,

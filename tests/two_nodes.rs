@@ -17,7 +17,11 @@ mod postgres;
 #[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
 mod redis;
 
-use common::{Client, eventually, program::Program, web::Web};
+use common::{
+    Client, eventually,
+    program::Program,
+    web::{Web, session_cookie},
+};
 use serde_json::json;
 
 const JWT_SECRET: &str = "a secret of more than thirty-two bytes";
@@ -86,6 +90,20 @@ async fn what_is_said_and_done_on_one_node_is_seen_on_the_other() {
     let mut elsewhere = Client::knock(b, &path, &[]).await.unwrap();
     assert_eq!(on_a.refused(&path, &[]).await.0, 401, "used");
     assert_eq!(on_b.refused(&path, &[]).await.0, 401, "used");
+
+    // A browser that is remembered is so by every node, and two of them agree on its next cookie.
+    let (remembered, first_cookie) = on_a.remembered("alice").await;
+    let mut tab = on_b.guest(&remembered).await;
+    let [here, there] = [a, b].map(|node| format!("http://{node}"));
+    let (one, two) =
+        tokio::join!(on_a.by_cookie(&here, &first_cookie), on_b.by_cookie(&there, &first_cookie));
+    assert_eq!((one.status, two.status), (200, 200));
+    let next = session_cookie(&one);
+    assert_eq!(next, session_cookie(&two));
+    assert_eq!(on_b.by_cookie(&there, &next).await.status, 200);
+    // One that is outdated ends the sign-in on both.
+    assert_eq!(on_a.by_cookie(&here, &first_cookie).await.refusal(), (401, "session_ended"));
+    assert_eq!(tab.closed().await, 4001);
 
     // Who signs out on one node is signed out on the other.
     let out = on_b.post("/logout", "", json!({ "token": token })).await;

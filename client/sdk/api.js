@@ -13,6 +13,10 @@ import { isObject, Malformed, parseLimits, parseMessage } from './protocol.js';
  * @typedef {{name: string, version: string, registration: 'open' | 'closed', demoAccounts: boolean, limits: Limits}} ServerInfo
  * @typedef {{room: string, messages: Message[], lastSeq: number, hasMore: boolean}} HistoryPage
  * @typedef {{before?: number, after?: number, limit?: number}} HistoryRange at most one of before and after
+ * @typedef {{room: string, userCount: number, lastSeq: number, lastTimestamp: string | null}} RoomInfo
+ * @typedef {{rooms: RoomInfo[], next: string | null}} RoomsPage by name; `next` goes into `after`
+ * @typedef {{users: string[], userCount: number, next: string | null}} PeoplePage by name
+ * @typedef {{after?: string, limit?: number}} NameRange the names right after this one, at most `limit` (200)
  */
 
 const TIMEOUT_MS = 10_000;
@@ -61,9 +65,9 @@ export class Api {
     await this.#call('POST', '/register', { body: { username, password } });
   }
 
-  /** @param {string} username @param {string} password @returns {Promise<Session>} */
-  async login(username, password) {
-    return session(await this.#call('POST', '/login', { body: { username, password } }));
+  /** @param {string} username @param {string} password @param {boolean} remember by a cookie @returns {Promise<Session>} */
+  async login(username, password, remember) {
+    return session(await this.#call('POST', '/login', { body: { username, password, ...(remember ? { remember } : {}) } }));
   }
 
   /** @param {string} token */
@@ -74,6 +78,21 @@ export class Api {
   /** A new token of the same sign-in. @param {string} token @returns {Promise<Session>} */
   async refresh(token) {
     return session(await this.#call('POST', '/refresh', { token, body: {} }));
+  }
+
+  /** The same, by the cookie of a browser that was to remember. @returns {Promise<Session>} */
+  async refreshByCookie() {
+    return session(await this.#call('POST', '/refresh'));
+  }
+
+  /** Whose a token is. @param {string} token @returns {Promise<Session>} */
+  async me(token) {
+    return session({ ...(await this.#call('GET', '/me', { token })), token });
+  }
+
+  /** A new password, and a new token of this sign-in; all others of the account end. @param {string} token @param {string} current @param {string} next @returns {Promise<Session>} */
+  async password(token, current, next) {
+    return session(await this.#call('POST', '/password', { token, body: { current, new: next } }));
   }
 
   /** A credential for one WebSocket, good for seconds. @param {string} token */
@@ -90,10 +109,22 @@ export class Api {
    * @returns {Promise<HistoryPage>}
    */
   async messages(token, room, range) {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(range)) query.set(name, String(value));
-    const body = await this.#call('GET', `/rooms/${encodeURIComponent(room)}/messages?${query}`, { token });
-    return historyPage(room, body);
+    return historyPage(room, await this.#call('GET', `/rooms/${encodeURIComponent(room)}/messages${query(range)}`, { token }));
+  }
+
+  /** @param {string} token @param {NameRange} range @returns {Promise<RoomsPage>} */
+  async rooms(token, range) {
+    return roomsPage(await this.#call('GET', `/rooms${query(range)}`, { token }));
+  }
+
+  /** @param {string} token @param {string} room */
+  async createRoom(token, room) {
+    await this.#call('POST', '/rooms', { token, body: { room } });
+  }
+
+  /** @param {string} token @param {string} room @param {NameRange} range @returns {Promise<PeoplePage>} */
+  async people(token, room, range) {
+    return peoplePage(await this.#call('GET', `/rooms/${encodeURIComponent(room)}/users${query(range)}`, { token }));
   }
 
   /**
@@ -115,6 +146,8 @@ export class Api {
         headers,
         signal: abort.signal,
         cache: 'no-store',
+        // Cookies come and go with the server's own page alone.
+        credentials: 'same-origin',
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
       this.#answered = true;
@@ -195,6 +228,37 @@ function historyPage(room, body) {
   }
 }
 
+
+/** @param {Fields} body @returns {RoomsPage} */
+function roomsPage(body) {
+  const rooms = Array.isArray(body['rooms']) ? body['rooms'].filter(isObject) : [];
+  return { rooms: rooms.map(roomInfo), next: nextOf(body) };
+}
+
+/** @param {Fields} fields @returns {RoomInfo} */
+function roomInfo(fields) {
+  const count = (/** @type {string} */ key) => (typeof fields[key] === 'number' ? fields[key] : 0);
+  const at = fields['lastTimestamp'];
+  return { room: text(fields, 'room', ''), userCount: count('userCount'), lastSeq: count('lastSeq'), lastTimestamp: typeof at === 'string' ? at : null };
+}
+
+/** @param {Fields} body @returns {PeoplePage} */
+function peoplePage(body) {
+  const users = Array.isArray(body['users']) ? body['users'].filter((name) => typeof name === 'string') : [];
+  return { users, userCount: typeof body['userCount'] === 'number' ? body['userCount'] : users.length, next: nextOf(body) };
+}
+
+/** @param {Fields} body */
+function nextOf(body) {
+  return typeof body['next'] === 'string' ? body['next'] : null;
+}
+
+/** @param {HistoryRange | NameRange} range */
+function query(range) {
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(range)) given.set(name, String(value));
+  return given.size > 0 ? `?${given}` : '';
+}
 
 /** @param {Fields} fields @param {string} key @param {string} otherwise */
 function text(fields, key, otherwise) {

@@ -17,6 +17,7 @@ import { ChorusError } from './error.js';
 import { Events } from './events.js';
 import { Following } from './following.js';
 import { DEFAULT_LIMITS, mayTryAgain } from './protocol.js';
+import { Remembered } from './remembered.js';
 import { Renewal } from './renewal.js';
 import { Sending } from './sending.js';
 import { LiveSocket } from './socket.js';
@@ -27,6 +28,7 @@ export { ChorusError } from './error.js';
  * @typedef {import('./api.js').Session} Session
  * @typedef {import('./api.js').ServerInfo} ServerInfo
  * @typedef {import('./api.js').HistoryRange} HistoryRange
+ * @typedef {import('./api.js').NameRange} NameRange
  * @typedef {import('./api.js').HistoryPage} HistoryPage
  * @typedef {import('./protocol.js').Limits} Limits
  * @typedef {import('./protocol.js').Message} Message
@@ -59,6 +61,7 @@ export { ChorusError } from './error.js';
  * @property {string} url origin of the server: `https://chat.example.org`
  * @property {() => string | null | Promise<string | null>} [getToken] where the token is kept; in memory by default
  * @property {(session: Session) => void} [onSession] a new token was given; keep it where `getToken` finds it
+ * @property {import('./remembered.js').Page} [page] the page this runs in. When the server is its own, sign-ins can be remembered
  * @property {StorageLike | null} [storage] keeps waiting messages across runs
  * @property {import('./connection.js').SocketClass} [WebSocket] where there is no global one: Node before 22
  * @property {typeof globalThis.fetch} [fetch]
@@ -73,6 +76,7 @@ export class Chorus {
   #api;
   #socket;
   #renewal;
+  #remembered;
   #following;
   #sending;
   #clock;
@@ -86,6 +90,8 @@ export class Chorus {
   /** @type {string | null} */
   #token = null;
   #username = '';
+  /** Between `connect` and `disconnect`: who has signed out is not signed in again by what is still under way. */
+  #active = false;
   /** @type {Limits} */
   #limits = { ...DEFAULT_LIMITS };
 
@@ -102,10 +108,13 @@ export class Chorus {
     // Called as a method of something else, a browser's fetch refuses to work.
     const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
     this.#api = new Api({ url: this.#url, fetch, clock });
+    const offered = options.page?.origin === new URL(this.#url).origin;
+    this.#remembered = new Remembered(offered, options.page?.locks, { api: this.#api, clock, getToken: () => this.#getToken() });
     this.#socket = new LiveSocket(
       {
         url: this.#url.replace(/^http/, 'ws'),
         ticket: () => this.#ticket(),
+        returns: offered,
         WebSocket,
         clock,
         random,
@@ -158,25 +167,63 @@ export class Chorus {
     return this.#api.register(username, password);
   }
 
-  /** Signs in and connects. @param {string} username @param {string} password @returns {Promise<Session>} */
-  async signIn(username, password) {
-    const session = await this.#api.login(username, password);
+  /**
+   * Signs in and connects.
+   * @param {string} username
+   * @param {string} password
+   * @param {{remember?: boolean}} [options] remember: the browser keeps a cookie, and the sign-in lasts until nobody came for
+   *   14 days. Only on a page of the server itself; elsewhere the sign-in ends with its token, as without it
+   * @returns {Promise<Session>}
+   */
+  async signIn(username, password, { remember = false } = {}) {
+    const cookie = remember && this.#remembered.offered;
+    const session = await this.#api.login(username, password, cookie);
+    if (cookie) this.#remembered.given();
     this.#keep(session);
     this.connect(session.username);
     return session;
   }
 
+  /**
+   * Takes up the sign-in that this browser remembers, with a new token, and connects. For the start of a page that has
+   * no token; a token that is refused later is replaced this way without being asked for.
+   * @returns {Promise<Session | null>} null: nobody is remembered. Rejects with a `ChorusError` when that can't be found out
+   */
+  async takeUp() {
+    const session = await this.#remembered.take(await this.#getToken(), (found) => {
+      // Somebody may have signed in meanwhile.
+      if (!this.#active) this.#keep(found);
+      return !this.#active;
+    });
+    if (session) this.connect(session.username);
+    return session;
+  }
+
+  /**
+   * Changes the password. Stays signed in, with a new token; all other sign-ins of the person end.
+   * @param {string} current
+   * @param {string} next
+   * @returns {Promise<Session>} rejects with a `ChorusError`: `invalid_credentials` when `current` is wrong, `invalid_password` when `next` can't be one
+   */
+  async changePassword(current, next) {
+    const session = await this.#withToken((token) => this.#api.password(token, current, next));
+    this.#keep(session);
+    return session;
+  }
+
   /** Ends the sign-in on the server and here. It is over here even when the server can't be told (that is thrown). */
   async signOut() {
+    const username = this.#username;
     const token = await this.#getToken();
     this.disconnect();
     this.#token = null;
-    if (token) await this.#api.logout(token);
+    if (token) await this.#logOut(token, username);
   }
 
   /** With a token from an earlier run. Messages that were still waiting then wait again. @param {string} username */
   connect(username) {
     this.#username = username;
+    this.#active = true;
     for (const waiting of this.#sending.open(this.#storagePrefix())) {
       this.join(waiting.room);
       this.#events.emit('waiting', waiting);
@@ -186,6 +233,7 @@ export class Chorus {
 
   /** Leaves everything. What waits stays in the storage; its promises are rejected with `stopped`. */
   disconnect() {
+    this.#active = false;
     this.#socket.stop();
     this.#sending.close();
     this.#following.clear();
@@ -230,6 +278,21 @@ export class Chorus {
   /** Reads one page of a room's log, ascending; without `before` and `after` the newest. @param {string} room @param {HistoryRange} [range] */
   async history(room, range = {}) {
     return this.#withToken((token) => this.#api.messages(token, room, range));
+  }
+
+  /** The server's rooms by name, a page at a time. @param {NameRange} [range] */
+  async rooms(range = {}) {
+    return this.#withToken((token) => this.#api.rooms(token, range));
+  }
+
+  /** Makes a room; everyone who is signed in may enter it. Rejects with `room_taken` if it exists. @param {string} room */
+  async createRoom(room) {
+    return this.#withToken((token) => this.#api.createRoom(token, room));
+  }
+
+  /** Who is in a room by name, a page at a time: `people` events carry only the first 500. @param {string} room @param {NameRange} [range] */
+  async people(room, range = {}) {
+    return this.#withToken((token) => this.#api.people(token, room, range));
   }
 
   /** Try to reconnect now instead of when the wait is over. */
@@ -352,9 +415,23 @@ export class Chorus {
   }
 
   async #renewToken() {
+    const remembered = await this.#byDueCookie();
+    if (remembered) return remembered.expiresAt;
     const session = await this.#withToken((token) => this.#api.refresh(token));
     this.#keep(session);
     return session.expiresAt;
+  }
+
+  /** So that the cookie of somebody who stays does not expire. @returns {Promise<Session | null>} */
+  async #byDueCookie() {
+    if (!this.#remembered.isDue) return null;
+    try {
+      return await this.#remembered.take(await this.#getToken(), (session) => this.#keepOwn(session));
+    } catch (cause) {
+      // Whether anything else failed is found out by asking again soon, while an answer that got lost does no harm.
+      if (ChorusError.from(cause).status !== 429) throw cause;
+      return null;
+    }
   }
 
   async #renewSocket() {
@@ -368,14 +445,44 @@ export class Chorus {
    */
   async #withToken(call) {
     const token = await this.#getToken();
-    if (!token) throw new ChorusError('unauthorized', 'Nobody is signed in.', { status: 401 });
     try {
+      if (!token) throw new ChorusError('unauthorized', 'Nobody is signed in.', { status: 401 });
       return await call(token);
     } catch (cause) {
-      // Another tab may have renewed the token that both share while this one was asking.
-      const newer = ChorusError.from(cause).status === 401 ? await this.#getToken() : token;
-      if (!newer || newer === token) throw cause;
-      return call(newer);
+      const { status, code } = ChorusError.from(cause);
+      const another = status === 401 && code !== 'invalid_credentials' ? await this.#another(token) : null;
+      if (!another) throw cause;
+      return call(another);
+    }
+  }
+
+  /** A token in place of one that was refused. @param {string | null} refused @returns {Promise<string | null>} */
+  async #another(refused) {
+    // Another tab may have renewed the token that both share while this one was asking.
+    const newer = await this.#getToken();
+    if (newer && newer !== refused) return newer;
+    if (!this.#active) return null;
+    const session = await this.#remembered.take(refused, (found) => this.#keepOwn(found));
+    return session?.token ?? null;
+  }
+
+  /** Keeps the sign-in that is remembered if it is this person's, who is still here. @param {Session} session */
+  #keepOwn(session) {
+    const own = this.#active && session.username === this.#username;
+    if (own) this.#keep(session);
+    return own;
+  }
+
+  /** @param {string} token @param {string} username */
+  async #logOut(token, username) {
+    try {
+      await this.#api.logout(token);
+    } catch (cause) {
+      // The token has expired, but by the cookie the sign-in would live on.
+      const expired = ChorusError.from(cause).status === 401;
+      const session = expired ? await this.#remembered.take(token, (found) => found.username === username) : null;
+      if (!session) throw cause;
+      await this.#api.logout(session.token);
     }
   }
 

@@ -1,6 +1,7 @@
 /**
  * Keeps one connection up as long as somebody is signed in: ticket, socket, and after a loss the
- * next one, with full-jitter backoff. Only a sign-in that ended (4001, or 401 for a ticket) stops it.
+ * next one, with full-jitter backoff. Only a sign-in that ended (4001, or 401 for a ticket) stops it;
+ * where a sign-in may return after its tokens expired, 4001 is a loss, and the next ticket decides.
  *
  * A node that drains announces it (`reconnect`). Then the next connection is opened while the old
  * one still delivers, and the old one is dropped when the new one is welcomed; resuming by position
@@ -60,6 +61,7 @@ export class LiveSocket {
    * @param {object} options
    * @param {string} options.url origin of the sockets, `ws://host`
    * @param {() => Promise<string>} options.ticket
+   * @param {boolean} options.returns whether a sign-in may return after 4001
    * @param {import('./connection.js').SocketClass} options.WebSocket
    * @param {import('./clock.js').Clock} options.clock
    * @param {() => number} options.random
@@ -199,7 +201,7 @@ export class LiveSocket {
 
   /** @param {Connection} connection @param {number} code */
   #closed(connection, code) {
-    if (code === SIGNED_OUT) return this.signedOut('session_ended');
+    if (code === SIGNED_OUT && !this.#options.returns) return this.signedOut('session_ended');
     const reason = code === 0 ? 'timeout' : `closed_${code}`;
     if (connection === this.#next) {
       this.#next = null;

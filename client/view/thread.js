@@ -8,6 +8,7 @@
  * on the browser knows its height: one of unknown height would move what is below it.
  */
 import { currentRoom } from '../state.js';
+import { hashOf } from '../route.js';
 import { chunks, thread } from '../thread.js';
 import { gapLine, backLine, trafficLine } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
@@ -49,6 +50,8 @@ export class ThreadView {
   /** @type {RoomState | null} */
   #room = null;
   #day = '';
+  /** The link that was followed last. @type {RoomState['target']} */
+  #followed = null;
   /** Chunks whose height is not known yet. @type {Set<HTMLElement>} */
   #unmeasured = new Set();
   #measuring = false;
@@ -70,10 +73,13 @@ export class ThreadView {
     const room = currentRoom(state) ?? null;
     const day = dayName(state.now, state.now) + new Date(state.now).toDateString();
     if (room === this.#room && day === this.#day) return;
-    const sameRoom = this.#room?.name === room?.name;
+    // Another room, or its first page: then the reader is taken to where there is something to read.
+    const another = this.#room?.name !== room?.name;
+    const arrives = another || (room?.opened && !this.#room?.opened);
+    const follows = room?.target && room.target !== this.#followed;
     this.#room = room;
     this.#day = day;
-    if (!sameRoom || !state.session) {
+    if (another || !room || !state.session) {
       this.#list.replaceChildren();
       this.#chunks.clear();
     }
@@ -83,12 +89,23 @@ export class ThreadView {
     this.#list.classList.toggle('whole', room.older === 'none');
     const items = thread(room, state.session.username);
     keyed(this.#list, chunks(items), (chunk, known) => this.#drawChunk(chunk, known, state.now), this.#chunks);
-    if (room.atEnd || !sameRoom) this.toEnd();
+    if (arrives || follows) this.#take(room);
+    else if (room.atEnd) this.toEnd();
     else this.#hold(anchors);
     this.#measure();
     show(this.#newer, !room.atEnd && room.opened);
     setText(this.#newer, newerLabel(room.unseen));
     this.#askForMore();
+  }
+
+  /** To the message that a link points to, to where the unread ones begin, or to the newest. @param {RoomState} room */
+  #take(room) {
+    const pointed = this.#list.querySelector('.pointed');
+    const place = pointed ?? this.#list.querySelector('.line.new');
+    if (pointed) this.#followed = room.target;
+    if (place) place.scrollIntoView({ block: pointed ? 'center' : 'start' });
+    else this.toEnd();
+    this.#moved();
   }
 
   toEnd() {
@@ -204,12 +221,14 @@ export class ThreadView {
         return this.#bottom(item);
       case 'day':
         return make('li', 'row line day', [make('span', '', dayName(item.at, now))]);
+      case 'new':
+        return make('li', 'row line new', [make('span', '', 'New')]);
       case 'gap':
         return make('li', `row line gap ${item.gap.reason}`, [make('span', '', gapLine(item.gap))]);
       case 'note':
         return note(item.note);
       case 'message':
-        return message(item);
+        return message(item, this.#room?.name ?? '');
       case 'waiting':
         return this.#waiting(item);
     }
@@ -243,7 +262,7 @@ export class ThreadView {
   #waiting({ row, username, head, last }) {
     const waits = row.state === 'waiting' && last ? make('p', 'state', 'Waiting to be sent') : null;
     const state = row.state === 'refused' ? this.#refusal(row) : waits;
-    const element = said({ username, text: row.message, at: row.at, head, own: true, extra: state });
+    const element = said({ username, text: row.message, at: row.at, head, own: true, href: null, extra: state });
     element.classList.add(row.state);
     element.dataset['id'] = row.id;
     return element;
@@ -303,9 +322,11 @@ function fingerprint(item, now) {
       return gapLine(item.gap);
     case 'note':
       return `${item.note.count}${trafficLine(item.note.joined, item.note.left)}`;
+    case 'new':
+      return '';
     case 'message':
       // A log that was restored has other messages under the same numbers.
-      return `${item.head} ${item.message.id} ${item.message.timestamp}`;
+      return `${item.head}${item.pointed} ${item.message.id} ${item.message.timestamp}`;
     case 'waiting':
       return `${item.head}${item.last}${item.row.state}${item.row.reason}`;
   }
@@ -324,22 +345,26 @@ function fullTraffic(joined, left) {
   return [joined.length ? `Joined: ${joined.join(', ')}` : '', left.length ? `Left: ${left.join(', ')}` : ''].filter(Boolean).join('\n');
 }
 
-/** @param {Extract<Item, {kind: 'message'}>} item */
-function message({ message: { seq, username, message: text }, at, head, own }) {
-  const row = said({ username, text, at, head, own, extra: null });
+/** @param {Extract<Item, {kind: 'message'}>} item @param {string} room */
+function message({ message: { seq, username, message: text }, at, head, own, pointed }, room) {
+  const row = said({ username, text, at, head, own, href: hashOf({ room, seq }), extra: null });
   row.dataset['seq'] = String(seq);
+  row.classList.toggle('pointed', pointed);
   return row;
 }
 
 /**
- * @param {{username: string, text: string, at: number, head: boolean, own: boolean, extra: HTMLElement | null}} what
+ * @param {{username: string, text: string, at: number, head: boolean, own: boolean, href: string | null, extra: HTMLElement | null}} what
  */
-function said({ username, text, at, head, own, extra }) {
+function said({ username, text, at, head, own, href, extra }) {
   const body = make('p', 'text', text);
   body.dir = 'auto';
   const row = make('li', `row said${head ? ' head' : ''}${own ? ' own' : ''}`);
-  const time = make('time', 'time', clockTime(at));
-  time.dateTime = new Date(at).toISOString();
+  const moment = make('time', '', clockTime(at));
+  moment.dateTime = new Date(at).toISOString();
+  // The time of a message is its address.
+  const time = make(href === null ? 'span' : 'a', 'time', [moment]);
+  if (href !== null) time.setAttribute('href', href);
   time.title = exactTime(at);
   if (head) row.append(avatar(username), make('p', 'who', [coloured(make('b', 'name', username), username), time]));
   // Grouped rows name their sender to those who can't see the group.

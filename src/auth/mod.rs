@@ -1,7 +1,8 @@
 //! Who somebody is: accounts, sign-ins, tokens, tickets, and the sockets that live by them.
 //!
 //! A sign-in (`sid`) begins with a password and ends by logout, expiry, a password change
-//! elsewhere or the account's deletion. Tokens prolong it, tickets open sockets of it, and when it
+//! elsewhere or the account's deletion. Tokens prolong it, a cookie lets a browser ask for another one
+//! later, tickets open sockets of it, and when it
 //! ends its sockets are closed on every node: at once through the bus, within seconds through the
 //! store when the bus lost it.
 //!
@@ -16,6 +17,7 @@ mod ends;
 mod origins;
 mod passwords;
 mod redeemer;
+mod remembered;
 mod seats;
 mod tickets;
 mod tokens;
@@ -35,8 +37,9 @@ pub use self::{
     asker::{Asker, bearer},
     client_ip::{AddressKey, Proxies},
     counts::{Counts, Place},
-    origins::{Asked, Origins, is_own},
+    origins::{Asked, Origins, admit_own, is_own},
     passwords::Passwords,
+    remembered::COOKIE_LIFE,
     seats::{CLOSE_SESSION_ENDED, Closes, REASON_SESSION_ENDED, Seat, Seats},
     tickets::TICKET_SECONDS,
     tokens::Claims,
@@ -70,6 +73,8 @@ pub struct Issued {
     pub username: Username,
     /// When it expires.
     pub expires_at: Timestamp,
+    /// The refresh cookie, if the browser is to keep one from now on.
+    pub cookie: Option<SecretString>,
 }
 
 /// What `auth` is set to. The settings of these names say what each means.
@@ -199,27 +204,32 @@ impl Auth {
         self.accounts.create(username, password).await
     }
 
-    /// Begins a sign-in.
+    /// Begins a sign-in, with a refresh cookie if the browser is to `remember` it.
     ///
     /// # Errors
     /// `invalid_credentials`, the same for an unknown name and a wrong password.
-    pub async fn login(&self, username: &str, password: &str) -> Result<Issued, Refusal> {
+    pub async fn login(&self, username: &str, password: &str, remember: bool) -> Result<Issued, Refusal> {
         let account = self.accounts.recognise(username, password).await?;
-        if let Some(issued) = self.begin(&account).await? {
+        if let Some(issued) = self.begin(&account, remember).await? {
             return Ok(issued);
         }
         // A replica may have shown a hash that another node has renewed since.
         let account = self.accounts.authenticate(username, password).await?;
-        self.begin(&account).await?.ok_or_else(Self::invalid_credentials)
+        self.begin(&account, remember).await?.ok_or_else(Self::invalid_credentials)
     }
 
     /// Begins a sign-in of somebody whose password was compared; `None` when it was changed or the
     /// account deleted since it was read.
-    async fn begin(&self, account: &Account) -> Result<Option<Issued>, Refusal> {
+    async fn begin(&self, account: &Account, remember: bool) -> Result<Option<Issued>, Refusal> {
         let sid = SignInId::random();
-        let (token, issued) = self.mint(sid, account.id, account.username.clone())?;
-        let begun = self.parts.store.begin_sign_in(&token, &account.password_hash).await?;
-        Ok(begun.then_some(issued))
+        let (token, mut issued) = self.mint(sid, account.id, account.username.clone())?;
+        if !self.parts.store.begin_sign_in(&token, &account.password_hash).await? {
+            return Ok(None);
+        }
+        if remember {
+            issued.cookie = Some(self.remember(sid).await?);
+        }
+        Ok(Some(issued))
     }
 
     /// Ends the sign-in of a token.
@@ -357,7 +367,8 @@ impl Auth {
             .mint(&Claims { user, sid, expires_at }, now)
             .map_err(|error| Refusal::new(Code::Internal, "Something went wrong here.").because(error))?;
         let kept = NewToken { sid, user, hash: minted.hash, expires_at };
-        Ok((kept, Issued { token: minted.token, username, expires_at }))
+        let issued = Issued { token: minted.token, username, expires_at, cookie: None };
+        Ok((kept, issued))
     }
 
     async fn end(&self, sid: SignInId) -> Result<bool, Refusal> {

@@ -53,6 +53,22 @@ impl Origins {
     }
 }
 
+/// Whether this is asked by a page of the node's own, and by nothing else: where the browser adds
+/// a credential by itself, neither the list nor a program's silence is enough.
+///
+/// # Errors
+/// `forbidden_origin`.
+pub fn admit_own(asked: &Asked<'_>) -> Result<(), Refusal> {
+    if asked.origin.is_some_and(|origin| is_own(origin, asked)) {
+        Ok(())
+    } else {
+        Err(Refusal::new(
+            Code::ForbiddenOrigin,
+            "Only this server's own page may ask for that.",
+        ))
+    }
+}
+
 /// Whether a page of `origin` was served by the host it now asks.
 pub fn is_own(origin: &str, asked: &Asked<'_>) -> bool {
     let (authority, default_port) = match origin.split_once("://") {
@@ -147,6 +163,16 @@ mod tests {
         assert!(rule().admit(&Asked { forwarded_host: None, ..asked }).is_err());
         // What the visitor wrote stands left of what the proxy added.
         assert!(rule().admit(&Asked { forwarded_host: Some("chat.example, other"), ..asked }).is_err());
+    }
+
+    #[test]
+    fn neither_a_listed_page_nor_a_program_is_the_own_page() {
+        assert!(admit_own(&from("http://chat.example:8080")).is_ok());
+        for other in ["https://good.example", "http://localhost:5500", "null", ""] {
+            assert_eq!(admit_own(&from(other)).unwrap_err().code, Code::ForbiddenOrigin, "{other}");
+        }
+        let program = Asked { origin: None, ..from("") };
+        assert!(admit_own(&program).is_err());
     }
 
     #[test]

@@ -11,9 +11,10 @@ use super::{
     Cause, State,
     asker::{Asker, Caller, bearer},
     body::{Json, MaybeJson, invalid},
+    cookies,
 };
 use crate::{
-    auth::Issued,
+    auth::{Issued, admit_own},
     domain::{Password, Timestamp, Username},
     error::{Code, Refusal},
 };
@@ -22,6 +23,15 @@ use crate::{
 pub(super) struct Credentials {
     username: String,
     password: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LoggingIn {
+    username: String,
+    password: String,
+    /// Whether the browser is to keep a refresh cookie.
+    #[serde(default)]
+    remember: bool,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +64,12 @@ impl From<Issued> for Signed {
     }
 }
 
+/// An answer with the cookie that the browser is to keep from now on, if any.
+fn signed(issued: Issued, asker: Asker) -> (HeaderMap, Answer<Signed>) {
+    let kept = issued.cookie.as_ref().map(|cookie| cookies::keep(cookie, asker));
+    (kept.unwrap_or_default(), Answer(issued.into()))
+}
+
 /// `POST /register`
 pub(super) async fn register(
     Extract(state): Extract<Arc<State>>,
@@ -68,33 +84,45 @@ pub(super) async fn register(
 /// `POST /login`
 pub(super) async fn login(
     Extract(state): Extract<Arc<State>>,
-    Json(given): Json<Credentials>,
-) -> Result<Answer<Signed>, Refusal> {
+    asker: Asker,
+    Json(given): Json<LoggingIn>,
+) -> Result<(HeaderMap, Answer<Signed>), Refusal> {
     if given.username.is_empty() || given.password.is_empty() {
         return Err(invalid("Username and password are needed."));
     }
-    let issued = state.auth.login(&given.username, &given.password).await?;
-    Ok(Answer(issued.into()))
+    let issued = state.auth.login(&given.username, &given.password, given.remember).await?;
+    Ok(signed(issued, asker))
 }
 
-/// `POST /logout`
+/// `POST /logout`: the browser forgets its cookie too, which it does not send here.
 pub(super) async fn logout(
     Extract(state): Extract<Arc<State>>,
+    asker: Asker,
     headers: HeaderMap,
     MaybeJson(given): MaybeJson<LoggingOut>,
-) -> Result<Answer<Value>, Refusal> {
+) -> Result<(HeaderMap, Answer<Value>), Refusal> {
     let given = given.and_then(|given| given.token);
     let token = given.as_deref().or_else(|| bearer(&headers));
     state.auth.logout(token.ok_or_else(|| invalid("A token is needed."))?).await?;
-    Ok(Answer(json!({ "message": "User logout successfully" })))
+    Ok((cookies::forget(asker), Answer(json!({ "message": "User logout successfully" }))))
 }
 
-/// `POST /refresh`
+/// `POST /refresh`: by the bearer if there is one, else by the cookie. That one a browser adds by
+/// itself, whoever asks, so only the server's own page may.
 pub(super) async fn refresh(
     Extract(state): Extract<Arc<State>>,
-    Caller(who): Caller,
-) -> Result<Answer<Signed>, Refusal> {
-    Ok(Answer(state.auth.refresh(&who).await?.into()))
+    asker: Asker,
+    headers: HeaderMap,
+) -> Result<(HeaderMap, Answer<Signed>), Refusal> {
+    let issued = if let Some(token) = bearer(&headers) {
+        let who = state.auth.bearer(token).await?;
+        state.auth.refresh(&who).await?
+    } else {
+        let cookie = cookies::shown(&headers).ok_or_else(Refusal::unauthorized)?;
+        admit_own(&asker.origin(&headers))?;
+        state.auth.refresh_by_cookie(cookie).await?
+    };
+    Ok(signed(issued, asker))
 }
 
 /// `GET /me`

@@ -9,6 +9,7 @@ mod accounts;
 mod asker;
 mod body;
 mod client;
+mod cookies;
 mod headers;
 mod limits;
 mod operator;

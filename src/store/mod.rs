@@ -5,6 +5,7 @@
 //! agree. Every call is bounded in time by the backend and answers with a [`StoreError`] then.
 
 mod clock;
+mod cookies;
 pub mod postgres;
 pub mod sqlite;
 
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 pub use clock::DbClock;
+pub use cookies::{CookieHash, CookieSalt, CookieUse, CookieUsed, Cookies, NewCookie};
 
 use crate::domain::{
     ClientId, Event, MessageBody, RoomId, RoomName, Seq, SignInId, Timestamp, UserId, Username,
@@ -42,7 +44,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Everything a node asks of its database.
 #[async_trait]
-pub trait Store: Accounts + SignIns + Log {
+pub trait Store: Accounts + SignIns + Cookies + Log {
     /// The database's clock.
     async fn now(&self) -> Result<Timestamp>;
 
@@ -54,8 +56,8 @@ pub trait Store: Accounts + SignIns + Log {
     /// other: `false`.
     async fn exchange_health(&self, node: Uuid, bus_reached: bool) -> Result<bool>;
 
-    /// Deletes, in bounded steps, what has expired: tokens, sign-ins, used tickets, revocations
-    /// older than their window. Answers how many rows went.
+    /// Deletes, in bounded steps, what has expired: tokens, cookies, sign-ins, used tickets,
+    /// revocations older than their window. Answers how many rows went.
     async fn sweep(&self) -> Result<u64>;
 
     /// Finishes what was begun and closes. Calls that come later are `Unavailable`.
@@ -146,7 +148,7 @@ pub struct NewToken {
     pub user: UserId,
     /// Its SHA-256.
     pub hash: TokenHash,
-    /// When it stops being valid; the sign-in lasts as long as its longest token.
+    /// When it stops being valid; the sign-in is valid as long as its longest token.
     pub expires_at: Timestamp,
 }
 
@@ -202,7 +204,7 @@ pub trait SignIns: Send + Sync {
     /// Of these sign-ins those that are valid now; `expires_at` is the sign-in's.
     async fn sign_ins(&self, sids: &[SignInId]) -> Result<Vec<SignIn>>;
 
-    /// Ends a sign-in and notes the revocation. `false` when it was not valid.
+    /// Ends a sign-in and notes the revocation. `false` when neither a token nor a cookie kept it.
     async fn end_sign_in(&self, sid: SignInId) -> Result<bool>;
 
     /// All sign-ins that were ended within the last `window`.

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::common::{Client, LIMIT, PASSWORD, web::node};
+use crate::common::{
+    Client, LIMIT, PASSWORD,
+    web::{node, session_cookie},
+};
 
 #[tokio::test]
 async fn an_expired_sign_in_closes_its_sockets_unless_it_was_renewed() {
@@ -106,5 +109,42 @@ async fn signing_out_ends_one_sign_in_and_leaves_the_others() {
     assert_eq!(web.post("/refresh", second, json!({})).await.refusal(), (401, "unauthorized"));
     other.say_acked("lobby", "m1", "still here").await;
     Client::open(web.address, &elsewhere).await;
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn a_browser_comes_back_by_its_cookie_after_its_token_expired() {
+    let (town, web) = node(|config| config.token_ttl = Duration::from_secs(2)).await;
+    web.register("alice").await;
+    let (token, first) = web.remembered("alice").await;
+    let mut slept = web.guest(&token).await;
+    assert_eq!(slept.closed().await, 4001, "no token prolonged it");
+    let own = format!("http://{}", web.address);
+    let answer = web.by_cookie(&own, &first).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let mut alice = web.guest(answer.body["token"].as_str().unwrap()).await;
+    alice.say_acked("lobby", "m1", "good morning").await;
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn an_outdated_cookie_closes_the_sockets_of_its_sign_in_and_of_no_other() {
+    let (town, web) = node(|_| {}).await;
+    let elsewhere = web.sign_in("alice").await;
+    let (token, first) = web.remembered("alice").await;
+    let own = format!("http://{}", web.address);
+    let renewed = web.by_cookie(&own, &first).await;
+    let second = session_cookie(&renewed);
+    assert_eq!(web.by_cookie(&own, &second).await.status, 200);
+    let mut sockets = [
+        web.guest(&token).await,
+        web.guest(renewed.body["token"].as_str().unwrap()).await,
+    ];
+    let mut other = web.guest(&elsewhere).await;
+    assert_eq!(web.by_cookie(&own, &first).await.refusal(), (401, "session_ended"));
+    for socket in &mut sockets {
+        assert_eq!(socket.closed_because().await, (4001, "session_ended".to_owned()));
+    }
+    other.say_acked("lobby", "m1", "still here").await;
     town.stop().await;
 }

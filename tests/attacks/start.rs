@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::common::{
     Client, PASSWORD,
     program::{Program, run},
-    web::{PAGE, Web},
+    web::{PAGE, Web, session_cookie},
 };
 
 const GOOD: &str = "a secret of this test, long enough";
@@ -93,6 +93,24 @@ async fn a_database_that_can_t_be_used_is_refused_by_name_and_its_password_never
     }
 }
 
+/// Goes through what can become of refresh cookies, and answers their values.
+async fn by_cookies(web: &Web) -> Vec<String> {
+    let remember = json!({ "username": "alice", "password": PASSWORD, "remember": true });
+    let mut answer = web.post("/login", "", remember).await;
+    let own = format!("http://{}", web.address);
+    let mut cookies = Vec::new();
+    for _ in 0..3 {
+        cookies.push(session_cookie(&answer));
+        answer = web.by_cookie(&own, &cookies[cookies.len() - 1]).await;
+        assert_eq!(answer.status, 200);
+    }
+    assert_eq!(web.by_cookie(PAGE, &cookies[2]).await.refusal(), (403, "forbidden_origin"));
+    assert_eq!(web.by_cookie(&own, &cookies[2][1..]).await.refusal(), (401, "unauthorized"));
+    assert_eq!(web.by_cookie(&own, &cookies[0]).await.refusal(), (401, "session_ended"));
+    assert_eq!(web.by_cookie(&own, &cookies[1]).await.refusal(), (401, "unauthorized"));
+    cookies
+}
+
 #[tokio::test]
 async fn no_line_at_any_level_carries_a_credential() {
     let dir = tempfile::tempdir().unwrap();
@@ -112,6 +130,8 @@ async fn no_line_at_any_level_carries_a_credential() {
     let garbled = web.ask(garbled.body(format!("{{\"password\":\"{PASSWORD}\", broken"))).await;
     assert_eq!(garbled.status, 400);
     let second = web.post("/refresh", &token, json!({})).await.body["token"].as_str().unwrap().to_owned();
+
+    let cookies = by_cookies(&web).await;
 
     let mut tickets = vec![web.ticket(&token, PAGE).await, web.ticket(&token, PAGE).await];
     let path = format!("/ws?ticket={}", tickets[0]);
@@ -150,7 +170,8 @@ async fn no_line_at_any_level_carries_a_credential() {
         admin.trim(),
         "what was said",
     ];
-    let all = secrets.into_iter().chain(signatures).chain(tickets.iter().map(String::as_str));
+    let shown = tickets.iter().chain(&cookies).map(String::as_str);
+    let all = secrets.into_iter().chain(signatures).chain(shown);
     for secret in all {
         let line = said.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "{secret:?} is in {line:?}");

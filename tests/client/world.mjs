@@ -127,10 +127,10 @@ export class World {
     'POST /refresh': () => ({ token: `token-${this.sessions.length + 2}`, username: 'alice', expiresAt: new Date(this.clock.serverTime() + 3_600_000).toISOString() }),
   };
 
-  fetch = async (url, { method, headers, body, signal }) => {
+  fetch = async (url, { method, headers, body, signal, credentials }) => {
     const { pathname, searchParams } = new URL(url);
-    this.calls.push({ call: `${method} ${pathname}`, query: Object.fromEntries(searchParams), headers, body: body && JSON.parse(body) });
-    const answer = await this.answers[`${method} ${pathname}`]?.({ signal, query: Object.fromEntries(searchParams), headers });
+    this.calls.push({ call: `${method} ${pathname}`, query: Object.fromEntries(searchParams), headers, body: body && JSON.parse(body), credentials });
+    const answer = await this.answers[`${method} ${pathname}`]?.({ signal, query: Object.fromEntries(searchParams), headers, body: body && JSON.parse(body), credentials });
     if (answer === undefined) throw new TypeError('fetch failed');
     if (answer instanceof Response) return answer;
     return Response.json(answer);

@@ -125,7 +125,7 @@ impl Town {
         let auth = self.nodes[0].auth();
         let username = Username::parse(name).unwrap();
         let _ = auth.register(&username, &Password::parse(PASSWORD).unwrap()).await;
-        auth.login(name, PASSWORD).await.unwrap().token
+        auth.login(name, PASSWORD, false).await.unwrap().token
     }
 
     /// A client of node `node`, not yet in any room.

@@ -20,6 +20,13 @@ pub async fn node(change: impl Fn(&mut Config)) -> (Town, Web) {
     (town, web)
 }
 
+/// The refresh cookie that an answer makes a browser keep.
+pub fn session_cookie(answer: &Answer) -> String {
+    let mut lines = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
+    let value = lines.find_map(|line| line.strip_prefix("chorus_session=")?.split(';').next());
+    value.unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+}
+
 /// A node, asked over HTTP.
 #[derive(Clone)]
 pub struct Web {
@@ -94,6 +101,22 @@ impl Web {
     pub async fn sign_in(&self, name: &str) -> String {
         self.register(name).await;
         self.login(name).await
+    }
+
+    /// Refreshes as a browser does that remembers a sign-in by this cookie.
+    pub async fn by_cookie(&self, origin: &str, cookie: &str) -> Answer {
+        let request = self.request(Method::POST, "/refresh", "").header("Origin", origin);
+        self.ask(request.header("Cookie", format!("chorus_session={cookie}"))).await
+    }
+
+    /// Signs somebody in who is registered and wants to be remembered: the token and the cookie.
+    pub async fn remembered(&self, name: &str) -> (String, String) {
+        let body = json!({ "username": name, "password": PASSWORD, "remember": true });
+        let answer = self.post("/login", "", body).await;
+        (
+            answer.body["token"].as_str().expect("signed in").to_owned(),
+            session_cookie(&answer),
+        )
     }
 
     /// A ticket for a page of this origin; empty: for a program.

@@ -121,7 +121,7 @@ async fn ten_nodes_may_start_at_once_on_an_empty_database() {
         lobby(&store).await;
         store.close().await;
     }
-    assert_eq!(server.sql(&database, "SELECT count(*) FROM refinery_schema_history"), "1");
+    assert_eq!(server.sql(&database, "SELECT count(*) FROM refinery_schema_history"), "2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,7 +305,7 @@ async fn a_schema_that_is_behind_or_too_new_is_refused() {
     PostgresStore::migrate(&waiting.url).await.unwrap();
     PostgresStore::open(&waiting, &Tasks::new()).await.unwrap().close().await;
     let newer = "INSERT INTO refinery_schema_history SELECT 900, name, applied_on, checksum
-        FROM refinery_schema_history";
+        FROM refinery_schema_history WHERE version = 1";
     server.sql(&database, newer);
     PostgresStore::open(&waiting, &Tasks::new()).await.unwrap().close().await;
     server.sql(&database, "UPDATE schema_compat SET oldest = 900");
@@ -408,6 +408,22 @@ async fn a_room_that_is_locked_keeps_nobody_longer_than_two_seconds() {
         matches!(answer[..], [Appended::New { seq, .. }] if seq.0 == 1),
         "nothing was half done"
     );
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_only_its_cookie_kept_is_swept_with_it() {
+    let server = &shared().server;
+    let database = server.create_database(Some(&shared().migrated));
+    let store = open(server, &database, NodeLock::Shared).await.unwrap();
+    crate::cookies::kept_alone(&store, || {
+        server.sql(&database, "UPDATE active_tokens SET expires_at = chorus_now() - 61000");
+    })
+    .await;
+    server.sql(&database, "UPDATE refresh_cookies SET expires_at = chorus_now() - 61000");
+    assert_eq!(store.sweep().await.unwrap(), 2, "the cookie and its sign-in");
+    let left = "SELECT (SELECT count(*) FROM sign_ins) + (SELECT count(*) FROM refresh_cookies)";
+    assert_eq!(server.sql(&database, left), "0");
     store.close().await;
 }
 

@@ -345,6 +345,20 @@ async fn old_revocations_and_ended_sign_ins_are_swept() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_only_its_cookie_kept_is_swept_with_it() {
+    let home = home();
+    let store = SqliteStore::open(home.path()).unwrap();
+    crate::cookies::kept_alone(&store, || {
+        beside(home.path()).execute_batch("UPDATE active_tokens SET expires_at = 0").unwrap();
+    })
+    .await;
+    beside(home.path()).execute_batch("UPDATE refresh_cookies SET expires_at = 0").unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 2, "the cookie and its sign-in");
+    let rows = "SELECT (SELECT count(*) FROM refresh_cookies) + (SELECT count(*) FROM sign_ins)";
+    assert_eq!(beside(home.path()).query_row(rows, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+}
+
+#[tokio::test]
 async fn without_leave_to_migrate_an_older_schema_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteOptions { migrate: false, ..SqliteOptions::default() };

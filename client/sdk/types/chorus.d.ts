@@ -3,6 +3,7 @@ export { ChorusError } from './error.js';
 export type Session = import('./api.js').Session;
 export type ServerInfo = import('./api.js').ServerInfo;
 export type HistoryRange = import('./api.js').HistoryRange;
+export type NameRange = import('./api.js').NameRange;
 export type HistoryPage = import('./api.js').HistoryPage;
 export type Limits = import('./protocol.js').Limits;
 export type Message = import('./protocol.js').Message;
@@ -89,6 +90,10 @@ export type ChorusOptions = {
      */
     onSession?: (session: Session) => void;
     /**
+     * the page this runs in. When the server is its own, sign-ins can be remembered
+     */
+    page?: import('./remembered.js').Page;
+    /**
      * keeps waiting messages across runs
      */
     storage?: StorageLike | null;
@@ -125,8 +130,30 @@ export declare class Chorus {
     server(): Promise<import("./api.js").ServerInfo>;
     /** Makes an account; it does not sign in. @param {string} username @param {string} password */
     register(username: string, password: string): Promise<void>;
-    /** Signs in and connects. @param {string} username @param {string} password @returns {Promise<Session>} */
-    signIn(username: string, password: string): Promise<Session>;
+    /**
+     * Signs in and connects.
+     * @param {string} username
+     * @param {string} password
+     * @param {{remember?: boolean}} [options] remember: the browser keeps a cookie, and the sign-in lasts until nobody came for
+     *   14 days. Only on a page of the server itself; elsewhere the sign-in ends with its token, as without it
+     * @returns {Promise<Session>}
+     */
+    signIn(username: string, password: string, { remember }?: {
+        remember?: boolean;
+    }): Promise<Session>;
+    /**
+     * Takes up the sign-in that this browser remembers, with a new token, and connects. For the start of a page that has
+     * no token; a token that is refused later is replaced this way without being asked for.
+     * @returns {Promise<Session | null>} null: nobody is remembered. Rejects with a `ChorusError` when that can't be found out
+     */
+    takeUp(): Promise<Session | null>;
+    /**
+     * Changes the password. Stays signed in, with a new token; all other sign-ins of the person end.
+     * @param {string} current
+     * @param {string} next
+     * @returns {Promise<Session>} rejects with a `ChorusError`: `invalid_credentials` when `current` is wrong, `invalid_password` when `next` can't be one
+     */
+    changePassword(current: string, next: string): Promise<Session>;
     /** Ends the sign-in on the server and here. It is over here even when the server can't be told (that is thrown). */
     signOut(): Promise<void>;
     /** With a token from an earlier run. Messages that were still waiting then wait again. @param {string} username */
@@ -153,6 +180,12 @@ export declare class Chorus {
     typing(room: string): void;
     /** Reads one page of a room's log, ascending; without `before` and `after` the newest. @param {string} room @param {HistoryRange} [range] */
     history(room: string, range?: HistoryRange): Promise<import("./api.js").HistoryPage>;
+    /** The server's rooms by name, a page at a time. @param {NameRange} [range] */
+    rooms(range?: NameRange): Promise<import("./api.js").RoomsPage>;
+    /** Makes a room; everyone who is signed in may enter it. Rejects with `room_taken` if it exists. @param {string} room */
+    createRoom(room: string): Promise<void>;
+    /** Who is in a room by name, a page at a time: `people` events carry only the first 500. @param {string} room @param {NameRange} [range] */
+    people(room: string, range?: NameRange): Promise<import("./api.js").PeoplePage>;
     /** Try to reconnect now instead of when the wait is over. */
     reconnectNow(): void;
     /** The system found a network, or woke up: check at once whether the connection still lives. */

@@ -28,6 +28,7 @@ export declare class LiveSocket {
      * @param {object} options
      * @param {string} options.url origin of the sockets, `ws://host`
      * @param {() => Promise<string>} options.ticket
+     * @param {boolean} options.returns whether a sign-in may return after 4001
      * @param {import('./connection.js').SocketClass} options.WebSocket
      * @param {import('./clock.js').Clock} options.clock
      * @param {() => number} options.random
@@ -36,6 +37,7 @@ export declare class LiveSocket {
     constructor(options: {
         url: string;
         ticket: () => Promise<string>;
+        returns: boolean;
         WebSocket: import('./connection.js').SocketClass;
         clock: import('./clock.js').Clock;
         random: () => number;

@@ -3,6 +3,7 @@
 // Nothing below is part of the program; the attribute also tells `tests/architecture.rs`.
 #[cfg(test)]
 mod accounts;
+mod cookies;
 mod edges;
 mod limits;
 mod rooms;
@@ -37,7 +38,7 @@ struct Site {
     state: Arc<State>,
     store: Arc<dyn Store>,
     tasks: Tasks,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// An answer, its body read: JSON, or the text itself.
@@ -136,7 +137,7 @@ impl Site {
             state,
             store,
             tasks,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -165,6 +166,13 @@ impl Site {
         let answer = self.post("/login", "", body).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Changes the database beside the node: time has passed there.
+    fn age(&self, sql: &str) {
+        let beside = rusqlite::Connection::open(self.dir.path().join("chorus.db")).unwrap();
+        beside.busy_timeout(Duration::from_secs(5)).unwrap();
+        beside.execute_batch(sql).unwrap();
     }
 
     /// Registers somebody and signs them in.

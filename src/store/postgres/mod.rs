@@ -10,6 +10,7 @@
 mod accounts;
 mod calls;
 mod connect;
+mod cookies;
 mod failure;
 mod lock;
 mod log;

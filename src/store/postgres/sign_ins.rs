@@ -1,8 +1,8 @@
 //! Sign-ins, tokens, revocations and tickets in PostgreSQL.
 //!
-//! A sign-in is valid while it was not ended and one of its tokens has not expired. What depends on
-//! a row locks it in the same statement (`FOR SHARE`), so a racing end or change of password is
-//! either seen or waits until what was added can be ended with the rest.
+//! A sign-in is valid while it was not ended and one of its tokens has not expired; a cookie keeps it
+//! for another token. What depends on a row locks it in the same statement (`FOR SHARE`), so a racing
+//! end or change of password is either seen or waits until what was added can be ended with the rest.
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@
 //! lives, so two nodes never share a file.
 
 mod accounts;
+mod cookies;
 mod failure;
 mod file;
 mod log;

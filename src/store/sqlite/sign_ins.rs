@@ -1,14 +1,14 @@
 //! Sign-ins, tokens, revocations and tickets in `SQLite`.
 //!
-//! A sign-in is valid while it was not ended and one of its tokens has not expired. Ending one
-//! deletes its tokens and notes a revocation in the same transaction.
+//! A sign-in is valid while it was not ended and one of its tokens has not expired; a cookie keeps it
+//! for another token. Ending one deletes its tokens and notes a revocation in the same transaction.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{SqliteStore, now};
+use super::{SqliteStore, cookies::is_remembered, now};
 use crate::{
     domain::{SignInId, Timestamp, UserId, Username},
     store::{NewToken, Redeemed, Result, SignIn, SignIns, TicketUse, TokenHash},
@@ -43,11 +43,11 @@ impl SignIns for SqliteStore {
     async fn end_sign_in(&self, sid: SignInId) -> Result<bool> {
         self.write(move |c| {
             let at = now();
-            let was_valid = valid(c, sid, at)?.is_some();
-            if was_valid {
+            let living = valid(c, sid, at)?.is_some() || is_remembered(c, sid, at)?;
+            if living {
                 end(c, sid, at)?;
             }
-            Ok(was_valid)
+            Ok(living)
         })
         .await
     }
@@ -89,7 +89,7 @@ fn add(connection: &Connection, token: &NewToken, at: Timestamp) -> Result<bool>
     Ok(theirs)
 }
 
-fn insert_token(connection: &Connection, token: &NewToken, at: Timestamp) -> Result<()> {
+pub(super) fn insert_token(connection: &Connection, token: &NewToken, at: Timestamp) -> Result<()> {
     let hash = hex(token.hash);
     connection
         .prepare_cached(
@@ -119,7 +119,7 @@ fn by_token(connection: &Connection, token: TokenHash, at: Timestamp) -> Result<
     Ok(found)
 }
 
-fn valid(connection: &Connection, sid: SignInId, at: Timestamp) -> Result<Option<SignIn>> {
+pub(super) fn valid(connection: &Connection, sid: SignInId, at: Timestamp) -> Result<Option<SignIn>> {
     let found = connection
         .prepare_cached(
             "SELECT s.sid, u.id, u.username,
@@ -132,7 +132,7 @@ fn valid(connection: &Connection, sid: SignInId, at: Timestamp) -> Result<Option
     Ok(found)
 }
 
-fn sign_in(row: &Row<'_>) -> rusqlite::Result<SignIn> {
+pub(super) fn sign_in(row: &Row<'_>) -> rusqlite::Result<SignIn> {
     Ok(SignIn {
         sid: sid_of(row, 0)?,
         user: UserId(row.get(1)?),
@@ -150,7 +150,7 @@ fn sid_of(row: &Row<'_>, column: usize) -> rusqlite::Result<SignInId> {
     ))
 }
 
-fn end(connection: &Connection, sid: SignInId, at: Timestamp) -> Result<()> {
+pub(super) fn end(connection: &Connection, sid: SignInId, at: Timestamp) -> Result<()> {
     let sid = sid.to_string();
     connection.prepare_cached("DELETE FROM active_tokens WHERE sid = ?1")?.execute([&sid])?;
     connection

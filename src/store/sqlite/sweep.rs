@@ -26,6 +26,12 @@ pub(super) struct Step {
     pub(super) more: bool,
 }
 
+/// What keeps sign-ins, until it expires.
+const EXPIRED_TOKENS: &str = "DELETE FROM active_tokens WHERE token_hash IN
+    (SELECT token_hash FROM active_tokens WHERE expires_at <= ?1 LIMIT ?2) RETURNING sid";
+const EXPIRED_COOKIES: &str = "DELETE FROM refresh_cookies WHERE sid IN
+    (SELECT sid FROM refresh_cookies WHERE expires_at <= ?1 LIMIT ?2) RETURNING sid";
+
 /// Tables whose rows go by their time alone.
 const BY_TIME: [(&str, i64); 3] = [
     (
@@ -45,8 +51,12 @@ const BY_TIME: [(&str, i64); 3] = [
 
 /// One step through all tables.
 pub(super) fn step(connection: &Connection, now: Timestamp) -> Result<Step> {
-    let (tokens, sign_ins) = expired_tokens(connection, now.0.saturating_sub(MARGIN))?;
-    let mut step = Step { deleted: tokens + sign_ins, more: tokens >= STEP_ROWS };
+    let mut step = Step { deleted: 0, more: false };
+    for expired in [EXPIRED_TOKENS, EXPIRED_COOKIES] {
+        let (rows, sign_ins) = expire(connection, expired, now.0.saturating_sub(MARGIN))?;
+        step.deleted += rows + sign_ins;
+        step.more |= rows >= STEP_ROWS;
+    }
     for (sql, kept) in BY_TIME {
         let before = now.0.saturating_sub(kept);
         let deleted = connection.prepare_cached(sql)?.execute(params![before, signed(STEP_ROWS)])? as u64;
@@ -56,19 +66,17 @@ pub(super) fn step(connection: &Connection, now: Timestamp) -> Result<Step> {
     Ok(step)
 }
 
-/// Deletes tokens and the sign-ins whose last one went: no other sign-in is without a token,
-/// unless it was ended. Answers how many of both.
-fn expired_tokens(connection: &Connection, before: i64) -> Result<(u64, u64)> {
+/// Deletes tokens or cookies, and the sign-ins that none of either keeps any more: no other sign-in
+/// is without them, unless it was ended. Answers how many of both.
+fn expire(connection: &Connection, expired: &str, before: i64) -> Result<(u64, u64)> {
     let sids: Vec<String> = connection
-        .prepare_cached(
-            "DELETE FROM active_tokens WHERE token_hash IN
-                 (SELECT token_hash FROM active_tokens WHERE expires_at <= ?1 LIMIT ?2) RETURNING sid",
-        )?
+        .prepare_cached(expired)?
         .query_map(params![before, signed(STEP_ROWS)], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut orphaned = connection.prepare_cached(
         "DELETE FROM sign_ins WHERE sid = ?1
-         AND NOT EXISTS (SELECT 1 FROM active_tokens t WHERE t.sid = sign_ins.sid)",
+         AND NOT EXISTS (SELECT 1 FROM active_tokens t WHERE t.sid = sign_ins.sid)
+         AND NOT EXISTS (SELECT 1 FROM refresh_cookies c WHERE c.sid = sign_ins.sid)",
     )?;
     let mut sign_ins = 0;
     for sid in &sids {
