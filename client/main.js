@@ -2,10 +2,29 @@
  * Wires the page: what the sdk and the reader do becomes events, events become the next state, and the
  * views draw it. Everything that has an effect is started here.
  */
-import { forgetRefused, forgetSession, keepRefused, keepSession, keepTheme, keptRefused, keptSession, keptTheme, onSessionElsewhere, openStorage } from './keep.js';
+import {
+  clearTold,
+  forgetRefused,
+  forgetSession,
+  keepDraft,
+  keepNotify,
+  keepRefused,
+  keepSession,
+  keepTheme,
+  keptNotify,
+  keptRefused,
+  keptSession,
+  keptTheme,
+  onNotifyElsewhere,
+  onSessionElsewhere,
+  openStorage,
+  takeDraft,
+} from './keep.js';
+import { askToNotify, forgetTold, knowsNotifications, Notifier, permitted } from './notifier.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/error.js';
 import { currentRoom, initialState, reduce } from './state.js';
+import { AttentionView } from './view/attention.js';
 import { ComposerView } from './view/composer.js';
 import { byId, show } from './view/dom.js';
 import { EntranceView } from './view/entrance.js';
@@ -14,6 +33,7 @@ import { PeopleView } from './view/people.js';
 import { Spoken } from './view/spoken.js';
 import { StatusView } from './view/status.js';
 import { ThreadView } from './view/thread.js';
+import { UpdatedView } from './view/updated.js';
 import { entranceErrors, entranceProblems, refusalLine } from './words.js';
 
 const ROOM = 'lobby';
@@ -41,7 +61,8 @@ const chorus = new Chorus({
 const spoken = new Spoken();
 const entrance = new EntranceView({ enter, setMode: (mode) => dispatch({ type: 'entrance.mode', mode }), setTheme });
 const threadView = new ThreadView({ loadOlder, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
-const composer = new ComposerView({ send, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
+const composer = new ComposerView({ send, recall, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
+const notifier = new Notifier({ open: () => composer.focus(), unable: () => setNotify('off', 'unable') });
 const views = [
   entrance,
   new MenuView({ openDrawer: (drawer) => dispatch({ type: 'drawer', drawer }), askToLeave, leave, stay: () => dispatch({ type: 'leaving', leaving: false }), setTheme }),
@@ -49,6 +70,8 @@ const views = [
   new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
   composer,
   threadView,
+  new AttentionView({ notify: (wanted) => void askToNotify(wanted).then(({ notify, trouble }) => setNotify(notify, trouble)), possible: knowsNotifications() }),
+  new UpdatedView({ reload: () => location.reload() }),
 ];
 const chat = byId('chat', HTMLDivElement);
 
@@ -67,7 +90,7 @@ function render() {
   const appeared = state.session !== null && chat.hidden;
   show(chat, state.session !== null);
   for (const view of views) view.render(state);
-  document.title = state.session ? `${state.current} · ${state.server?.name ?? 'Chorus'}` : (state.server?.name ?? 'Chorus');
+  notifier.render(state.attention.notify, state.session?.username ?? '');
   // On a touch screen the focus would throw up the keyboard before anything was read.
   if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
 }
@@ -88,12 +111,15 @@ function open(username) {
     dispatch({ type: 'waiting.refused', room, id, message, reason, at });
   }
   chorus.join(ROOM);
+  if (composer.text === '') composer.write(takeDraft(username));
 }
 
 /** @param {string | null} notice */
 function close(notice) {
   chorus.disconnect();
   composer.clear();
+  notifier.render('off', '');
+  clearTold(null);
   dispatch({ type: 'session.closed', notice });
 }
 
@@ -149,6 +175,14 @@ function retry(id) {
   send(row.message);
 }
 
+/** The latest own text here that was not sent; it is no message any more. @returns {string | null} */
+function recall() {
+  const row = currentRoom(state)?.waiting.findLast(({ id, state: its }) => its === 'refused' || (its === 'waiting' && chorus.withdraw(id)));
+  if (!row) return null;
+  discard(row.id);
+  return row.message;
+}
+
 /** @param {string} id */
 function discard(id) {
   chorus.discard(id);
@@ -170,6 +204,12 @@ async function loadOlder() {
   }
 }
 
+/** @param {import('./attention.js').Notify} notify @param {import('./attention.js').NotifyTrouble} trouble */
+function setNotify(notify, trouble) {
+  keepNotify(notify);
+  dispatch({ type: 'notify', notify, trouble });
+}
+
 /** @param {import('./state.js').Theme} theme */
 function setTheme(theme) {
   keepTheme(theme);
@@ -187,8 +227,13 @@ chorus.on('status', (status) => {
   forgetSession();
   close('Your sign-in has ended. Sign in again to go on.');
 });
-chorus.on('welcome', ({ username, limits }) => dispatch({ type: 'welcomed', username, limits }));
-chorus.on('history', (history) => dispatch({ type: 'room.history', room: history.room, history, now: Date.now() }));
+chorus.on('welcome', ({ username, build, limits }) => dispatch({ type: 'welcomed', username, build, limits }));
+chorus.on('history', (history) => {
+  const { room, messages, resumed, reason } = history;
+  dispatch({ type: 'room.history', room, history, now: Date.now() });
+  if (reason === 'log_changed') forgetTold(room);
+  if (resumed) for (const message of messages) notifier.heard({ room, ...message });
+});
 chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: Date.now() }));
 chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: Date.now() }));
 chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: Date.now() }));
@@ -196,6 +241,7 @@ chorus.on('closed', ({ room, error }) => dispatch({ type: 'room.closed', room, r
 chorus.on('message', ({ room, ...message }) => {
   dispatch({ type: 'room.message', room, message });
   if (message.username !== state.session?.username) spoken.say(message);
+  notifier.heard({ room, ...message });
 });
 chorus.on('waiting', ({ room, id, message, at }) => dispatch({ type: 'waiting.added', room, id, message, at }));
 chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
@@ -220,11 +266,17 @@ onSessionElsewhere(() => {
   if (kept && kept.username !== state.session?.username) restart(kept.username);
 });
 
+onNotifyElsewhere(() => dispatch({ type: 'notify', notify: permitted(keptNotify()), trouble: null }));
+addEventListener('pagehide', () => state.session && keepDraft(state.session.username, composer.text));
+
 if (!navigator.onLine) chorus.offline();
 addEventListener('online', () => chorus.online());
 addEventListener('offline', () => chorus.offline());
 let hiddenAt = 0;
 document.addEventListener('visibilitychange', () => {
+  dispatch({ type: 'page.visible', visible: !document.hidden });
+  // The frame that was asked for while the page was visible does not come any more.
+  if (document.hidden) setTimeout(render, 0);
   if (document.hidden) hiddenAt = Date.now();
   else if (Date.now() - hiddenAt > ASLEEP_MS && navigator.onLine) chorus.online();
 });
@@ -252,4 +304,8 @@ if (kept) {
   chorus.connect(kept.username);
 }
 dispatch({ type: 'theme', theme: state.theme });
+dispatch({ type: 'page.visible', visible: !document.hidden });
+dispatch({ type: 'notify', notify: permitted(keptNotify()), trouble: null });
 void askServer(1_000);
+// For reload-once.js: all modules are here and fit together.
+dispatchEvent(new Event('chorus:started'));

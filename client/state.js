@@ -5,6 +5,7 @@
  * The rows of a room are always one unbroken stretch of its log: newer ones follow on, older ones are
  * put before, and what was missed is not papered over but kept as `gap` until it has been read.
  */
+import { attend, initialAttention } from './attention.js';
 import { DEFAULT_LIMITS } from './sdk/protocol.js';
 import { cutOff, reduceRoom } from './state-room.js';
 
@@ -47,6 +48,9 @@ import { cutOff, reduceRoom } from './state-room.js';
  * @property {'none' | 'menu' | 'people'} drawer what lies over the room on a narrow screen
  * @property {boolean} leaving asked to sign out while messages wait: say so first
  * @property {Theme} theme
+ * @property {string | null} build of the server that this page came with
+ * @property {boolean} updated the server has another one by now
+ * @property {import('./attention.js').Attention} attention
  */
 /**
  * @typedef {{type: 'tick', now: number}
@@ -56,11 +60,12 @@ import { cutOff, reduceRoom } from './state-room.js';
  *   | {type: 'entrance.failed', errors: Entrance['errors']}
  *   | {type: 'session.opened', username: string, now: number}
  *   | {type: 'session.closed', notice: string | null}
- *   | {type: 'welcomed', username: string, limits: Limits}
+ *   | {type: 'welcomed', username: string, build: string, limits: Limits}
  *   | {type: 'link', status: Status, now: number}
  *   | {type: 'drawer', drawer: State['drawer']}
  *   | {type: 'leaving', leaving: boolean}
  *   | {type: 'theme', theme: Theme}
+ *   | import('./attention.js').AttentionEvent
  *   | RoomEvent} Event
  */
 
@@ -81,11 +86,21 @@ export function initialState(theme, now) {
     drawer: 'none',
     leaving: false,
     theme,
+    build: null,
+    updated: false,
+    attention: initialAttention('off', true),
   };
 }
 
 /** @param {State} state @param {Event} event @returns {State} */
 export function reduce(state, event) {
+  const next = step(state, event);
+  const attention = attend(next.attention, event, next);
+  return attention === next.attention ? next : { ...next, attention };
+}
+
+/** @param {State} state @param {Event} event @returns {State} */
+function step(state, event) {
   switch (event.type) {
     case 'tick':
       return tick(state, event.now);
@@ -102,7 +117,7 @@ export function reduce(state, event) {
     case 'session.closed':
       return { ...entered(state), entrance: { mode: 'signin', busy: false, errors: {}, notice: event.notice } };
     case 'welcomed':
-      return { ...state, limits: event.limits, session: { username: event.username } };
+      return { ...welcomedBy(state, event.build), limits: event.limits, session: { username: event.username } };
     case 'link':
       return link(state, event.status, event.now);
     case 'drawer':
@@ -111,6 +126,9 @@ export function reduce(state, event) {
       return { ...state, leaving: event.leaving };
     case 'theme':
       return { ...state, theme: event.theme };
+    case 'page.visible':
+    case 'notify':
+      return state;
     default:
       return inRoom(state, event);
   }
@@ -128,8 +146,14 @@ function roomOf({ rooms }, name) {
 
 /** Nothing of one person's session is left for the next. @param {State} state @returns {State} */
 function entered(state) {
-  const { theme, server, limits, now } = state;
-  return { ...initialState(theme, now), server, limits };
+  const { theme, server, limits, now, build, updated, attention } = state;
+  return { ...initialState(theme, now), server, limits, build, updated, attention };
+}
+
+/** The first server that welcomes a page is taken for the one it was loaded from. @param {State} state @param {string} build @returns {State} */
+function welcomedBy(state, build) {
+  if (build === '') return state;
+  return { ...state, build: state.build ?? build, updated: state.build !== null && state.build !== build };
 }
 
 /** @param {State} state @param {number} now @returns {State} */

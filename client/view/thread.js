@@ -5,10 +5,13 @@
  */
 import { currentRoom } from '../state.js';
 import { thread } from '../thread.js';
-import { gapLine, backLine, trafficLine } from '../words.js';
+import { gapLine, backLine } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
 import { avatar, coloured } from './person.js';
+import { RowFocus } from './row-focus.js';
+import { messageText } from './text.js';
 import { clockTime, dayName, exactTime } from './time.js';
+import { traffic } from './traffic.js';
 
 /**
  * @typedef {import('../state.js').State} State
@@ -31,6 +34,7 @@ export class ThreadView {
   #scroll = byId('scroll', HTMLDivElement);
   #list = byId('thread', HTMLOListElement);
   #newer = byId('newer', HTMLButtonElement);
+  #focus = new RowFocus(this.#list);
   #actions;
   /** @type {Map<string, HTMLElement>} */
   #known = new Map();
@@ -39,6 +43,7 @@ export class ThreadView {
   /** @type {RoomState | null} */
   #room = null;
   #day = '';
+  #me = '';
 
   /** @param {ThreadActions} actions */
   constructor(actions) {
@@ -62,10 +67,12 @@ export class ThreadView {
       this.#known.clear();
       return;
     }
+    this.#me = state.session.username;
     const anchor = room.atEnd ? null : this.#anchor();
     this.#list.classList.toggle('opening', !room.opened);
-    const items = thread(room, state.session.username);
+    const items = thread(room, this.#me);
     keyed(this.#list, items, (item, known) => this.#draw(item, known, state.now), this.#known);
+    this.#focus.render();
     if (room.atEnd || !sameRoom) this.toEnd();
     else if (anchor) this.#scroll.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     show(this.#newer, !room.atEnd && room.opened);
@@ -110,13 +117,13 @@ export class ThreadView {
   #draw(item, known, now) {
     const print = fingerprint(item, now);
     if (known && this.#shown.get(known) === print) return known;
-    const element = this.#make(item, now);
+    const element = this.#make(item, known, now);
     this.#shown.set(element, print);
     return element;
   }
 
-  /** @param {Item} item @param {number} now @returns {HTMLElement} */
-  #make(item, now) {
+  /** @param {Item} item @param {HTMLElement | null} known @param {number} now @returns {HTMLElement} */
+  #make(item, known, now) {
     switch (item.kind) {
       case 'top':
         return this.#top(item);
@@ -125,9 +132,9 @@ export class ThreadView {
       case 'gap':
         return make('li', `row line gap ${item.gap.reason}`, [make('span', '', gapLine(item.gap))]);
       case 'note':
-        return note(item.note);
+        return item.note.kind === 'traffic' ? traffic(item.note, known) : note(item.note);
       case 'message':
-        return message(item);
+        return message(item, this.#me);
       case 'waiting':
         return this.#waiting(item);
     }
@@ -159,7 +166,7 @@ export class ThreadView {
   #waiting({ row, username, head, last }) {
     const waits = row.state === 'waiting' && last ? make('p', 'state', 'Waiting to be sent') : null;
     const state = row.state === 'refused' ? this.#refusal(row) : waits;
-    const element = said({ username, text: row.message, at: row.at, head, own: true, extra: state });
+    const element = said({ username, text: row.message, at: row.at, head, own: true, extra: state, me: username });
     element.classList.add(row.state);
     element.dataset['id'] = row.id;
     return element;
@@ -192,7 +199,7 @@ function fingerprint(item, now) {
     case 'gap':
       return gapLine(item.gap);
     case 'note':
-      return `${item.note.count}${trafficLine(item.note.joined, item.note.left)}`;
+      return `${item.note.count}:${item.note.joined}:${item.note.left}`;
     case 'message':
       return String(item.head);
     case 'waiting':
@@ -201,32 +208,25 @@ function fingerprint(item, now) {
 }
 
 /** @param {import('../state-room.js').Note} note */
-function note({ kind, joined, left, count, text }) {
-  const words = kind === 'traffic' ? trafficLine(joined, left) : kind === 'back' ? backLine(count) : text;
-  const row = make('li', `row line note ${kind}`, [make('span', '', words)]);
-  if (kind === 'traffic' && joined.length + left.length > 3) row.title = fullTraffic(joined, left);
-  return row;
+function note({ kind, count, text }) {
+  return make('li', `row line note ${kind}`, [make('span', '', kind === 'back' ? backLine(count) : text)]);
 }
 
-/** @param {string[]} joined @param {string[]} left */
-function fullTraffic(joined, left) {
-  return [joined.length ? `Joined: ${joined.join(', ')}` : '', left.length ? `Left: ${left.join(', ')}` : ''].filter(Boolean).join('\n');
-}
-
-/** @param {Extract<Item, {kind: 'message'}>} item */
-function message({ message: { seq, username, message: text }, at, head, own }) {
-  const row = said({ username, text, at, head, own, extra: null });
+/** @param {Extract<Item, {kind: 'message'}>} item @param {string} me */
+function message({ message: { seq, username, message: text }, at, head, own }, me) {
+  const row = said({ username, text, at, head, own, extra: null, me });
   row.dataset['seq'] = String(seq);
   return row;
 }
 
 /**
- * @param {{username: string, text: string, at: number, head: boolean, own: boolean, extra: HTMLElement | null}} what
+ * @param {{username: string, text: string, at: number, head: boolean, own: boolean, extra: HTMLElement | null, me: string}} what
  */
-function said({ username, text, at, head, own, extra }) {
-  const body = make('p', 'text', text);
-  body.dir = 'auto';
+function said({ username, text, at, head, own, extra, me }) {
+  const body = messageText(text, me);
   const row = make('li', `row said${head ? ' head' : ''}${own ? ' own' : ''}`);
+  row.tabIndex = -1;
+  row.classList.toggle('mentioned', !own && body.querySelector('.mention.me') !== null);
   const time = make('time', 'time', clockTime(at));
   time.dateTime = new Date(at).toISOString();
   time.title = exactTime(at);

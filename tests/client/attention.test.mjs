@@ -1,0 +1,129 @@
+// What asks for attention, and help with writing names: the pure parts.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { initialAttention, notificationText, pageTitle, troubleLine, unreadCount, worthTelling } from '../../client/attention.js';
+import { askedAt, completed, matching } from '../../client/mention.js';
+import { DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
+import { initialState, reduce } from '../../client/state.js';
+import { fullTrafficLines, trafficFolds } from '../../client/words.js';
+import { line, lines } from './world.mjs';
+
+const NOW = 1_767_225_600_000;
+const run = (state, ...events) => events.reduce(reduce, state);
+const message = (seq, options) => ({ type: 'room.message', room: 'lobby', message: line(seq, options) });
+const history = (messages, more) => ({
+  type: 'room.history',
+  room: 'lobby',
+  now: NOW,
+  history: { room: 'lobby', messages, seq: messages.at(-1)?.seq ?? 0, resumed: false, recovered: false, reason: 'fresh', gap: null, first: true, last: true, ...more },
+});
+const visible = (yes) => ({ type: 'page.visible', visible: yes });
+const reader = (atEnd) => ({ type: 'room.reader', room: 'lobby', atEnd });
+const welcomed = (build) => ({ type: 'welcomed', username: 'alice', build, limits: { ...DEFAULT_LIMITS } });
+const signedIn = run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW }, { type: 'room.opened', room: 'lobby' }, history(lines(1, 3, { username: 'bob' })));
+const unread = (state) => unreadCount(state.attention);
+
+test('what is seen is not counted, what arrives behind the reader’s back is', () => {
+  assert.equal(unread(run(signedIn, message(4, { username: 'bob' }))), 0);
+  const away = run(signedIn, visible(false), message(4, { username: 'bob' }), message(5, { username: 'alice' }), message(6, { username: 'bob' }));
+  assert.equal(unread(away), 2, 'not the own one');
+  assert.equal(unread(run(away, visible(true))), 0, 'back at the end of the room, all of it is seen');
+});
+
+test('one who reads above has not seen the new ones, even with the page before the eyes', () => {
+  const above = run(signedIn, reader(false), message(4, { username: 'bob' }));
+  assert.equal(unread(above), 1);
+  const left = run(above, visible(false), visible(true));
+  assert.equal(unread(left), 1);
+  assert.equal(unread(run(left, reader(true))), 0);
+});
+
+test('a room that is not shown is not seen', () => {
+  const elsewhere = run(signedIn, { type: 'room.message', room: 'constructor', message: line(1, { username: 'bob' }) });
+  assert.equal(unread(elsewhere), 1);
+  assert.equal(unread(run(elsewhere, message(4, { username: 'bob' }))), 1);
+});
+
+test('what a reconnect brings was not seen; a first page is no news', () => {
+  const away = run(signedIn, visible(false));
+  assert.equal(unread(run(away, history(lines(4, 9, { username: 'bob' }), { resumed: true, recovered: true, reason: null }))), 6);
+  assert.equal(unread(run(away, history(lines(4, 9, { username: 'bob' })))), 0);
+});
+
+test('nothing of it is left for the next person', () => {
+  const away = run(signedIn, visible(false), message(4, { username: 'bob' }), { type: 'notify', notify: 'all', trouble: null });
+  const next = run(away, { type: 'session.closed', notice: null });
+  assert.equal(unread(next), 0);
+  assert.equal(next.attention.notify, 'all', 'the choice is the browser’s');
+  assert.equal(next.attention.visible, false);
+});
+
+test('an event that is not about attention leaves it as it is', () => {
+  assert.equal(run(signedIn, { type: 'tick', now: NOW }).attention, signedIn.attention);
+  assert.equal(run(signedIn, message(4, { username: 'alice' })).attention, signedIn.attention);
+});
+
+test('the title has the number first, where a narrow tab still shows it', () => {
+  assert.equal(pageTitle(0, 'lobby', 'Chorus'), 'lobby · Chorus');
+  assert.equal(pageTitle(3, 'lobby', 'Chorus'), '(3) lobby · Chorus');
+  assert.equal(pageTitle(100, 'lobby', 'Chorus'), '(99+) lobby · Chorus');
+});
+
+test('one is notified of what one asked for, never of oneself', () => {
+  const told = (text, username = 'bob') => ({ room: 'lobby', seq: 1, username, message: text });
+  assert.deepEqual(['off', 'mentions', 'all'].map((notify) => worthTelling(notify, told('hello'), 'alice')), [false, false, true]);
+  assert.deepEqual(['off', 'mentions', 'all'].map((notify) => worthTelling(notify, told('hello @Alice'), 'alice')), [false, true, true]);
+  assert.ok(!worthTelling('all', told('hello @alice', 'alice'), 'alice'));
+  assert.deepEqual(initialAttention('off', true).unread, {});
+});
+
+test('a notification says who, where and what; several are one', () => {
+  const told = (seq, text) => ({ room: 'lobby', seq, username: 'bob', message: text });
+  assert.deepEqual(notificationText([told(1, 'hello')]), { title: 'bob in lobby', body: 'hello' });
+  assert.deepEqual(notificationText([told(1, 'hello'), told(2, 'again')]), { title: '2 messages in lobby', body: 'bob: again' });
+  assert.equal([...notificationText([told(1, '👍'.repeat(400))]).body].length, 161);
+  assert.equal(troubleLine(null), '');
+  assert.notEqual(troubleLine('denied'), troubleLine('unable'));
+});
+
+test('another build than the first is an update, and the same one again is none', () => {
+  const first = run(signedIn, welcomed('1'));
+  assert.equal(first.updated, false);
+  assert.equal(run(first, welcomed('1')).updated, false);
+  assert.equal(run(first, welcomed('2')).updated, true);
+  assert.equal(run(first, welcomed('2'), welcomed('1')).updated, false, 'back on a node with the old client, in the middle of a deploy');
+  assert.equal(run(first, welcomed('')).updated, false, 'a server that does not say');
+  assert.equal(run(first, welcomed('2'), { type: 'session.closed', notice: null }).updated, true, 'the page is as old as before');
+});
+
+test('a name is asked for at the caret, in the beginning of a word', () => {
+  const asked = (text, caret = text.length) => askedAt(text, caret)?.query ?? null;
+  assert.equal(asked('@'), '');
+  assert.equal(asked('hey @al'), 'al');
+  assert.equal(asked('hey @al and', 7), 'al');
+  assert.equal(asked('(@al'), 'al');
+  assert.equal(asked('a\n@al'), 'al');
+  for (const text of ['', 'al', 'mail@al', 'é@al', '𝒳@al', '@@al', '@al ', `@${'a'.repeat(60)}`]) assert.equal(asked(text), null, text);
+  assert.equal(asked('@alice', 3), null, 'in the middle of a name');
+  assert.deepEqual(askedAt('hey @al', 7), { from: 4, query: 'al' });
+});
+
+test('those are offered whose names begin so, then those with it inside, at most six, never oneself', () => {
+  assert.deepEqual(matching(['Malory', 'alice', 'ALAN', 'bob', 'me_al'], 'al', 'me_al'), ['alice', 'ALAN', 'Malory']);
+  assert.deepEqual(matching(['bob'], 'al', 'alice'), []);
+  assert.equal(matching(Array.from({ length: 50 }, (_, index) => `al${index}`), 'AL', 'x').length, 6);
+  assert.equal(matching(['bob', 'carol'], '', 'alice').length, 2);
+});
+
+test('a name that was taken at the end is followed by a space', () => {
+  assert.equal(completed('@al', 3, 'alice'), '@alice ');
+  assert.equal(completed('@al there', 3, 'alice'), '@alice');
+  assert.equal(completed('@al, there', 3, 'alice'), '@alice');
+});
+
+test('a long line of comings and goings folds, and has all names', () => {
+  assert.ok(!trafficFolds(['a', 'b', 'c'], ['d', 'e', 'f']));
+  assert.ok(trafficFolds(['a', 'b', 'c', 'd'], []));
+  assert.deepEqual(fullTrafficLines(['a', 'b', 'c', 'd'], ['e']), ['Joined: a, b, c, d', 'Left: e']);
+  assert.deepEqual(fullTrafficLines([], ['e']), ['Left: e']);
+});
