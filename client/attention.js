@@ -8,7 +8,7 @@
 import { mentions, sameName } from './text.js';
 
 /** @typedef {'off' | 'mentions' | 'all'} Notify what the reader wants to be notified of */
-/** @typedef {'denied' | 'unable' | null} NotifyTrouble why that is off although it was asked for */
+/** @typedef {'asking' | 'denied' | 'unable' | null} NotifyTrouble why that is off although it was asked for */
 /**
  * @typedef {object} Attention
  * @property {boolean} visible
@@ -103,6 +103,7 @@ export function notificationText(told) {
 
 /** @param {NotifyTrouble} trouble */
 export function troubleLine(trouble) {
+  if (trouble === 'asking') return 'Your browser asks you to allow it.';
   if (trouble === 'denied') return 'Your browser blocks notifications from this page.';
   return trouble === 'unable' ? 'This browser can’t show notifications of a page.' : '';
 }

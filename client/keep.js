@@ -88,7 +88,7 @@ export function onNotifyElsewhere(changed) {
 }
 
 /**
- * Of these messages, those that no tab of this browser has claimed yet; now this one has.
+ * Of these messages, those that no tab of this browser has told or seen; now they are.
  * @template {{room: string, seq: number}} T
  * @param {T[]} messages
  * @returns {T[]}

@@ -20,7 +20,7 @@ import {
   openStorage,
   takeDraft,
 } from './keep.js';
-import { askToNotify, forgetTold, knowsNotifications, Notifier, permitted } from './notifier.js';
+import { askToNotify, knowsNotifications, Notifier, permitted } from './notifier.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/error.js';
 import { currentRoom, initialState, reduce } from './state.js';
@@ -70,7 +70,7 @@ const views = [
   new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
   composer,
   threadView,
-  new AttentionView({ notify: (wanted) => void askToNotify(wanted).then(({ notify, trouble }) => setNotify(notify, trouble)), possible: knowsNotifications() }),
+  new AttentionView({ notify: (wanted) => void chooseNotify(wanted), possible: knowsNotifications() }),
   new UpdatedView({ reload: () => location.reload() }),
 ];
 const chat = byId('chat', HTMLDivElement);
@@ -204,6 +204,12 @@ async function loadOlder() {
   }
 }
 
+/** @param {import('./attention.js').Notify} wanted */
+async function chooseNotify(wanted) {
+  const { notify, trouble } = await askToNotify(wanted, () => setNotify('off', 'asking'));
+  setNotify(notify, trouble);
+}
+
 /** @param {import('./attention.js').Notify} notify @param {import('./attention.js').NotifyTrouble} trouble */
 function setNotify(notify, trouble) {
   keepNotify(notify);
@@ -231,7 +237,8 @@ chorus.on('welcome', ({ username, build, limits }) => dispatch({ type: 'welcomed
 chorus.on('history', (history) => {
   const { room, messages, resumed, reason } = history;
   dispatch({ type: 'room.history', room, history, now: Date.now() });
-  if (reason === 'log_changed') forgetTold(room);
+  // It starts anew: what was told of it counts no more.
+  if (reason === 'log_changed') clearTold(room);
   if (resumed) for (const message of messages) notifier.heard({ room, ...message });
 });
 chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: Date.now() }));

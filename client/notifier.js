@@ -1,11 +1,12 @@
 /**
  * Notifications, for those who asked for them: silent, one per room at a time, only while no window
- * of this page is visible, and of several windows exactly one shows a message. They share a mark per
- * room, up to which everything was told or seen, and move it one at a time (Web Locks). A browser
+ * of this page is visible, and of several windows exactly one shows them: the one that holds a lock
+ * (Web Locks); when it is closed, another gets the lock. They share a mark per room, up to which
+ * everything was told or seen, so that what a late reconnect brings is not told again. A browser
  * without locks still has the mark and the tag: the same notification replaces itself.
  */
 import { notificationText, worthTelling } from './attention.js';
-import { claimTold, clearTold } from './keep.js';
+import { claimTold } from './keep.js';
 
 /**
  * @typedef {import('./attention.js').Notify} Notify
@@ -20,7 +21,8 @@ import { claimTold, clearTold } from './keep.js';
 
 /** Messages that come so close together are one notification. */
 const TOGETHER_MS = 300;
-const MARK = 'chorus.told';
+/** Held by the window that speaks. */
+const SPEAKER = 'chorus.speaker';
 /** Held by every visible window, shared. */
 const VISIBLE = 'chorus.visible';
 
@@ -32,6 +34,7 @@ export class Notifier {
   /** @type {Told[]} */
   #heard = [];
   #timer = 0;
+  #speaker = false;
   /** By room. @type {Map<string, Notification>} */
   #shown = new Map();
   /** Ends the hold on VISIBLE. @type {(() => void) | null} */
@@ -42,6 +45,9 @@ export class Notifier {
     this.#actions = actions;
     document.addEventListener('visibilitychange', () => this.#visibility());
     this.#visibility();
+    // Never let go: the browser does when the window is closed.
+    if (navigator.locks) void navigator.locks.request(SPEAKER, () => new Promise(() => (this.#speaker = true)));
+    else this.#speaker = true;
   }
 
   /** @param {Notify} notify @param {string} me */
@@ -51,7 +57,7 @@ export class Notifier {
     this.#me = me;
   }
 
-  /** A message of the log, however it came. Also the seen ones: no other window shall tell of them. @param {Told} told */
+  /** A message of the log, however it came. Also the seen ones: no window shall tell of them later. @param {Told} told */
   heard(told) {
     if (this.#notify === 'off') return;
     this.#heard.push(told);
@@ -62,7 +68,9 @@ export class Notifier {
     const heard = this.#heard;
     this.#heard = [];
     this.#timer = 0;
-    const fresh = await withLock(MARK, () => claimTold(heard));
+    // What is heard here and not seen is the speaker's to mark.
+    if (document.hidden && !this.#speaker) return;
+    const fresh = claimTold(heard);
     const wanted = fresh.filter((told) => worthTelling(this.#notify, told, this.#me));
     if (wanted.length === 0 || !document.hidden || (await someoneSees())) return;
     for (const room of new Set(wanted.map((told) => told.room))) this.#show(wanted.filter((told) => told.room === room));
@@ -118,28 +126,19 @@ export function permitted(kept) {
   return knowsNotifications() && Notification.permission === 'granted' ? kept : 'off';
 }
 
-/** Asks for the permission if need be; call it only on a click. @param {Notify} wanted @returns {Promise<{notify: Notify, trouble: NotifyTrouble}>} */
-export async function askToNotify(wanted) {
+/**
+ * Asks for the permission if need be; call it only on a click.
+ * @param {Notify} wanted
+ * @param {() => void} asking the browser has a question on the screen now
+ * @returns {Promise<{notify: Notify, trouble: NotifyTrouble}>}
+ */
+export async function askToNotify(wanted, asking) {
   if (wanted === 'off') return { notify: 'off', trouble: null };
+  if (Notification.permission === 'default') asking();
   const permission = Notification.permission === 'granted' ? 'granted' : await Notification.requestPermission();
   // Closing the question is no answer, and no trouble either.
   if (permission !== 'granted') return { notify: 'off', trouble: permission === 'denied' ? 'denied' : null };
   return { notify: wanted, trouble: null };
-}
-
-/** The log of a room starts anew: what was told of it counts no more. @param {string} room */
-export function forgetTold(room) {
-  void withLock(MARK, () => clearTold(room));
-}
-
-/**
- * @template T
- * @param {string} name
- * @param {() => T} work
- * @returns {Promise<T>}
- */
-async function withLock(name, work) {
-  return navigator.locks ? navigator.locks.request(name, () => work()) : work();
 }
 
 /** @param {string} name @returns {() => void} lets go */

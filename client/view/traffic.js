@@ -36,6 +36,7 @@ function unfolded(words) {
   fold.addEventListener('click', () => {
     names.hidden = !names.hidden;
     fold.setAttribute('aria-expanded', String(!names.hidden));
+    names.scrollIntoView({ block: 'nearest' });
   });
   words.replaceChildren(fold, names);
   return fold;

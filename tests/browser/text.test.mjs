@@ -61,7 +61,7 @@ describe('messages', () => {
   test('whatever somebody tries, it stays text', async () => {
     const attacks = [
       '<script>document.title = "bad"</script>',
-      '<img src=x onerror="document.title=`bad`">',
+      '<img src=x onerror="document.title=1">',
       '"><svg onload=alert(1)>',
       'javascript:alert(1) JaVaScRiPt:alert(1) data:text/html,<script>alert(1)</script>',
       'https://example.org/"onmouseover="alert(1)',
@@ -215,8 +215,8 @@ describe('messages', () => {
   test('a message tells its exact time to the keyboard and to a finger', async () => {
     await alice.say('the newest');
     await alice.hears('the newest');
-    await alice.page.locator('#scroll').focus();
-    await alice.page.keyboard.press('Tab');
+    await composer(alice).focus();
+    await alice.page.keyboard.press('Shift+Tab');
     const focused = () => alice.page.evaluate(() => ({ text: document.activeElement.querySelector('.text')?.textContent, exact: document.activeElement.querySelector('.exact')?.textContent, time: document.activeElement.querySelector('time')?.title }));
     const newest = await focused();
     assert.equal(newest.text, 'the newest');
@@ -346,7 +346,19 @@ describe('attention', () => {
     await title(alice, 'lobby · Chorus');
   });
 
+  test('the browser asks when a person chooses, not before, and nothing is on until it is allowed', async () => {
+    assert.equal(await alice.page.evaluate(() => Notification.permission), 'default');
+    await alice.page.locator('#menu').getByText('Mentions', { exact: true }).click();
+    await alice.page.getByText('Your browser asks you to allow it.').waitFor();
+    assert.ok(await alice.page.getByRole('radio', { name: 'Off' }).isChecked());
+    await alice.page.reload();
+    await alice.connected();
+  });
+
   test('a browser that says no is believed, in one line', async () => {
+    const cdp = await alice.context.newCDPSession(alice.page);
+    const { targetInfo } = await cdp.send('Target.getTargetInfo');
+    await cdp.send('Browser.setPermission', { permission: { name: 'notifications' }, setting: 'denied', origin: server.url, browserContextId: targetInfo.browserContextId });
     await alice.page.locator('#menu').getByText('All', { exact: true }).click();
     await alice.page.getByText('Your browser blocks notifications from this page.').waitFor();
     assert.ok(await alice.page.getByRole('radio', { name: 'Off' }).isChecked());
@@ -461,16 +473,14 @@ describe('a newer client', () => {
       const page = await browser.newPage();
       let loads = 0;
       page.on('domcontentloaded', () => (loads += 1));
-      let answers = 1;
-      await page.route('**/words.js', (route) => (answers-- > 0 ? route.fulfill({ status: 404, body: '' }) : route.continue()));
+      await page.route('**/words.js', (route) => (loads === 0 ? route.fulfill({ status: 404, body: '' }) : route.continue()));
       await page.goto(server.url);
       await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
       assert.equal(loads, 2);
       assert.equal(await page.evaluate(() => sessionStorage.length), 0);
       // An old module that lacks what a new one wants of it.
-      answers = 1;
       await page.unroute('**/words.js');
-      await page.route('**/words.js', (route) => (answers-- > 0 ? route.fulfill({ contentType: 'text/javascript', body: 'export const old = 1;' }) : route.continue()));
+      await page.route('**/words.js', (route) => (loads === 0 ? route.fulfill({ contentType: 'text/javascript', body: 'export const old = 1;' }) : route.continue()));
       loads = 0;
       await page.reload();
       await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
