@@ -90,6 +90,9 @@ function render() {
   const appeared = state.session !== null && chat.hidden;
   show(chat, state.session !== null);
   for (const view of views) view.render(state);
+  // Only now that it can be seen can its height be measured.
+  const draft = appeared && state.session ? takeDraft(state.session.username) : '';
+  if (draft !== '' && composer.text === '') composer.write(draft);
   notifier.render(state.attention.notify, state.session?.username ?? '');
   // On a touch screen the focus would throw up the keyboard before anything was read.
   if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
@@ -111,7 +114,6 @@ function open(username) {
     dispatch({ type: 'waiting.refused', room, id, message, reason, at });
   }
   chorus.join(ROOM);
-  if (composer.text === '') composer.write(takeDraft(username));
 }
 
 /** @param {string | null} notice */

@@ -23,7 +23,8 @@ export function askedAt(text, caret) {
 }
 
 /**
- * Who may be meant: names that begin so, then names with it inside.
+ * Who may be meant: names that begin so, then names with it inside. Nobody when the only one is
+ * written out already: there is nothing to choose, and Enter shall send.
  * @param {string[]} names @param {string} query @param {string} me
  */
 export function matching(names, query, me) {
@@ -36,7 +37,8 @@ export function matching(names, query, me) {
     if (at === 0) beginning.push(name);
     else if (at > 0) inside.push(name);
   }
-  return [...beginning, ...inside].slice(0, MOST);
+  const found = [...beginning, ...inside];
+  return found.length === 1 && found[0]?.toLowerCase() === wanted ? [] : found.slice(0, MOST);
 }
 
 /**

@@ -32,11 +32,11 @@ export class MentionPicker {
     text.addEventListener('input', (event) => {
       if (!(event instanceof InputEvent && event.isComposing)) this.#look();
     });
-    text.addEventListener('compositionstart', () => this.#draw([]));
+    text.addEventListener('compositionstart', () => this.#close());
     text.addEventListener('compositionend', () => this.#look());
     text.addEventListener('click', () => this.#look());
     text.addEventListener('keyup', ({ key }) => ['ArrowLeft', 'ArrowRight', 'Home', 'End'].includes(key) && this.#look());
-    text.addEventListener('blur', () => this.#draw([]));
+    text.addEventListener('blur', () => this.#close());
     // Before the click would take the focus away from the text.
     this.#list.addEventListener('mousedown', (event) => event.preventDefault());
     this.#list.addEventListener('click', (event) => {
@@ -51,7 +51,7 @@ export class MentionPicker {
     this.#me = state.session?.username ?? '';
     if (names === this.#names) return;
     this.#names = names;
-    if (this.#shown.length > 0) this.#look();
+    if (this.#asked) this.#look();
   }
 
   /** Whether the key was meant for the list. @param {KeyboardEvent} event */
@@ -77,6 +77,11 @@ export class MentionPicker {
     this.#draw(this.#asked && focused && this.#closedAt < 0 ? matching(this.#names, this.#asked.query, this.#me) : []);
   }
 
+  #close() {
+    this.#asked = null;
+    this.#draw([]);
+  }
+
   #dismiss() {
     this.#closedAt = this.#asked?.from ?? -1;
     this.#draw([]);
@@ -88,10 +93,10 @@ export class MentionPicker {
     if (!name || !this.#asked) return;
     const { value, selectionStart } = this.#text;
     const { from } = this.#asked;
-    this.#draw([]);
+    this.#close();
     this.#text.setRangeText(completed(value, selectionStart, name), from, selectionStart, 'end');
     this.#text.dispatchEvent(new InputEvent('input', { bubbles: true }));
-    this.#draw([]);
+    this.#close();
   }
 
   /** @param {string[]} names */

@@ -187,6 +187,13 @@ describe('messages', () => {
     await alice.page.keyboard.press('Enter');
     await bob.hears('hey @bobby and @carol @bob');
     assert.equal(await input.inputValue(), '');
+    await alice.page.keyboard.type('hey @car, hello');
+    for (let key = 0; key < ', hello'.length; key += 1) await alice.page.keyboard.press('ArrowLeft');
+    await options(alice).first().waitFor();
+    await alice.page.keyboard.press('Tab');
+    assert.equal(await input.inputValue(), 'hey @carol, hello');
+    assert.equal(await options(alice).count(), 0);
+    await input.fill('');
     await alice.page.keyboard.type('mail@bo');
     assert.equal(await options(alice).count(), 0);
     await input.fill('');
@@ -229,6 +236,14 @@ describe('messages', () => {
     assert.equal(await alice.page.locator('.exact').count(), 1);
     await composer(alice).focus();
     assert.equal(await alice.page.locator('.exact').count(), 0);
+    const phone = await Person.at(browser, server.url, { size: [360, 740], hasTouch: true, isMobile: true });
+    await phone.signIn('bob');
+    await phone.hears('the newest');
+    await row(phone, 'the newest').locator('.text').tap();
+    assert.ok(await row(phone, 'the newest').locator('.exact').isVisible());
+    await phone.fits('exact time');
+    await phone.picture('exact-time-phone');
+    await phone.context.close();
   });
 
   test('who came and went is one line, and opens with a key', async () => {

@@ -113,6 +113,8 @@ test('those are offered whose names begin so, then those with it inside, at most
   assert.deepEqual(matching(['bob'], 'al', 'alice'), []);
   assert.equal(matching(Array.from({ length: 50 }, (_, index) => `al${index}`), 'AL', 'x').length, 6);
   assert.equal(matching(['bob', 'carol'], '', 'alice').length, 2);
+  assert.deepEqual(matching(['bob', 'carol'], 'Bob', 'alice'), [], 'it is written out');
+  assert.deepEqual(matching(['bob', 'bobby'], 'bob', 'alice'), ['bob', 'bobby']);
 });
 
 test('a name that was taken at the end is followed by a space', () => {
