@@ -3,6 +3,7 @@
  * (Messages that still wait are the sdk's, in the same storage.) A browser may forbid storage or run
  * out of it; then the page works as before and forgets on reload.
  */
+import { isRoomName } from './route.js';
 import { isObject } from './sdk/protocol.js';
 
 /** @typedef {import('./sdk/api.js').Session} Session */
@@ -128,6 +129,61 @@ export function takeDraft(username) {
   } catch {
     return '';
   }
+}
+
+/** @typedef {{rooms: string[], current: string}} Places the rooms somebody is in, and the one that was shown last */
+
+/** @param {string} username @returns {Places} */
+export function keptPlaces(username) {
+  const { rooms, current } = parse(storage?.getItem(placesKey(username)) ?? null) ?? {};
+  const names = Array.isArray(rooms) ? rooms.filter((name) => typeof name === 'string' && isRoomName(name)) : [];
+  return { rooms: names, current: typeof current === 'string' && isRoomName(current) ? current : '' };
+}
+
+/** @param {string} username @param {Places} places */
+export function keepPlaces(username, places) {
+  write(placesKey(username), JSON.stringify(places));
+}
+
+/** @param {string} username @returns {Map<string, number>} by room: the newest seq that was read */
+export function keptRead(username) {
+  const read = parse(storage?.getItem(readKey(username)) ?? null) ?? {};
+  return new Map(Object.entries(read).flatMap(([room, seq]) => (typeof seq === 'number' ? [[room, seq]] : [])));
+}
+
+/** @param {string} username @param {Map<string, number>} read */
+export function keepRead(username, read) {
+  write(readKey(username), JSON.stringify(Object.fromEntries(read)));
+}
+
+/** @param {string} username */
+export function forgetPlaces(username) {
+  write(placesKey(username), null);
+  write(readKey(username), null);
+}
+
+/**
+ * Another tab read on, or went into another room or out of one.
+ * @param {() => string | undefined} username
+ * @param {{read: () => void, places: () => void}} changed
+ */
+export function onReadElsewhere(username, changed) {
+  window.addEventListener('storage', ({ key }) => {
+    const name = username();
+    if (name === undefined) return;
+    if (key === readKey(name)) changed.read();
+    if (key === placesKey(name)) changed.places();
+  });
+}
+
+/** @param {string} username */
+function placesKey(username) {
+  return `chorus:rooms:${username}`;
+}
+
+/** @param {string} username */
+function readKey(username) {
+  return `chorus:read:${username}`;
 }
 
 /** @param {string} username @param {Refused} refused */

@@ -2,25 +2,9 @@
  * Wires the page: what the sdk and the reader do becomes events, events become the next state, and the
  * views draw it. Everything that has an effect is started here.
  */
-import {
-  clearTold,
-  forgetRefused,
-  forgetSession,
-  keepDraft,
-  keepNotify,
-  keepRefused,
-  keepSession,
-  keepTheme,
-  keptNotify,
-  keptRefused,
-  keptSession,
-  keptTheme,
-  onNotifyElsewhere,
-  onSessionElsewhere,
-  openStorage,
-  takeDraft,
-} from './keep.js';
+import * as keep from './keep.js';
 import { askToNotify, knowsNotifications, Notifier, permitted } from './notifier.js';
+import { hashOf, placeOf } from './route.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/error.js';
 import { currentRoom, initialState, reduce } from './state.js';
@@ -28,32 +12,48 @@ import { AttentionView } from './view/attention.js';
 import { ComposerView } from './view/composer.js';
 import { byId, show } from './view/dom.js';
 import { EntranceView } from './view/entrance.js';
+import { JumpView } from './view/jump.js';
 import { MenuView } from './view/menu.js';
+import { PasswordView } from './view/password.js';
 import { PeopleView } from './view/people.js';
 import { Spoken } from './view/spoken.js';
 import { StatusView } from './view/status.js';
 import { ThreadView } from './view/thread.js';
 import { UpdatedView } from './view/updated.js';
-import { entranceErrors, entranceProblems, refusalLine } from './words.js';
+import { entranceErrors, entranceProblems, passwordErrors, passwordProblems, refusalLine } from './words.js';
 
-const ROOM = 'lobby';
+/** The room that is always there. */
+const LOBBY = 'lobby';
 const OLDER_PAGE = 100;
+
+/** A link to a message that is not on the page is followed through so many pages of older ones. */
+const POINT_PAGES = 10;
+const LARGE_PAGE = 200;
+
+/** How many of the server's rooms are offered, and how many people of a room can be searched. */
+const ROOMS_READ = 2_000;
+const PEOPLE_READ = 5_000;
+
+/** What was read is kept this long after it was. */
+const KEEP_MS = 500;
 
 /** Hidden for longer than this, a page asks whether its connection still lives when it is seen again. */
 const ASLEEP_MS = 30_000;
 
-let state = initialState(keptTheme(), Date.now());
+let state = initialState(keep.keptTheme(), Date.now());
 let scheduled = false;
+/** Until what was read is kept. */
+let keepTimer = 0;
 
 /** The token last shown to the server: whether a refusal is about the kept one. @type {string | null} */
 let shownToken = null;
 
 const chorus = new Chorus({
   url: serverUrl(),
-  storage: openStorage(),
-  getToken: () => (shownToken = keptSession()?.token ?? null),
+  storage: keep.openStorage(),
+  getToken: () => (shownToken = keep.keptSession()?.token ?? null),
   onSession: (session) => {
-    keepSession(session);
+    keep.keepSession(session);
     if (!state.session) open(session.username);
   },
 });
@@ -62,11 +62,20 @@ const spoken = new Spoken();
 const entrance = new EntranceView({ enter, setMode: (mode) => dispatch({ type: 'entrance.mode', mode }), setTheme });
 const threadView = new ThreadView({ loadOlder, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
 const composer = new ComposerView({ send, recall, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
-const notifier = new Notifier({ open: () => composer.focus(), unable: () => setNotify('off', 'unable') });
+const notifier = new Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
 const views = [
   entrance,
-  new MenuView({ openDrawer: (drawer) => dispatch({ type: 'drawer', drawer }), askToLeave, leave, stay: () => dispatch({ type: 'leaving', leaving: false }), setTheme }),
-  new PeopleView(),
+  new MenuView({
+    openDrawer: (drawer) => dispatch({ type: 'drawer', drawer }),
+    askToLeave,
+    leave,
+    stay: () => dispatch({ type: 'leaving', leaving: false }),
+    setTheme,
+    leaveRoom,
+  }),
+  new PasswordView({ askForPassword: (open) => open !== state.password.open && dispatch({ type: 'password', open }), changePassword }),
+  new JumpView({ jump, go: (room) => go({ room, seq: null }), create }),
+  new PeopleView({ everybody }),
   new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
   composer,
   threadView,
@@ -77,7 +86,9 @@ const chat = byId('chat', HTMLDivElement);
 
 /** @param {import('./state.js').Event} event */
 function dispatch(event) {
+  const before = state.rooms;
   state = reduce(state, event);
+  if (state.rooms !== before) keepTimer ||= window.setTimeout(keepRead, KEEP_MS);
   if (scheduled) return;
   scheduled = true;
   // A hidden page draws no frames, but its list must not fall behind without bound.
@@ -91,9 +102,9 @@ function render() {
   show(chat, state.session !== null);
   for (const view of views) view.render(state);
   // Only now that it can be seen can its height be measured.
-  const draft = appeared && state.session ? takeDraft(state.session.username) : '';
+  const draft = appeared && state.session ? keep.takeDraft(state.session.username) : '';
   if (draft !== '' && composer.text === '') composer.write(draft);
-  notifier.render(state.attention.notify, state.session?.username ?? '');
+  notifier.render(state.notify, state.session?.username ?? '');
   // On a touch screen the focus would throw up the keyboard before anything was read.
   if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
 }
@@ -109,11 +120,110 @@ function serverUrl() {
 /** @param {string} username */
 function open(username) {
   dispatch({ type: 'session.opened', username, now: Date.now() });
-  dispatch({ type: 'room.opened', room: ROOM });
-  for (const { room, id, message, reason, at } of keptRefused(username)) {
+  const { rooms, current } = keep.keptPlaces(username);
+  for (const room of [LOBBY, ...rooms]) follow(room);
+  for (const { room, id, message, reason, at } of keep.keptRefused(username)) {
+    follow(room);
     dispatch({ type: 'waiting.refused', room, id, message, reason, at });
   }
-  chorus.join(ROOM);
+  const place = placeOf(location.hash) ?? { room: current || LOBBY, seq: null };
+  history.replaceState(null, '', hashOf(place));
+  go(place);
+}
+
+/** The reader is in this room from now on, whether it is shown or not. @param {string} room */
+function follow(room) {
+  if (!Object.hasOwn(state.rooms, room)) {
+    const read = keep.keptRead(state.session?.username ?? '').get(room) ?? null;
+    dispatch({ type: 'room.opened', room, read });
+  }
+  chorus.join(room);
+}
+
+/** Shows a room, or a message in it. @param {import('./route.js').Place} place */
+function go({ room, seq }) {
+  follow(room);
+  dispatch({ type: 'entered', room });
+  if (location.hash !== hashOf({ room, seq })) history.pushState(null, '', hashOf({ room, seq }));
+  keepPlaces();
+  if (seq === null) return;
+  dispatch({ type: 'room.pointed', room, seq, now: Date.now() });
+  void pursue(room);
+}
+
+/** Reads back to the message that a link points to. @param {string} room */
+async function pursue(room) {
+  const seq = state.rooms[room]?.target?.seq;
+  for (let page = 0; seq !== undefined && page < POINT_PAGES; page += 1) {
+    const { rows = [], older, target } = state.rooms[room] ?? {};
+    if (target?.seq !== seq || older !== 'idle' || (rows[0]?.seq ?? 0) <= seq) return;
+    await loadOlder(room, LARGE_PAGE);
+  }
+}
+
+/** Rooms that turned out not to exist are not looked for again. */
+function keepPlaces() {
+  const username = state.session?.username;
+  if (username === undefined) return;
+  const rooms = Object.values(state.rooms).filter(({ closed }) => !closed?.missing);
+  keep.keepPlaces(username, { rooms: rooms.map(({ name }) => name), current: state.current });
+}
+
+/** @param {string} room */
+function leaveRoom(room) {
+  chorus.leave(room);
+  if (room === state.current) go({ room: LOBBY, seq: null });
+  dispatch({ type: 'left', room });
+  keepPlaces();
+}
+
+/** @param {boolean} open */
+function jump(open) {
+  if (open === state.jump.open) return;
+  dispatch({ type: 'jump', open });
+  if (open) void readRooms();
+}
+
+async function readRooms() {
+  /** @type {import('./state.js').RoomInfo[]} */
+  const rooms = [];
+  try {
+    for (let after = ''; rooms.length < ROOMS_READ; ) {
+      const page = await chorus.rooms({ limit: LARGE_PAGE, ...(after && { after }) });
+      rooms.push(...page.rooms);
+      dispatch({ type: 'jump.rooms', rooms: [...rooms] });
+      if (page.next === null) return;
+      after = page.next;
+    }
+  } catch {
+    dispatch({ type: 'jump.failed', error: 'The list of rooms could not be read. Those you are in are here.' });
+  }
+}
+
+/** @param {string} room */
+async function create(room) {
+  dispatch({ type: 'jump.busy' });
+  try {
+    await chorus.createRoom(room);
+  } catch (cause) {
+    const error = ChorusError.from(cause);
+    // Somebody was faster: then it is there, which is what was wanted.
+    if (error.code !== 'room_taken') return dispatch({ type: 'jump.failed', error: refusalLine(error) });
+  }
+  go({ room, seq: null });
+}
+
+/** All the people of the room that is shown, who may be more than the list has. @returns {Promise<string[]>} */
+async function everybody() {
+  /** @type {string[]} */
+  const users = [];
+  for (let after = ''; users.length < PEOPLE_READ; ) {
+    const page = await chorus.people(state.current, { limit: LARGE_PAGE, ...(after && { after }) });
+    users.push(...page.users);
+    if (page.next === null) break;
+    after = page.next;
+  }
+  return users;
 }
 
 /** @param {string | null} notice */
@@ -121,7 +231,7 @@ function close(notice) {
   chorus.disconnect();
   composer.clear();
   notifier.render('off', '');
-  clearTold(null);
+  keep.clearTold(null);
   dispatch({ type: 'session.closed', notice });
 }
 
@@ -142,17 +252,31 @@ async function enter(mode, username, password) {
   }
 }
 
+/** @param {string} current @param {string} next */
+async function changePassword(current, next) {
+  const problems = passwordProblems(current, next, state.limits);
+  if (Object.keys(problems).length > 0) return dispatch({ type: 'password.failed', errors: problems });
+  dispatch({ type: 'password.busy' });
+  try {
+    await chorus.changePassword(current, next);
+    dispatch({ type: 'password.changed' });
+  } catch (cause) {
+    dispatch({ type: 'password.failed', errors: passwordErrors(ChorusError.from(cause)) });
+  }
+}
+
 function askToLeave() {
   const waits = Object.values(state.rooms).some((room) => room.waiting.some((row) => row.state !== 'sent'));
   if (waits) dispatch({ type: 'leaving', leaving: true });
   else void leave();
 }
 
-/** Signing out leaves nothing on this machine that the person wrote. */
+/** Signing out leaves nothing on this machine of what the person wrote and where they read. */
 async function leave() {
   for (const room of Object.values(state.rooms)) for (const row of room.waiting) discard(row.id);
   const told = chorus.signOut();
-  forgetSession();
+  keep.forgetPlaces(state.session?.username ?? '');
+  keep.forgetSession();
   close(null);
   try {
     await told;
@@ -188,18 +312,18 @@ function recall() {
 /** @param {string} id */
 function discard(id) {
   chorus.discard(id);
-  forgetRefused(state.session?.username ?? '', id);
+  keep.forgetRefused(state.session?.username ?? '', id);
   const room = Object.values(state.rooms).find(({ waiting }) => waiting.some((row) => row.id === id));
   if (room) dispatch({ type: 'waiting.removed', room: room.name, id });
 }
 
-async function loadOlder() {
-  const room = state.current;
-  const before = currentRoom(state)?.rows[0]?.seq;
-  if (before === undefined || currentRoom(state)?.older === 'loading') return;
+async function loadOlder(room = state.current, limit = OLDER_PAGE) {
+  const { rows, older } = state.rooms[room] ?? {};
+  const before = rows?.[0]?.seq;
+  if (before === undefined || older === 'loading') return;
   dispatch({ type: 'older.asked', room });
   try {
-    const { messages, hasMore } = await chorus.history(room, { before, limit: OLDER_PAGE });
+    const { messages, hasMore } = await chorus.history(room, { before, limit });
     dispatch({ type: 'older.loaded', room, before, messages, hasMore });
   } catch {
     dispatch({ type: 'older.failed', room });
@@ -214,13 +338,19 @@ async function chooseNotify(wanted) {
 
 /** @param {import('./attention.js').Notify} notify @param {import('./attention.js').NotifyTrouble} trouble */
 function setNotify(notify, trouble) {
-  keepNotify(notify);
+  keep.keepNotify(notify);
   dispatch({ type: 'notify', notify, trouble });
+}
+
+/** Somebody clicked on what was said there. @param {string} room */
+function notified(room) {
+  go({ room, seq: null });
+  composer.focus();
 }
 
 /** @param {import('./state.js').Theme} theme */
 function setTheme(theme) {
-  keepTheme(theme);
+  keep.keepTheme(theme);
   if (theme === 'system') delete document.documentElement.dataset['theme'];
   else document.documentElement.dataset['theme'] = theme;
   dispatch({ type: 'theme', theme });
@@ -229,34 +359,39 @@ function setTheme(theme) {
 chorus.on('status', (status) => {
   dispatch({ type: 'link', status, now: Date.now() });
   if (status.state !== 'signed_out') return;
-  const kept = keptSession();
+  const kept = keep.keptSession();
   // The token that was refused is an old one: another tab has signed in since.
   if (kept && kept.token !== shownToken) return restart(kept.username);
-  forgetSession();
+  keep.forgetSession();
   close('Your sign-in has ended. Sign in again to go on.');
 });
 chorus.on('welcome', ({ username, build, limits }) => dispatch({ type: 'welcomed', username, build, limits }));
 chorus.on('history', (history) => {
   const { room, messages, resumed, reason } = history;
   dispatch({ type: 'room.history', room, history, now: Date.now() });
+  if (history.first) keepPlaces();
+  if (history.last) void pursue(room);
   // It starts anew: what was told of it counts no more.
-  if (reason === 'log_changed') clearTold(room);
+  if (reason === 'log_changed') keep.clearTold(room);
   if (resumed) for (const message of messages) notifier.heard({ room, ...message });
 });
 chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: Date.now() }));
 chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: Date.now() }));
 chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: Date.now() }));
-chorus.on('closed', ({ room, error }) => dispatch({ type: 'room.closed', room, reason: error.message || error.code }));
+chorus.on('closed', ({ room, error }) => {
+  dispatch({ type: 'room.closed', room, reason: error.message || error.code, missing: error.code === 'room_not_found' });
+  keepPlaces();
+});
 chorus.on('message', ({ room, ...message }) => {
   dispatch({ type: 'room.message', room, message });
-  if (message.username !== state.session?.username) spoken.say(message);
+  if (room === state.current && message.username !== state.session?.username) spoken.say(message);
   notifier.heard({ room, ...message });
 });
 chorus.on('waiting', ({ room, id, message, at }) => dispatch({ type: 'waiting.added', room, id, message, at }));
 chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
 chorus.on('refused', ({ room, id, message, error }) => {
   const refused = { room, id, message, reason: refusalLine(error), at: Date.now() };
-  keepRefused(state.session?.username ?? '', refused);
+  keep.keepRefused(state.session?.username ?? '', refused);
   dispatch({ type: 'waiting.refused', ...refused });
 });
 chorus.on('error', (error) => console.warn(`chorus: ${error.code}: ${error.message}`));
@@ -268,22 +403,22 @@ function restart(username) {
   chorus.connect(username);
 }
 
-onSessionElsewhere(() => {
-  const kept = keptSession();
+keep.onSessionElsewhere(() => {
+  const kept = keep.keptSession();
   if (!kept && state.session) return close('You signed out in another window.');
   // A new token of the same person is found when the next one is needed.
   if (kept && kept.username !== state.session?.username) restart(kept.username);
 });
 
-onNotifyElsewhere(() => dispatch({ type: 'notify', notify: permitted(keptNotify()), trouble: null }));
-addEventListener('pagehide', () => state.session && keepDraft(state.session.username, composer.text));
+keep.onNotifyElsewhere(() => dispatch({ type: 'notify', notify: permitted(keep.keptNotify()), trouble: null }));
+addEventListener('pagehide', () => state.session && keep.keepDraft(state.session.username, composer.text));
 
 if (!navigator.onLine) chorus.offline();
 addEventListener('online', () => chorus.online());
 addEventListener('offline', () => chorus.offline());
 let hiddenAt = 0;
 document.addEventListener('visibilitychange', () => {
-  dispatch({ type: 'page.visible', visible: !document.hidden });
+  dispatch({ type: 'looking', looking: !document.hidden });
   // The frame that was asked for while the page was visible does not come any more.
   if (document.hidden) setTimeout(render, 0);
   if (document.hidden) hiddenAt = Date.now();
@@ -307,14 +442,47 @@ async function askServer(waitMs) {
   }
 }
 
-const kept = keptSession();
+// Whoever is not writing anywhere begins to write.
+document.addEventListener('keydown', (event) => {
+  const elsewhere = event.target instanceof Element && event.target.closest('input, textarea, select, dialog');
+  if (event.key !== '/' || elsewhere || event.ctrlKey || event.metaKey || event.altKey || !state.session) return;
+  event.preventDefault();
+  composer.focus();
+});
+
+// A link in the page, or the way back: the address says where to.
+addEventListener('hashchange', () => {
+  const place = placeOf(location.hash);
+  if (place && state.session) go(place);
+});
+
+// What was read is kept for the next time, and for the other tabs.
+function keepRead() {
+  keepTimer = 0;
+  const username = state.session?.username;
+  if (username === undefined) return;
+  const kept = keep.keptRead(username);
+  const further = Object.values(state.rooms).filter(({ name, read }) => read !== null && read > (kept.get(name) ?? -1));
+  for (const { name, read } of further) kept.set(name, read ?? 0);
+  if (further.length > 0) keep.keepRead(username, kept);
+}
+addEventListener('pagehide', keepRead);
+keep.onReadElsewhere(() => state.session?.username, {
+  read: () => {
+    for (const [room, seq] of keep.keptRead(state.session?.username ?? '')) {
+      if (Object.hasOwn(state.rooms, room)) dispatch({ type: 'room.read', room, seq });
+    }
+  },
+  places: () => keep.keptPlaces(state.session?.username ?? '').rooms.forEach(follow),
+});
+
+const kept = keep.keptSession();
 if (kept) {
   open(kept.username);
   chorus.connect(kept.username);
 }
 dispatch({ type: 'theme', theme: state.theme });
-dispatch({ type: 'page.visible', visible: !document.hidden });
-dispatch({ type: 'notify', notify: permitted(keptNotify()), trouble: null });
+dispatch({ type: 'notify', notify: permitted(keep.keptNotify()), trouble: null });
 void askServer(1_000);
 // For reload-once.js: all modules are here and fit together.
 dispatchEvent(new Event('chorus:started'));

@@ -45,16 +45,23 @@
  * @property {{[username: string]: number}} typing until when, Unix milliseconds
  * @property {boolean} atEnd the reader sees the newest
  * @property {number} unseen messages of others since the reader left the end
- * @property {string | null} closed why the room can't be entered
+ * @property {number | null} read the newest seq that the reader has had before their eyes; null before the first page
+ * @property {number | null} line the seq behind which the unread ones begin, as they stood when the reader came
+ * @property {{seq: number, at: number} | null} target the message that a link points to, and when it was followed
+ * @property {{reason: string, missing: boolean} | null} closed why the room can't be entered; missing: there is none of that name
  */
 /**
- * @typedef {{type: 'room.opened', room: string}
+ * @typedef {{type: 'room.opened', room: string, read: number | null}
+ *   | {type: 'room.looked', room: string, entering: boolean}
+ *   | {type: 'room.left', room: string}
+ *   | {type: 'room.read', room: string, seq: number}
+ *   | {type: 'room.pointed', room: string, seq: number, now: number}
  *   | {type: 'room.history', room: string, history: History, now: number}
  *   | {type: 'room.message', room: string, message: Message}
  *   | {type: 'room.people', room: string, people: People, now: number}
  *   | {type: 'room.typing', room: string, username: string, now: number}
  *   | {type: 'room.announcement', room: string, text: string, now: number}
- *   | {type: 'room.closed', room: string, reason: string}
+ *   | {type: 'room.closed', room: string, reason: string, missing: boolean}
  *   | {type: 'room.reader', room: string, atEnd: boolean}
  *   | {type: 'older.asked', room: string}
  *   | {type: 'older.failed', room: string}
@@ -93,6 +100,9 @@ export function emptyRoom(name) {
     typing: {},
     atEnd: true,
     unseen: 0,
+    read: null,
+    line: null,
+    target: null,
     closed: null,
   };
 }
@@ -101,13 +111,28 @@ export function emptyRoom(name) {
  * @param {RoomState | undefined} known
  * @param {RoomEvent} event
  * @param {string} me
+ * @param {boolean} watched the reader has this room before their eyes
  * @returns {RoomState}
  */
-export function reduceRoom(known, event, me) {
-  const room = known ?? emptyRoom(event.room);
+export function reduceRoom(known, event, me, watched) {
+  const before = known ?? emptyRoom(event.room);
+  const room = changed(before, event, me);
+  return room === before && known ? known : noticed(before, room, me, watched);
+}
+
+/** @param {RoomState} room @param {RoomEvent} event @param {string} me @returns {RoomState} */
+function changed(room, event, me) {
   switch (event.type) {
     case 'room.opened':
-      return room;
+      return { ...room, read: room.read ?? event.read };
+    case 'room.looked':
+      return looked(room, me, event.entering);
+    case 'room.left':
+      return { ...room, atEnd: true, unseen: 0, line: null, target: null };
+    case 'room.read':
+      return room.opened ? { ...room, read: Math.max(room.read ?? 0, Math.min(event.seq, lastRow(room))) } : room;
+    case 'room.pointed':
+      return { ...room, target: { seq: event.seq, at: event.now } };
     case 'room.history':
       return history(room, event.history, event.now, me);
     case 'room.message':
@@ -119,7 +144,7 @@ export function reduceRoom(known, event, me) {
     case 'room.announcement':
       return noted(room, { kind: 'announcement', at: event.now, text: event.text });
     case 'room.closed':
-      return { ...room, live: false, closed: event.reason };
+      return { ...room, live: false, closed: { reason: event.reason, missing: event.missing } };
     case 'room.reader':
       return trimmed({ ...room, atEnd: event.atEnd, unseen: event.atEnd ? 0 : room.unseen });
     case 'older.asked':
@@ -130,7 +155,8 @@ export function reduceRoom(known, event, me) {
       // What was asked for before the rows were replaced does not belong to these.
       return room.rows[0]?.seq === event.before ? older(room, event.messages, event.hasMore) : room;
     case 'waiting.added':
-      return { ...withoutWaiting(room, event.id), waiting: [...withoutWaiting(room, event.id).waiting, waitingRow(event)] };
+      // Who answers has read what stands above.
+      return { ...withoutWaiting(room, event.id), line: null, waiting: [...withoutWaiting(room, event.id).waiting, waitingRow(event)] };
     case 'waiting.sent':
       return sent(room, event.id, event.seq);
     case 'waiting.refused':
@@ -199,6 +225,51 @@ function appended(room, messages, me) {
     waiting: waiting.length === room.waiting.length ? room.waiting : waiting,
     unseen,
   };
+}
+
+/**
+ * How many messages of others the reader has not had before their eyes. Of those that are not loaded
+ * nobody knows whose they are: all of them count.
+ * @param {RoomState} room @param {string} me
+ */
+export function unread({ rows, read, gap }, me) {
+  const first = rows[0]?.seq;
+  if (read === null || first === undefined) return 0;
+  const before = gap?.reason === 'log_changed' ? 0 : Math.max(0, first - 1 - read);
+  let count = 0;
+  for (let index = rows.length - 1; index >= 0; index -= 1) {
+    const row = rows[index];
+    if (!row || row.seq <= read) break;
+    if (row.username !== me) count += 1;
+  }
+  return before + count;
+}
+
+/**
+ * The reader comes to the room, or back to the page: what is unread begins at a line. Who enters is
+ * taken there, and not to the end.
+ * @param {RoomState} room @param {string} me @param {boolean} entering @returns {RoomState}
+ */
+function looked(room, me, entering) {
+  const count = unread(room, me);
+  if (count === 0) return { ...room, line: null };
+  return entering ? { ...room, line: room.read, atEnd: false, unseen: count } : { ...room, line: room.read };
+}
+
+/**
+ * What the reader has had before their eyes by now, and where what is new begins. Who comes for the
+ * first time has missed nothing, and of a log that began anew nothing newer than its end was read.
+ * @param {RoomState} before @param {RoomState} room @param {string} me @param {boolean} watched @returns {RoomState}
+ */
+function noticed(before, room, me, watched) {
+  if (!room.opened) return room;
+  if (!before.opened && watched && room.read !== null) return looked(room, me, true);
+  const last = lastRow(room);
+  const sees = watched && room.atEnd;
+  const read = sees ? last : Math.min(room.read ?? last, last);
+  const begins = !sees && room.line === null && unread(before, me) === 0 && unread({ ...room, read }, me) > 0;
+  const line = begins ? read : room.line;
+  return read === room.read && line === room.line ? room : { ...room, read, line };
 }
 
 /** @param {RoomState} room @param {Message[]} messages @param {boolean} hasMore @returns {RoomState} */

@@ -5,19 +5,21 @@
  * The rows of a room are always one unbroken stretch of its log: newer ones follow on, older ones are
  * put before, and what was missed is not papered over but kept as `gap` until it has been read.
  */
-import { attend, initialAttention } from './attention.js';
 import { DEFAULT_LIMITS } from './sdk/protocol.js';
-import { cutOff, reduceRoom } from './state-room.js';
+import { cutOff, reduceRoom, unread } from './state-room.js';
 
 /**
  * @typedef {import('./sdk/protocol.js').Message} Message
  * @typedef {import('./sdk/protocol.js').Limits} Limits
  * @typedef {import('./sdk/api.js').ServerInfo} ServerInfo
+ * @typedef {import('./sdk/api.js').RoomInfo} RoomInfo
  * @typedef {import('./sdk/room.js').History} History
  * @typedef {import('./sdk/room.js').People} People
  * @typedef {import('./sdk/socket.js').Status} Status
  * @typedef {import('./state-room.js').RoomState} RoomState
  * @typedef {import('./state-room.js').RoomEvent} RoomEvent
+ * @typedef {import('./attention.js').Notify} Notify
+ * @typedef {import('./attention.js').NotifyTrouble} NotifyTrouble
  */
 /** @typedef {'system' | 'light' | 'dark'} Theme */
 /** @typedef {'username' | 'password' | 'form'} Field where an error is shown */
@@ -35,6 +37,14 @@ import { cutOff, reduceRoom } from './state-room.js';
  * @property {string | null} reason
  * @property {{count: number, until: number} | null} back just resumed: how many messages came, and how long to say so
  */
+/** @typedef {{open: boolean, busy: boolean, errors: {current?: string, next?: string, form?: string}}} PasswordChange */
+/**
+ * @typedef {object} Jump where rooms are found and made
+ * @property {boolean} open
+ * @property {RoomInfo[] | null} rooms all rooms of the server, as far as they were read
+ * @property {boolean} busy a room is being made
+ * @property {string | null} error
+ */
 /**
  * @typedef {object} State
  * @property {number} now Unix milliseconds of the last tick; what is shown of time is as old as this
@@ -44,13 +54,18 @@ import { cutOff, reduceRoom } from './state-room.js';
  * @property {Link} link
  * @property {Limits} limits
  * @property {string} current the room that is shown
- * @property {{[room: string]: RoomState}} rooms
+ * @property {boolean} looking the page is before somebody's eyes
+ * @property {{[room: string]: RoomState}} rooms those that the reader is in
+ * @property {Jump} jump
+ * @property {PasswordChange} password
+ * @property {string | null} notice a word about the account, where it stands
  * @property {'none' | 'menu' | 'people'} drawer what lies over the room on a narrow screen
  * @property {boolean} leaving asked to sign out while messages wait: say so first
  * @property {Theme} theme
  * @property {string | null} build of the server that this page came with
  * @property {boolean} updated the server has another one by now
- * @property {import('./attention.js').Attention} attention
+ * @property {Notify} notify what the reader wants to be notified of
+ * @property {NotifyTrouble} notifyTrouble why that is off although it was asked for
  */
 /**
  * @typedef {{type: 'tick', now: number}
@@ -65,7 +80,18 @@ import { cutOff, reduceRoom } from './state-room.js';
  *   | {type: 'drawer', drawer: State['drawer']}
  *   | {type: 'leaving', leaving: boolean}
  *   | {type: 'theme', theme: Theme}
- *   | import('./attention.js').AttentionEvent
+ *   | {type: 'notify', notify: Notify, trouble: NotifyTrouble}
+ *   | {type: 'looking', looking: boolean}
+ *   | {type: 'entered', room: string}
+ *   | {type: 'left', room: string}
+ *   | {type: 'jump', open: boolean}
+ *   | {type: 'jump.rooms', rooms: RoomInfo[]}
+ *   | {type: 'jump.busy'}
+ *   | {type: 'jump.failed', error: string}
+ *   | {type: 'password', open: boolean}
+ *   | {type: 'password.busy'}
+ *   | {type: 'password.failed', errors: PasswordChange['errors']}
+ *   | {type: 'password.changed'}
  *   | RoomEvent} Event
  */
 
@@ -82,25 +108,23 @@ export function initialState(theme, now) {
     link: { state: 'stopped', retryAt: null, reason: null, back: null },
     limits: { ...DEFAULT_LIMITS },
     current: 'lobby',
+    looking: true,
     rooms: {},
+    jump: { open: false, rooms: null, busy: false, error: null },
+    password: { open: false, busy: false, errors: {} },
+    notice: null,
     drawer: 'none',
     leaving: false,
     theme,
     build: null,
     updated: false,
-    attention: initialAttention('off', true),
+    notify: 'off',
+    notifyTrouble: null,
   };
 }
 
 /** @param {State} state @param {Event} event @returns {State} */
 export function reduce(state, event) {
-  const next = step(state, event);
-  const attention = attend(next.attention, event, next);
-  return attention === next.attention ? next : { ...next, attention };
-}
-
-/** @param {State} state @param {Event} event @returns {State} */
-function step(state, event) {
   switch (event.type) {
     case 'tick':
       return tick(state, event.now);
@@ -126,9 +150,36 @@ function step(state, event) {
       return { ...state, leaving: event.leaving };
     case 'theme':
       return { ...state, theme: event.theme };
-    case 'page.visible':
     case 'notify':
-      return state;
+      return { ...state, notify: event.notify, notifyTrouble: event.trouble };
+    case 'looking':
+      return event.looking === state.looking ? state : looked({ ...state, looking: event.looking }, false);
+    case 'entered': {
+      const jump = { ...state.jump, open: false, busy: false, error: null };
+      if (event.room === state.current) return { ...state, drawer: 'none', jump };
+      const left = currentRoom(state) ? inRoom(state, { type: 'room.left', room: state.current }) : state;
+      return looked({ ...left, current: event.room, drawer: 'none', jump }, true);
+    }
+    case 'password':
+      return { ...state, drawer: 'none', notice: null, password: { open: event.open, busy: false, errors: {} } };
+    case 'password.busy':
+      return { ...state, password: { ...state.password, busy: true, errors: {} } };
+    case 'password.failed':
+      return { ...state, password: { ...state.password, busy: false, errors: event.errors } };
+    case 'password.changed':
+      return { ...state, notice: 'Your password is changed.', password: { open: false, busy: false, errors: {} } };
+    case 'left': {
+      const { [event.room]: _, ...rooms } = state.rooms;
+      return { ...state, rooms };
+    }
+    case 'jump':
+      return { ...state, drawer: 'none', jump: { ...state.jump, open: event.open, busy: false, error: null } };
+    case 'jump.rooms':
+      return { ...state, jump: { ...state.jump, rooms: event.rooms, error: null } };
+    case 'jump.busy':
+      return { ...state, jump: { ...state.jump, busy: true, error: null } };
+    case 'jump.failed':
+      return { ...state, jump: { ...state.jump, busy: false, error: event.error } };
     default:
       return inRoom(state, event);
   }
@@ -144,16 +195,26 @@ function roomOf({ rooms }, name) {
   return Object.hasOwn(rooms, name) ? rooms[name] : undefined;
 }
 
+/** How many messages of others wait to be read in a room. @param {State} state @param {RoomState} room */
+export function unreadIn(state, room) {
+  return unread(room, state.session?.username ?? '');
+}
+
 /** Nothing of one person's session is left for the next. @param {State} state @returns {State} */
 function entered(state) {
-  const { theme, server, limits, now, build, updated, attention } = state;
-  return { ...initialState(theme, now), server, limits, build, updated, attention };
+  const { theme, server, limits, now, looking, build, updated, notify, notifyTrouble } = state;
+  return { ...initialState(theme, now), server, limits, looking, build, updated, notify, notifyTrouble };
 }
 
 /** The first server that welcomes a page is taken for the one it was loaded from. @param {State} state @param {string} build @returns {State} */
 function welcomedBy(state, build) {
   if (build === '') return state;
   return { ...state, build: state.build ?? build, updated: state.build !== null && state.build !== build };
+}
+
+/** The reader has the room before their eyes, from now on. @param {State} state @param {boolean} entering @returns {State} */
+function looked(state, entering) {
+  return state.looking && currentRoom(state) ? inRoom(state, { type: 'room.looked', room: state.current, entering }) : state;
 }
 
 /** @param {State} state @param {number} now @returns {State} */
@@ -174,7 +235,7 @@ function link(state, { state: name, retryInMs, reason }, now) {
 function inRoom(state, event) {
   const me = state.session?.username ?? '';
   const known = roomOf(state, event.room);
-  const room = reduceRoom(known, event, me);
+  const room = reduceRoom(known, event, me, state.looking && state.current === event.room);
   if (room === known) return state;
   const next = { ...state, rooms: { ...state.rooms, [event.room]: room } };
   const back = room.back;

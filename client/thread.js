@@ -14,8 +14,9 @@
  * @typedef {{key: string, kind: 'top', older: RoomState['older'], empty: boolean}
  *   | {key: string, kind: 'day', at: number}
  *   | {key: string, kind: 'gap', gap: Gap}
- *   | {key: string, kind: 'message', message: Message, at: number, head: boolean, own: boolean}
+ *   | {key: string, kind: 'message', message: Message, at: number, head: boolean, own: boolean, pointed: boolean}
  *   | {key: string, kind: 'waiting', row: WaitingRow, username: string, head: boolean, last: boolean}
+ *   | {key: string, kind: 'new'}
  *   | {key: string, kind: 'note', note: Note}} Item
  */
 
@@ -36,6 +37,7 @@ export function thread(room, me) {
   /** Whom the next message may follow without naming its sender again. @type {{username: string, at: number} | null} */
   let group = null;
   let day = '';
+  let before = 0;
 
   const push = (/** @type {Item} */ item) => {
     items.push(item);
@@ -45,12 +47,15 @@ export function thread(room, me) {
   for (const message of room.rows) {
     const at = Date.parse(message.timestamp) || 0;
     if (room.gap?.before === message.seq) push({ key: 'gap', kind: 'gap', gap: room.gap });
+    // Behind the last one that was read, and above the day that may begin there.
+    if (room.line !== null && before <= room.line && message.seq > room.line) push({ key: 'new', kind: 'new' });
+    before = message.seq;
     const itsDay = dayOf(at);
     if (itsDay !== day) push({ key: `day:${itsDay}:${message.seq}`, kind: 'day', at });
     day = itsDay;
     const head = !follows(group, message.username, at);
     group = { username: message.username, at };
-    items.push({ key: `seq:${message.seq}`, kind: 'message', message, at, head, own: message.username === me });
+    items.push({ key: `seq:${message.seq}`, kind: 'message', message, at, head, own: message.username === me, pointed: message.seq === room.target?.seq });
     for (const note of notes.get(message.seq) ?? []) push({ key: note.key, kind: 'note', note });
   }
   if (room.gap && room.rows.length === 0) push({ key: 'gap', kind: 'gap', gap: room.gap });

@@ -19,7 +19,7 @@ export function statusLine(state) {
   const room = currentRoom(state);
   switch (link.state) {
     case 'connected':
-      if (room?.closed) return { tone: 'bad', text: `This room can’t be entered: ${room.closed}`, action: null };
+      if (room?.closed) return { tone: 'bad', text: room.closed.missing ? 'There is no such room' : `This room can’t be entered: ${room.closed.reason}`, action: null };
       if (!room?.live) return { tone: 'wait', text: room?.opened ? 'Catching up' : 'Opening the room', action: null };
       return { tone: 'good', text: link.back ? backWord(link.back.count) : 'Connected', action: null };
     case 'connecting':
@@ -142,6 +142,29 @@ export function entranceErrors(error, mode) {
     default:
       return { form: error.message || (mode === 'signin' ? 'Signing in failed.' : 'The account could not be created.') };
   }
+}
+
+/**
+ * Why a password could not be changed, beside the field that it is about.
+ * @param {ChorusError} error
+ * @returns {import('./state.js').PasswordChange['errors']}
+ */
+export function passwordErrors(error) {
+  if (error.code === 'invalid_credentials') return { current: 'This is not your password.' };
+  if (error.code === 'invalid_password') return { next: error.message };
+  const { form = error.message } = entranceErrors(error, 'signin');
+  return { form };
+}
+
+/**
+ * What can be said of a new password before the server is asked.
+ * @param {string} current @param {string} next @param {import('./sdk/protocol.js').Limits} limits
+ * @returns {import('./state.js').PasswordChange['errors']}
+ */
+export function passwordProblems(current, next, { passwordMin, passwordMax }) {
+  if (current === '') return { current: 'The password that you have now is missing.' };
+  const length = [...next].length;
+  return length < passwordMin || length > passwordMax ? { next: `${passwordMin} to ${passwordMax} characters.` } : {};
 }
 
 /**

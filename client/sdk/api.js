@@ -13,6 +13,10 @@ import { isObject, Malformed, parseLimits, parseMessage } from './protocol.js';
  * @typedef {{name: string, version: string, registration: 'open' | 'closed', demoAccounts: boolean, limits: Limits}} ServerInfo
  * @typedef {{room: string, messages: Message[], lastSeq: number, hasMore: boolean}} HistoryPage
  * @typedef {{before?: number, after?: number, limit?: number}} HistoryRange at most one of before and after
+ * @typedef {{room: string, userCount: number, lastSeq: number, lastTimestamp: string | null}} RoomInfo
+ * @typedef {{rooms: RoomInfo[], next: string | null}} RoomsPage by name; `next` goes into `after`
+ * @typedef {{users: string[], userCount: number, next: string | null}} PeoplePage by name
+ * @typedef {{after?: string, limit?: number}} NameRange the names right after this one, at most `limit` (200)
  */
 
 const TIMEOUT_MS = 10_000;
@@ -74,6 +78,11 @@ export class Api {
     return session(await this.#call('POST', '/refresh', { token, body: {} }));
   }
 
+  /** A new password, and a new token of this sign-in; all others of the account end. @param {string} token @param {string} current @param {string} next @returns {Promise<Session>} */
+  async password(token, current, next) {
+    return session(await this.#call('POST', '/password', { token, body: { current, new: next } }));
+  }
+
   /** A credential for one WebSocket, good for seconds. @param {string} token */
   async ticket(token) {
     const ticket = text(await this.#call('POST', '/ws-ticket', { token, body: {} }), 'ticket', '');
@@ -88,10 +97,22 @@ export class Api {
    * @returns {Promise<HistoryPage>}
    */
   async messages(token, room, range) {
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(range)) query.set(name, String(value));
-    const body = await this.#call('GET', `/rooms/${encodeURIComponent(room)}/messages?${query}`, { token });
-    return historyPage(room, body);
+    return historyPage(room, await this.#call('GET', `/rooms/${encodeURIComponent(room)}/messages${query(range)}`, { token }));
+  }
+
+  /** @param {string} token @param {NameRange} range @returns {Promise<RoomsPage>} */
+  async rooms(token, range) {
+    return roomsPage(await this.#call('GET', `/rooms${query(range)}`, { token }));
+  }
+
+  /** @param {string} token @param {string} room */
+  async createRoom(token, room) {
+    await this.#call('POST', '/rooms', { token, body: { room } });
+  }
+
+  /** @param {string} token @param {string} room @param {NameRange} range @returns {Promise<PeoplePage>} */
+  async people(token, room, range) {
+    return peoplePage(await this.#call('GET', `/rooms/${encodeURIComponent(room)}/users${query(range)}`, { token }));
   }
 
   /**
@@ -173,6 +194,37 @@ function historyPage(room, body) {
   }
 }
 
+
+/** @param {Fields} body @returns {RoomsPage} */
+function roomsPage(body) {
+  const rooms = Array.isArray(body['rooms']) ? body['rooms'].filter(isObject) : [];
+  return { rooms: rooms.map(roomInfo), next: nextOf(body) };
+}
+
+/** @param {Fields} fields @returns {RoomInfo} */
+function roomInfo(fields) {
+  const count = (/** @type {string} */ key) => (typeof fields[key] === 'number' ? fields[key] : 0);
+  const at = fields['lastTimestamp'];
+  return { room: text(fields, 'room', ''), userCount: count('userCount'), lastSeq: count('lastSeq'), lastTimestamp: typeof at === 'string' ? at : null };
+}
+
+/** @param {Fields} body @returns {PeoplePage} */
+function peoplePage(body) {
+  const users = Array.isArray(body['users']) ? body['users'].filter((name) => typeof name === 'string') : [];
+  return { users, userCount: typeof body['userCount'] === 'number' ? body['userCount'] : users.length, next: nextOf(body) };
+}
+
+/** @param {Fields} body */
+function nextOf(body) {
+  return typeof body['next'] === 'string' ? body['next'] : null;
+}
+
+/** @param {HistoryRange | NameRange} range */
+function query(range) {
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(range)) given.set(name, String(value));
+  return given.size > 0 ? `?${given}` : '';
+}
 
 /** @param {Fields} fields @param {string} key @param {string} otherwise */
 function text(fields, key, otherwise) {

@@ -24,6 +24,7 @@ import { LiveSocket } from './socket.js';
 /**
  * @typedef {import('./api.js').Session} Session
  * @typedef {import('./api.js').HistoryRange} HistoryRange
+ * @typedef {import('./api.js').NameRange} NameRange
  * @typedef {import('./protocol.js').Limits} Limits
  * @typedef {import('./protocol.js').Message} Message
  * @typedef {import('./protocol.js').ServerFrame} ServerFrame
@@ -159,6 +160,14 @@ export class Chorus {
     if (token) await this.#api.logout(token);
   }
 
+  /**
+   * Changes the password. This sign-in goes on with a new token; all others of the account end.
+   * @param {string} current @param {string} next
+   */
+  async changePassword(current, next) {
+    this.#keep(await this.#withToken((token) => this.#api.password(token, current, next)));
+  }
+
   /** With a token from an earlier run. Messages that were still waiting then wait again. @param {string} username */
   connect(username) {
     this.#username = username;
@@ -220,6 +229,21 @@ export class Chorus {
   /** @param {string} room @param {HistoryRange} range */
   async history(room, range) {
     return this.#withToken((token) => this.#api.messages(token, room, range));
+  }
+
+  /** The server's rooms by name, a page at a time. @param {NameRange} [range] */
+  async rooms(range = {}) {
+    return this.#withToken((token) => this.#api.rooms(token, range));
+  }
+
+  /** Makes a room; everyone who is signed in may enter it. Rejects with `room_taken` if it exists. @param {string} room */
+  async createRoom(room) {
+    return this.#withToken((token) => this.#api.createRoom(token, room));
+  }
+
+  /** Who is in a room by name, a page at a time: `people` events carry only the first 500. @param {string} room @param {NameRange} [range] */
+  async people(room, range = {}) {
+    return this.#withToken((token) => this.#api.people(token, room, range));
   }
 
   /** Try to reconnect now instead of when the wait is over. */

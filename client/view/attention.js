@@ -33,13 +33,14 @@ export class AttentionView {
   }
 
   /** @param {State} state */
-  render({ session, server, current, attention }) {
+  render(state) {
+    const { session, server, current, notify, notifyTrouble } = state;
     const name = server?.name ?? 'Chorus';
-    const unread = unreadCount(attention);
+    const unread = unreadCount(state);
     document.title = session ? pageTitle(unread, current, name) : name;
     const icon = unread > 0 ? 'favicon-unread.svg' : 'favicon.svg';
     if (this.#icon?.getAttribute('href') !== icon) this.#icon?.setAttribute('href', icon);
-    this.#choice.render(attention.notify);
-    setText(this.#trouble, troubleLine(attention.trouble));
+    this.#choice.render(notify);
+    setText(this.#trouble, troubleLine(notifyTrouble));
   }
 }

@@ -2,6 +2,7 @@
  * The left column: rooms, who one is, the theme, the way out. On narrow screens it and the people lie
  * over the room as drawers; there Escape and a touch beside them close them, and the focus goes back.
  */
+import { unreadIn } from '../state.js';
 import { byId, keyed, make, setText, show } from './dom.js';
 import { avatar } from './person.js';
 import { themeSwitch } from './theme-switch.js';
@@ -14,6 +15,7 @@ import { themeSwitch } from './theme-switch.js';
  * @property {() => void} leave
  * @property {() => void} stay
  * @property {(theme: import('../state.js').Theme) => void} setTheme
+ * @property {(room: string) => void} leaveRoom
  */
 
 export class MenuView {
@@ -25,6 +27,8 @@ export class MenuView {
   #openPeople = byId('open-people', HTMLButtonElement);
   #rooms = byId('rooms', HTMLUListElement);
   #roomName = byId('room-name', HTMLHeadingElement);
+  #notice = byId('account-notice', HTMLParagraphElement);
+  #leaveRoom = byId('leave-room', HTMLButtonElement);
   #name = byId('menu-name', HTMLSpanElement);
   #me = byId('me', HTMLParagraphElement);
   #question = byId('leave-question', HTMLDivElement);
@@ -54,6 +58,9 @@ export class MenuView {
     this.#signOut.addEventListener('click', () => actions.askToLeave());
     byId('leave-yes', HTMLButtonElement).addEventListener('click', () => actions.leave());
     this.#stay.addEventListener('click', () => actions.stay());
+    this.#leaveRoom.addEventListener('click', () => actions.leaveRoom(this.#roomName.textContent ?? ''));
+    // A room that is shown already is entered again, which closes the drawer.
+    this.#rooms.addEventListener('click', () => actions.openDrawer('none'));
   }
 
   /** @param {State} state */
@@ -61,6 +68,12 @@ export class MenuView {
     this.#theme.render(state.theme);
     setText(this.#name, state.server?.name ?? 'Chorus');
     setText(this.#roomName, state.current);
+    show(this.#notice, state.notice !== null);
+    setText(this.#notice, state.notice ?? '');
+    // Nobody leaves by mistake while something of theirs waits there.
+    show(this.#leaveRoom, state.current !== 'lobby' && (state.rooms[state.current]?.waiting.length ?? 0) === 0);
+    this.#leaveRoom.setAttribute('aria-label', `Leave ${state.current}`);
+    this.#leaveRoom.title = `Leave ${state.current}`;
     this.#drawPerson(state.session?.username ?? null);
     this.#drawRooms(state);
     this.#drawQuestion(state);
@@ -77,16 +90,20 @@ export class MenuView {
   }
 
   /** @param {State} state */
-  #drawRooms({ rooms, current }) {
-    const items = Object.keys(rooms).map((name) => ({ key: name }));
-    const draw = (/** @type {{key: string}} */ { key }, /** @type {HTMLElement | null} */ known) => {
-      const link = make('a', '', key);
-      link.href = `#${key}`;
-      const row = known ?? make('li', '', [link]);
-      row.firstElementChild?.setAttribute('aria-current', key === current ? 'page' : 'false');
+  #drawRooms(state) {
+    const { rooms, current } = state;
+    const items = Object.values(rooms).map((room) => ({ key: room.name, unread: unreadIn(state, room), missing: room.closed?.missing === true }));
+    items.sort((a, b) => Number(b.key === 'lobby') - Number(a.key === 'lobby') || (a.key < b.key ? -1 : 1));
+    keyed(this.#rooms, items.filter(({ key, missing }) => key === current || !missing), (item, known) => {
+      const row = known ?? roomRow(item.key);
+      const link = row.firstElementChild;
+      link?.setAttribute('aria-current', item.key === current ? 'page' : 'false');
+      row.classList.toggle('unread', item.unread > 0);
+      const badge = link?.lastElementChild;
+      if (badge) setText(badge, item.unread === 0 ? '' : item.unread > 99 ? '99+' : String(item.unread));
+      if (badge) badge.setAttribute('aria-label', item.unread === 0 ? '' : `${item.unread} unread`);
       return row;
-    };
-    keyed(this.#rooms, items, draw, this.#known);
+    }, this.#known);
   }
 
   /** @param {State} state */
@@ -112,4 +129,12 @@ export class MenuView {
     else if (drawer === 'people') this.#people.focus();
     else (closed === 'menu' ? this.#openMenu : this.#openPeople).focus();
   }
+}
+
+/** @param {string} room */
+function roomRow(room) {
+  const link = make('a', '', [make('span', 'name', room), make('span', 'badge')]);
+  link.href = `#${room}`;
+  link.title = room;
+  return make('li', '', [link]);
 }

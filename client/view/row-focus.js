@@ -14,13 +14,16 @@ export class RowFocus {
   constructor(list) {
     this.#list = list;
     list.addEventListener('keydown', (event) => this.#key(event));
-    list.addEventListener('focusin', ({ target }) => target instanceof HTMLElement && target.matches('.said') && this.#tell(target));
+    list.addEventListener('focusin', ({ target }) => {
+      const row = target instanceof Element ? target.closest('.said') : null;
+      if (row instanceof HTMLElement) this.#tell(row);
+    });
     list.addEventListener('focusout', () => this.#exact.remove());
   }
 
   /** After the rows changed. */
   render() {
-    if (this.#stop?.isConnected && this.#stop === document.activeElement) return;
+    if (this.#stop?.isConnected && this.#stop.contains(document.activeElement)) return;
     const rows = this.#list.querySelectorAll(':scope > .said');
     const last = rows.item(rows.length - 1);
     if (last instanceof HTMLElement) this.#stopAt(last);
@@ -29,15 +32,16 @@ export class RowFocus {
   /** @param {HTMLElement} row */
   #stopAt(row) {
     if (row === this.#stop) return;
-    if (this.#stop) this.#stop.tabIndex = -1;
+    if (this.#stop) reach(this.#stop, -1);
     this.#stop = row;
-    row.tabIndex = 0;
+    reach(row, 0);
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const { target, key } = event;
-    if (!(target instanceof HTMLElement) || !target.matches('.said')) return;
+    const { key } = event;
+    const target = event.target instanceof Element ? event.target.closest('.said') : null;
+    if (!target) return;
     if (key !== 'ArrowUp' && key !== 'ArrowDown') return;
     let next = key === 'ArrowUp' ? target.previousElementSibling : target.nextElementSibling;
     while (next && !next.matches('.said')) next = key === 'ArrowUp' ? next.previousElementSibling : next.nextElementSibling;
@@ -50,8 +54,15 @@ export class RowFocus {
   /** @param {HTMLElement} row */
   #tell(row) {
     this.#stopAt(row);
-    const time = row.querySelector('time');
-    this.#exact.textContent = time?.title ?? '';
+    const time = row.querySelector('.time');
+    this.#exact.textContent = time instanceof HTMLElement ? time.title : '';
     row.append(this.#exact);
   }
+}
+
+/** The message and its address, which is its time. @param {HTMLElement} row @param {number} tabIndex */
+function reach(row, tabIndex) {
+  row.tabIndex = tabIndex;
+  const time = row.querySelector('a.time');
+  if (time instanceof HTMLElement) time.tabIndex = tabIndex;
 }

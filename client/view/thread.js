@@ -4,6 +4,7 @@
  * same row when older ones are put above it.
  */
 import { currentRoom } from '../state.js';
+import { hashOf } from '../route.js';
 import { thread } from '../thread.js';
 import { gapLine, backLine } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
@@ -44,6 +45,8 @@ export class ThreadView {
   #room = null;
   #day = '';
   #me = '';
+  /** The link that was followed last. @type {RoomState['target']} */
+  #followed = null;
 
   /** @param {ThreadActions} actions */
   constructor(actions) {
@@ -59,7 +62,9 @@ export class ThreadView {
     const room = currentRoom(state) ?? null;
     const day = dayName(state.now, state.now) + new Date(state.now).toDateString();
     if (room === this.#room && day === this.#day) return;
-    const sameRoom = this.#room?.name === room?.name;
+    // Another room, or its first page: then the reader is taken to where there is something to read.
+    const arrives = this.#room?.name !== room?.name || (room?.opened && !this.#room?.opened);
+    const follows = room?.target && room.target !== this.#followed;
     this.#room = room;
     this.#day = day;
     if (!room || !state.session) {
@@ -73,11 +78,22 @@ export class ThreadView {
     const items = thread(room, this.#me);
     keyed(this.#list, items, (item, known) => this.#draw(item, known, state.now), this.#known);
     this.#focus.render();
-    if (room.atEnd || !sameRoom) this.toEnd();
+    if (arrives || follows) this.#take(room);
+    else if (room.atEnd) this.toEnd();
     else if (anchor) this.#scroll.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     show(this.#newer, !room.atEnd && room.opened);
     setText(this.#newer, newerLabel(room.unseen));
     this.#askForOlder();
+  }
+
+  /** To the message that a link points to, to where the unread ones begin, or to the newest. @param {RoomState} room */
+  #take(room) {
+    const pointed = room.target && this.#known.get(`seq:${room.target.seq}`);
+    const place = pointed ?? this.#known.get('new');
+    if (pointed) this.#followed = room.target;
+    if (place) place.scrollIntoView({ block: pointed ? 'center' : 'start' });
+    else this.toEnd();
+    this.#moved();
   }
 
   toEnd() {
@@ -129,12 +145,14 @@ export class ThreadView {
         return this.#top(item);
       case 'day':
         return make('li', 'row line day', [make('span', '', dayName(item.at, now))]);
+      case 'new':
+        return make('li', 'row line new', [make('span', '', 'New')]);
       case 'gap':
         return make('li', `row line gap ${item.gap.reason}`, [make('span', '', gapLine(item.gap))]);
       case 'note':
         return item.note.kind === 'traffic' ? traffic(item.note, known) : note(item.note);
       case 'message':
-        return message(item, this.#me);
+        return message(item, this.#room?.name ?? '', this.#me);
       case 'waiting':
         return this.#waiting(item);
     }
@@ -166,7 +184,7 @@ export class ThreadView {
   #waiting({ row, username, head, last }) {
     const waits = row.state === 'waiting' && last ? make('p', 'state', 'Waiting to be sent') : null;
     const state = row.state === 'refused' ? this.#refusal(row) : waits;
-    const element = said({ username, text: row.message, at: row.at, head, own: true, extra: state, me: username });
+    const element = said({ username, text: row.message, at: row.at, head, own: true, href: null, extra: state, me: username });
     element.classList.add(row.state);
     element.dataset['id'] = row.id;
     return element;
@@ -200,8 +218,10 @@ function fingerprint(item, now) {
       return gapLine(item.gap);
     case 'note':
       return `${item.note.count}:${item.note.joined}:${item.note.left}`;
+    case 'new':
+      return '';
     case 'message':
-      return String(item.head);
+      return `${item.head}${item.pointed}`;
     case 'waiting':
       return `${item.head}${item.last}${item.row.state}${item.row.reason}`;
   }
@@ -212,23 +232,30 @@ function note({ kind, count, text }) {
   return make('li', `row line note ${kind}`, [make('span', '', kind === 'back' ? backLine(count) : text)]);
 }
 
-/** @param {Extract<Item, {kind: 'message'}>} item @param {string} me */
-function message({ message: { seq, username, message: text }, at, head, own }, me) {
-  const row = said({ username, text, at, head, own, extra: null, me });
+/** @param {Extract<Item, {kind: 'message'}>} item @param {string} room @param {string} me */
+function message({ message: { seq, username, message: text }, at, head, own, pointed }, room, me) {
+  const row = said({ username, text, at, head, own, href: hashOf({ room, seq }), extra: null, me });
   row.dataset['seq'] = String(seq);
+  row.classList.toggle('pointed', pointed);
   return row;
 }
 
 /**
- * @param {{username: string, text: string, at: number, head: boolean, own: boolean, extra: HTMLElement | null, me: string}} what
+ * @param {{username: string, text: string, at: number, head: boolean, own: boolean, href: string | null, extra: HTMLElement | null, me: string}} what
  */
-function said({ username, text, at, head, own, extra, me }) {
+function said({ username, text, at, head, own, href, extra, me }) {
   const body = messageText(text, me);
   const row = make('li', `row said${head ? ' head' : ''}${own ? ' own' : ''}`);
   row.tabIndex = -1;
   row.classList.toggle('mentioned', !own && body.querySelector('.mention.me') !== null);
-  const time = make('time', 'time', clockTime(at));
-  time.dateTime = new Date(at).toISOString();
+  const moment = make('time', '', clockTime(at));
+  moment.dateTime = new Date(at).toISOString();
+  // The time of a message is its address; Tab comes to it by way of the message.
+  const time = make(href === null ? 'span' : 'a', 'time', [moment]);
+  if (href !== null) {
+    time.setAttribute('href', href);
+    time.tabIndex = -1;
+  }
   time.title = exactTime(at);
   if (head) row.append(avatar(username), make('p', 'who', [coloured(make('b', 'name', username), username), time]));
   // Grouped rows name their sender to those who can't see the group.

@@ -24,3 +24,12 @@ export function dayName(at, now) {
   if (dayOf(at) === dayOf(now - 86_400_000)) return 'Yesterday';
   return now - at < 180 * 86_400_000 ? day.format(at) : dayAndYear.format(at);
 }
+
+/** How long ago, in a word. @param {number} at Unix milliseconds @param {number} now */
+export function agoWord(at, now) {
+  const minutes = Math.floor((now - at) / 60_000);
+  if (minutes < 1) return 'just now';
+  if (minutes < 60) return `${minutes} min ago`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
+  return dayName(at, now);
+}

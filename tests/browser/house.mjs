@@ -144,6 +144,18 @@ export class Program {
   say(message) {
     return this.call('/rooms/lobby/messages', { message });
   }
+
+  /** Is in a room until the socket that this answers is closed. */
+  async join(room) {
+    const { ticket } = await this.call('/ws-ticket', {});
+    const socket = new WebSocket(`${this.url.replace('http', 'ws')}/ws?ticket=${ticket}`, 'chorus.v1');
+    socket.addEventListener('open', () => socket.send(JSON.stringify({ type: 'join', room })));
+    await new Promise((resolve, reject) => {
+      socket.addEventListener('message', ({ data }) => JSON.parse(data).type === 'joined' && resolve());
+      socket.addEventListener('close', () => reject(new Error('the socket was closed')));
+    });
+    return socket;
+  }
 }
 
 export function launch() {
@@ -191,8 +203,8 @@ export class Person {
   }
 
   async fill(username, password = 'a good password') {
-    await this.page.getByLabel('Name').fill(username);
-    await this.page.getByLabel('Password').fill(password);
+    await this.page.getByLabel('Name', { exact: true }).fill(username);
+    await this.page.getByLabel('Password', { exact: true }).fill(password);
   }
 
   async connected() {

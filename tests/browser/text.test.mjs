@@ -76,7 +76,7 @@ describe('messages', () => {
     for (const person of [alice, bob]) {
       const found = await person.page.evaluate(() => ({
         tags: [...new Set([...document.querySelectorAll('#thread .text *')].map((element) => element.localName))].sort(),
-        hrefs: [...document.querySelectorAll('#thread a')].map((a) => a.getAttribute('href')),
+        hrefs: [...document.querySelectorAll('#thread .text a')].map((a) => a.getAttribute('href')),
         title: document.title,
       }));
       assert.deepEqual(found, { tags: ['a', 'span'], hrefs: ['https://example.org/'], title: 'lobby · Chorus' });
@@ -223,8 +223,12 @@ describe('messages', () => {
     await alice.say('the newest');
     await alice.hears('the newest');
     await composer(alice).focus();
+    // Its time, which is its address, is the last thing before the composer.
     await alice.page.keyboard.press('Shift+Tab');
-    const focused = () => alice.page.evaluate(() => ({ text: document.activeElement.querySelector('.text')?.textContent, exact: document.activeElement.querySelector('.exact')?.textContent, time: document.activeElement.querySelector('time')?.title }));
+    const focused = () => alice.page.evaluate(() => {
+      const message = document.activeElement.closest('.said');
+      return { text: message?.querySelector('.text').textContent, exact: message?.querySelector('.exact')?.textContent, time: message?.querySelector('.time').title };
+    });
     const newest = await focused();
     assert.equal(newest.text, 'the newest');
     assert.ok(newest.exact && newest.exact === newest.time);
@@ -335,6 +339,8 @@ describe('attention', () => {
   const icon = (person) => person.page.locator('link[rel="icon"]').getAttribute('href');
 
   test('the title counts what was not seen, the icon has a dot, and both go when it is', async () => {
+    // Otherwise what is read in the one window is read in both.
+    await hide(second);
     await program.say('seen at once');
     await alice.hears('seen at once');
     await title(alice, 'lobby · Chorus');
@@ -384,6 +390,7 @@ describe('attention', () => {
     await alice.context.grantPermissions(['notifications'], { origin: server.url });
     await alice.page.locator('#menu').getByText('All', { exact: true }).click();
     await second.page.waitForFunction(() => document.querySelector('input[name="notify"][value="all"]').checked);
+    await hide(second, false);
     await hide(alice);
     await program.say('another window is visible');
     await alice.hears('another window is visible');

@@ -1,7 +1,7 @@
 // What asks for attention, and help with writing names: the pure parts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { initialAttention, notificationText, pageTitle, troubleLine, unreadCount, worthTelling } from '../../client/attention.js';
+import { notificationText, pageTitle, troubleLine, unreadCount, worthTelling } from '../../client/attention.js';
 import { askedAt, completed, matching } from '../../client/mention.js';
 import { DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
 import { initialState, reduce } from '../../client/state.js';
@@ -17,50 +17,36 @@ const history = (messages, more) => ({
   now: NOW,
   history: { room: 'lobby', messages, seq: messages.at(-1)?.seq ?? 0, resumed: false, recovered: false, reason: 'fresh', gap: null, first: true, last: true, ...more },
 });
-const visible = (yes) => ({ type: 'page.visible', visible: yes });
+const looking = (yes) => ({ type: 'looking', looking: yes });
 const reader = (atEnd) => ({ type: 'room.reader', room: 'lobby', atEnd });
 const welcomed = (build) => ({ type: 'welcomed', username: 'alice', build, limits: { ...DEFAULT_LIMITS } });
-const signedIn = run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW }, { type: 'room.opened', room: 'lobby' }, history(lines(1, 3, { username: 'bob' })));
-const unread = (state) => unreadCount(state.attention);
+const signedIn = run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW }, { type: 'room.opened', room: 'lobby', read: null }, history(lines(1, 3, { username: 'bob' })));
 
 test('what is seen is not counted, what arrives behind the reader’s back is', () => {
-  assert.equal(unread(run(signedIn, message(4, { username: 'bob' }))), 0);
-  const away = run(signedIn, visible(false), message(4, { username: 'bob' }), message(5, { username: 'alice' }), message(6, { username: 'bob' }));
-  assert.equal(unread(away), 2, 'not the own one');
-  assert.equal(unread(run(away, visible(true))), 0, 'back at the end of the room, all of it is seen');
+  assert.equal(unreadCount(run(signedIn, message(4, { username: 'bob' }))), 0);
+  const away = run(signedIn, looking(false), message(4, { username: 'bob' }), message(5, { username: 'alice' }), message(6, { username: 'bob' }));
+  assert.equal(unreadCount(away), 2, 'not the own one');
+  assert.equal(unreadCount(run(away, looking(true), reader(true))), 0);
 });
 
 test('one who reads above has not seen the new ones, even with the page before the eyes', () => {
   const above = run(signedIn, reader(false), message(4, { username: 'bob' }));
-  assert.equal(unread(above), 1);
-  const left = run(above, visible(false), visible(true));
-  assert.equal(unread(left), 1);
-  assert.equal(unread(run(left, reader(true))), 0);
+  assert.equal(unreadCount(above), 1);
+  assert.equal(unreadCount(run(above, reader(true))), 0);
 });
 
-test('a room that is not shown is not seen', () => {
-  const elsewhere = run(signedIn, { type: 'room.message', room: 'constructor', message: line(1, { username: 'bob' }) });
-  assert.equal(unread(elsewhere), 1);
-  assert.equal(unread(run(elsewhere, message(4, { username: 'bob' }))), 1);
+test('all rooms are counted together', () => {
+  const messages = lines(1, 2, { username: 'bob' });
+  const joined = { ...history(messages), room: 'garden' };
+  const two = run(signedIn, { type: 'room.opened', room: 'garden', read: 0 }, { ...joined, history: { ...joined.history, room: 'garden' } });
+  assert.equal(unreadCount(two), 2);
+  assert.equal(unreadCount(run(two, looking(false), message(4, { username: 'bob' }))), 3);
 });
 
-test('what a reconnect brings was not seen; a first page is no news', () => {
-  const away = run(signedIn, visible(false));
-  assert.equal(unread(run(away, history(lines(4, 9, { username: 'bob' }), { resumed: true, recovered: true, reason: null }))), 6);
-  assert.equal(unread(run(away, history(lines(4, 9, { username: 'bob' })))), 0);
-});
-
-test('nothing of it is left for the next person', () => {
-  const away = run(signedIn, visible(false), message(4, { username: 'bob' }), { type: 'notify', notify: 'all', trouble: null });
-  const next = run(away, { type: 'session.closed', notice: null });
-  assert.equal(unread(next), 0);
-  assert.equal(next.attention.notify, 'all', 'the choice is the browser’s');
-  assert.equal(next.attention.visible, false);
-});
-
-test('an event that is not about attention leaves it as it is', () => {
-  assert.equal(run(signedIn, { type: 'tick', now: NOW }).attention, signedIn.attention);
-  assert.equal(run(signedIn, message(4, { username: 'alice' })).attention, signedIn.attention);
+test('the choice to be notified is the browser’s and outlives a sign-in', () => {
+  const next = run(signedIn, { type: 'notify', notify: 'all', trouble: null }, { type: 'session.closed', notice: null });
+  assert.equal(next.notify, 'all');
+  assert.equal(run(next, { type: 'notify', notify: 'off', trouble: 'denied' }).notifyTrouble, 'denied');
 });
 
 test('the title has the number first, where a narrow tab still shows it', () => {
@@ -74,7 +60,6 @@ test('one is notified of what one asked for, never of oneself', () => {
   assert.deepEqual(['off', 'mentions', 'all'].map((notify) => worthTelling(notify, told('hello'), 'alice')), [false, false, true]);
   assert.deepEqual(['off', 'mentions', 'all'].map((notify) => worthTelling(notify, told('hello @Alice'), 'alice')), [false, true, true]);
   assert.ok(!worthTelling('all', told('hello @alice', 'alice'), 'alice'));
-  assert.deepEqual(initialAttention('off', true).unread, {});
 });
 
 test('a notification says who, where and what; several are one', () => {

@@ -31,7 +31,7 @@ const status = (state, more = {}) => ({ type: 'link', now: NOW, status: { state,
 const waiting = (id, text = id) => ({ type: 'waiting.added', room: 'lobby', id, message: text, at: NOW });
 const reader = (atEnd) => ({ type: 'room.reader', room: 'lobby', atEnd });
 
-const signedIn = run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW }, { type: 'room.opened', room: 'lobby' }, status('connected'));
+const signedIn = run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW }, { type: 'room.opened', room: 'lobby', read: null }, status('connected'));
 const inLobby = run(signedIn, history(lines(1, 3)));
 const seqs = (state) => currentRoom(state).rows.map(({ seq }) => seq);
 const drawn = (state) => thread(currentRoom(state), 'alice').map((item) => (item.kind === 'message' ? item.message.seq : item.kind === 'waiting' ? item.row.id : item.kind === 'note' ? item.note.kind : item.kind));
@@ -214,7 +214,7 @@ test('who types is told until the message comes, the person leaves or time passe
 });
 
 test('names that objects have anyway are names like others', () => {
-  const state = run(inLobby, message(4, { username: 'constructor' }), { type: 'room.typing', room: 'lobby', username: '__proto__', now: NOW }, message(5, { username: 'toString' }), { type: 'room.opened', room: 'constructor' });
+  const state = run(inLobby, message(4, { username: 'constructor' }), { type: 'room.typing', room: 'lobby', username: '__proto__', now: NOW }, message(5, { username: 'toString' }), { type: 'room.opened', room: 'constructor', read: null });
   assert.deepEqual(seqs(state), [1, 2, 3, 4, 5]);
   assert.equal(state.rooms.constructor.name, 'constructor');
   assert.deepEqual(Object.keys(currentRoom(state).typing), ['__proto__']);
@@ -262,7 +262,7 @@ test('the status line says what is, and never more', () => {
   assert.match(says(history(lines(1, 3)), status('offline', { retryInMs: 3400 })), /^Offline/);
   assert.equal(says(history(lines(1, 3)), status('connecting'), status('connected')), 'Catching up');
   assert.match(says(history(lines(1, 3)), resume([line(4)])), /^Back, nothing missing/);
-  assert.match(says({ type: 'room.closed', room: 'lobby', reason: 'No such room.' }), /No such room/);
+  assert.match(says({ type: 'room.closed', room: 'lobby', reason: 'No such room.', missing: false }), /No such room/);
 });
 
 test('errors of the entrance stand where they can be mended', () => {

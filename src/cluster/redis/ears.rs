@@ -22,6 +22,8 @@ use crate::domain::RoomId;
 const PART: usize = 500;
 /// How many SSUBSCRIBE may be unanswered at once.
 const AT_ONCE: usize = 64;
+/// With shards, so many rooms are asked for or left at once: one slow shard must not hold up the others.
+const LANES: usize = 256;
 
 /// The subscriber's end of the bus.
 pub(super) struct Ears {
@@ -30,8 +32,8 @@ pub(super) struct Ears {
     keys: Keys,
     probe: String,
     rooms: Mutex<HashSet<RoomId>>,
-    /// Held while a channel is asked for or left, so that of two wishes the later one wins.
-    order: tokio::sync::Mutex<()>,
+    /// Held while a room of its lane is asked for or left, so that of two wishes the later one wins.
+    order: Vec<tokio::sync::Mutex<()>>,
 }
 
 impl Ears {
@@ -43,7 +45,7 @@ impl Ears {
             keys,
             probe,
             rooms: Mutex::default(),
-            order: tokio::sync::Mutex::default(),
+            order: (0..if sharded { LANES } else { 1 }).map(|_| tokio::sync::Mutex::default()).collect(),
         }
     }
 
@@ -55,7 +57,7 @@ impl Ears {
     /// Wants a room from now on, whatever the answer, and asks the server.
     pub(super) async fn want(&self, room: RoomId) -> Result<(), Error> {
         {
-            let _order = self.order.lock().await;
+            let _order = self.turn(room).await;
             self.rooms.lock().insert(room);
             self.ask(vec![self.keys.bell(Some(room))]).await?;
         }
@@ -64,7 +66,7 @@ impl Ears {
 
     /// Wants a room no more.
     pub(super) async fn leave(&self, room: RoomId) -> Result<(), Error> {
-        let _order = self.order.lock().await;
+        let _order = self.turn(room).await;
         if !self.rooms.lock().remove(&room) {
             return Ok(());
         }
@@ -78,25 +80,46 @@ impl Ears {
 
     /// Asks for everything that is wanted, again.
     pub(super) async fn ask_all(&self) -> Result<(), Error> {
+        self.ask(vec![self.probe.clone(), self.keys.bell(None)]).await?;
+        if self.sharded {
+            let wanted: Vec<RoomId> = self.rooms.lock().iter().copied().collect();
+            let asked = wanted.into_iter().map(|room| self.ask_again(room));
+            return stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await;
+        }
         {
-            let _order = self.order.lock().await;
-            let rooms: Vec<RoomId> = self.rooms.lock().iter().copied().collect();
-            let mut channels = vec![self.probe.clone(), self.keys.bell(None)];
-            channels.extend(rooms.into_iter().map(|room| self.keys.bell(Some(room))));
+            let _order = self.order[0].lock().await;
+            let channels = self.rooms.lock().iter().map(|room| self.keys.bell(Some(*room))).collect();
             self.ask(channels).await?;
         }
         self.confirm().await
     }
 
+    /// Asks for a room, unless it was left meanwhile.
+    async fn ask_again(&self, room: RoomId) -> Result<(), Error> {
+        let _order = self.turn(room).await;
+        if self.rooms.lock().contains(&room) {
+            self.ask_shard(self.keys.bell(Some(room))).await?;
+        }
+        Ok(())
+    }
+
+    /// The turn of one room's lane.
+    async fn turn(&self, room: RoomId) -> tokio::sync::MutexGuard<'_, ()> {
+        let lane = usize::try_from(room.0.unsigned_abs()).unwrap_or_default() % self.order.len();
+        self.order[lane].lock().await
+    }
+
     async fn ask(&self, channels: Vec<String>) -> Result<(), Error> {
-        if !self.sharded {
-            for part in channels.chunks(PART) {
-                self.client.subscribe(part.to_vec()).await?;
+        if self.sharded {
+            for channel in channels {
+                self.ask_shard(channel).await?;
             }
             return Ok(());
         }
-        let asked = channels.into_iter().map(|channel| self.ask_shard(channel));
-        stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await
+        for part in channels.chunks(PART) {
+            self.client.subscribe(part.to_vec()).await?;
+        }
+        Ok(())
     }
 
     /// Each channel by itself: the shards are many, and the answer names the channel.

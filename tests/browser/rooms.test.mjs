@@ -1,0 +1,233 @@
+// Several rooms, as people use them: found and made by a few letters, unread ones counted, links that
+// lead to a message, and somebody found among many.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { launch, Person, Program, Server } from './house.mjs';
+
+let browser;
+let server;
+const people = [];
+let made = 0;
+
+before(async () => {
+  [browser, server] = await Promise.all([launch(), Server.start({ MESSAGE_LIMIT: '1000', SIGN_IN_PER_MINUTE: '6000' })]);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+afterEach(async () => {
+  for (const person of people.splice(0)) {
+    assert.deepEqual(person.complaints(), []);
+    await person.context.close();
+  }
+});
+
+/** Somebody new before the page. */
+async function somebody(options = {}, hash = '') {
+  const person = await Person.at(browser, server.url + hash, options);
+  people.push(person);
+  person.name = `person${(made += 1)}`;
+  await person.register(person.name);
+  return person;
+}
+
+const roomName = () => `room-${(made += 1)}`;
+
+async function jumpTo(person, text) {
+  await person.page.keyboard.press('Control+k');
+  await person.page.getByRole('combobox', { name: 'Find or create a room' }).fill(text);
+}
+
+async function create(person, room) {
+  await jumpTo(person, room);
+  await person.page.getByRole('option', { name: `Create “${room}”` }).waitFor();
+  await person.page.keyboard.press('Enter');
+  await isIn(person, room);
+}
+
+async function isIn(person, room) {
+  await person.page.getByRole('heading', { level: 1, name: room }).waitFor();
+  await person.connected();
+}
+
+const badge = (person, room) => person.page.locator(`#rooms a[href="#${room}"] .badge`);
+
+async function badged(person, room, text) {
+  await person.page.waitForFunction(
+    ([name, wanted]) => document.querySelector(`#rooms a[href="#${name}"] .badge`)?.textContent === wanted,
+    [room, text],
+  );
+}
+
+test('a room is made by writing its name, found by a part of it, and left again', async () => {
+  const [alice, bob] = [await somebody(), await somebody()];
+  const room = roomName();
+  await create(alice, room);
+  assert.match(alice.page.url(), new RegExp(`#${room}$`));
+  await alice.page.getByText('You’re the first here.').waitFor();
+  await jumpTo(bob, room.slice(2));
+  await bob.page.getByRole('option', { name: room }).waitFor();
+  await bob.picture('jump');
+  await bob.page.keyboard.press('Enter');
+  await isIn(bob, room);
+  await alice.say('in here');
+  await bob.hears('in here');
+  await bob.sees(alice.name, bob.name);
+  await bob.page.getByRole('button', { name: `Leave ${room}` }).click();
+  await isIn(bob, 'lobby');
+  assert.equal(await bob.page.locator(`#rooms a[href="#${room}"]`).count(), 0);
+  await alice.sees(alice.name);
+});
+
+test('a name that no room can have is explained, and the keys lead through the list', async () => {
+  const alice = await somebody();
+  const [one, two] = [roomName(), roomName()];
+  await create(alice, one);
+  await create(alice, two);
+  await jumpTo(alice, 'so! many? letters');
+  await alice.page.getByText('A room’s name has').waitFor();
+  await jumpTo(alice, '');
+  const chosen = () => alice.page.locator('#jump [aria-selected="true"] .name').textContent();
+  const first = await chosen();
+  await alice.page.keyboard.press('ArrowDown');
+  assert.notEqual(await chosen(), first);
+  await alice.page.keyboard.press('ArrowUp');
+  assert.equal(await chosen(), first);
+  await alice.page.keyboard.press('Escape');
+  assert.equal(await alice.page.locator('#jump').isVisible(), false);
+  await isIn(alice, two);
+});
+
+test('what is said in another room is counted there, and begins at a line', async () => {
+  const [alice, bob] = [await somebody(), await somebody()];
+  const room = roomName();
+  await create(alice, room);
+  await bob.page.goto(`${server.url}#${room}`);
+  await isIn(bob, room);
+  await alice.say('one');
+  await bob.hears('one');
+  await bob.page.locator('#rooms a[href="#lobby"]').click();
+  await isIn(bob, 'lobby');
+  await alice.say('two');
+  await alice.say('three');
+  await badged(bob, room, '2');
+  await bob.picture('unread');
+  // It survives a reload.
+  await bob.page.reload();
+  await isIn(bob, 'lobby');
+  await badged(bob, room, '2');
+  await bob.page.locator(`#rooms a[href="#${room}"]`).click();
+  await bob.hears('three');
+  const texts = await bob.page.locator('#thread > .said .text, #thread > .new').allTextContents();
+  assert.deepEqual(texts, ['one', 'New', 'two', 'three']);
+  await badged(bob, room, '');
+  await alice.say('four');
+  await bob.hears('four');
+  assert.equal(await badge(bob, room).textContent(), '', 'what is seen is read');
+});
+
+test('more than a screen of unread messages is read from its beginning', async () => {
+  const [alice, bob] = [await somebody(), await somebody()];
+  const room = roomName();
+  await create(alice, room);
+  await alice.say('known');
+  await bob.page.goto(`${server.url}#${room}`);
+  await bob.hears('known');
+  await bob.page.locator('#rooms a[href="#lobby"]').click();
+  const program = await Program.signIn(server, `program${made}`);
+  for (let n = 1; n <= 60; n += 1) await program.call(`/rooms/${room}/messages`, { message: `number ${n}` });
+  await badged(bob, room, '60');
+  await bob.page.locator(`#rooms a[href="#${room}"]`).click();
+  await isIn(bob, room);
+  const isSeen = (text) => bob.page.getByText(text, { exact: true }).evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    const view = document.querySelector('#scroll').getBoundingClientRect();
+    return top >= view.top && bottom <= view.bottom;
+  });
+  assert.ok(await isSeen('number 1'), 'the first unread one is in sight');
+  assert.ok(!(await isSeen('number 60')));
+  await bob.picture('unread-line');
+  await bob.page.getByRole('button', { name: '60 new messages' }).click();
+  await badged(bob, room, '');
+  assert.ok(await isSeen('number 60'));
+});
+
+test('the address of a message leads to it, also when it is far back', async () => {
+  const alice = await somebody();
+  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const room = roomName();
+  await create(alice, room);
+  for (let n = 1; n <= 400; n += 1) await program.call(`/rooms/${room}/messages`, { message: `number ${n}` });
+  await alice.hears('number 400');
+  const address = await alice.page.locator('[data-seq="400"] a.time').getAttribute('href');
+  assert.equal(address, `#${room}/400`);
+  const bob = await somebody({}, `#${room}/7`);
+  const pointed = bob.page.locator('.said.pointed');
+  await pointed.waitFor();
+  assert.equal(await pointed.locator('.text').textContent(), 'number 7');
+  await bob.page.waitForFunction(() => {
+    const { top, bottom } = document.querySelector('.said.pointed').getBoundingClientRect();
+    return top > 0 && bottom < innerHeight;
+  });
+  await bob.picture('permalink');
+  await bob.page.evaluate((hash) => (location.hash = hash), `#${room}/390`);
+  await bob.page.waitForFunction(() => document.querySelector('.said.pointed .text')?.textContent === 'number 390');
+});
+
+test('a room that is not there says so, and can be made', async () => {
+  const alice = await somebody();
+  const room = roomName();
+  await alice.page.evaluate((hash) => (location.hash = hash), `#${room}`);
+  await alice.page.getByText('There is no such room').waitFor();
+  await alice.picture('no-such-room');
+  await create(alice, room);
+  await alice.say('now there is');
+  await alice.hears('now there is');
+});
+
+test('the way back in the browser is the way back through the rooms', async () => {
+  const alice = await somebody();
+  const room = roomName();
+  await create(alice, room);
+  await alice.page.locator('#rooms a[href="#lobby"]').click();
+  await isIn(alice, 'lobby');
+  await alice.page.goBack();
+  await isIn(alice, room);
+});
+
+test('somebody is found among many', async () => {
+  const alice = await somebody();
+  const room = roomName();
+  await create(alice, room);
+  const crowd = [];
+  for (let n = 0; n < 14; n += 1) {
+    const program = await Program.signIn(server, `crowd_${made}_${String.fromCharCode(97 + n)}`);
+    crowd.push(await program.join(room));
+  }
+  await alice.page.waitForFunction(() => document.querySelector('#people-count').textContent === '15');
+  await alice.page.getByRole('searchbox', { name: 'Find somebody' }).fill('_C');
+  assert.deepEqual(await alice.people(), [`crowd_${made}_c`]);
+  await alice.page.keyboard.press('Escape');
+  assert.equal((await alice.people()).length, 15);
+  assert.equal((await alice.people())[0], alice.name, 'the reader first');
+  for (const socket of crowd) socket.close();
+});
+
+test('on a phone the rooms lie in a drawer that a choice closes', async () => {
+  const alice = await somebody({ size: [360, 740], hasTouch: true, isMobile: true });
+  const room = roomName();
+  await alice.openMenu();
+  await alice.page.getByRole('button', { name: 'Find or create a room' }).click();
+  await alice.page.getByRole('combobox', { name: 'Find or create a room' }).fill(room);
+  await alice.page.getByRole('option', { name: `Create “${room}”` }).click();
+  await isIn(alice, room);
+  await alice.openMenu();
+  await alice.picture('phone-rooms');
+  await alice.fits('the drawer');
+  await alice.page.locator('#rooms a[href="#lobby"]').click();
+  await isIn(alice, 'lobby');
+  await alice.page.locator('#scrim').waitFor({ state: 'hidden' });
+});

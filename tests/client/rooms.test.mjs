@@ -1,0 +1,108 @@
+// Going from room to room: addresses, what is offered to somebody who looks for a room, and what counts
+// as read.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nothingFound, roomOptions } from '../../client/rooms.js';
+import { hashOf, isRoomName, placeOf, roomNameFrom } from '../../client/route.js';
+import { initialState, reduce, unreadIn } from '../../client/state.js';
+import { thread } from '../../client/thread.js';
+import { line, lines } from './world.mjs';
+
+const NOW = Date.parse('2026-01-02T12:00:00Z');
+const run = (state, ...events) => events.reduce(reduce, state);
+const signedIn = run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW }, { type: 'link', status: { state: 'connected', retryInMs: null, reason: null }, now: NOW });
+const opened = (room, read = null) => ({ type: 'room.opened', room, read });
+const page = (room, messages) => ({
+  type: 'room.history',
+  room,
+  now: NOW,
+  history: { room, messages, seq: messages.at(-1)?.seq ?? 0, resumed: false, recovered: false, reason: 'fresh', gap: null, first: true, last: true },
+});
+const said = (room, seq, options) => ({ type: 'room.message', room, message: line(seq, options) });
+const unread = (state, room) => unreadIn(state, state.rooms[room]);
+const entered = (room) => ({ type: 'entered', room });
+
+test('an address leads to a room or to a message, and to nothing else', () => {
+  assert.deepEqual(placeOf('#lobby'), { room: 'lobby', seq: null });
+  assert.deepEqual(placeOf('#lobby/58'), { room: 'lobby', seq: 58 });
+  for (const place of [{ room: 'a-b_c9', seq: null }, { room: 'x', seq: 1 }]) assert.deepEqual(placeOf(hashOf(place)), place);
+  for (const wrong of ['', '#', '#Lobby', '#lobby/', '#lobby/0', '#lobby/1e3', '#lobby/-1', '#lobby/1/2', '#-a', `#${'x'.repeat(51)}`, '#lobby/1234567890123456', '#__proto__', '#a b']) {
+    assert.equal(placeOf(wrong), null, wrong);
+  }
+});
+
+test('what somebody writes for a room becomes a name that can be one', () => {
+  assert.equal(roomNameFrom(' #General  Chat '), 'general-chat');
+  assert.ok(isRoomName('general-chat') && !isRoomName('general chat') && !isRoomName(''));
+});
+
+test('one’s own rooms come first, the exact name before all, and what is not there can be made', () => {
+  const rooms = ['design', 'dev', 'lobby', 'old-dev'].map((room, index) => ({ room, userCount: index, lastSeq: 1, lastTimestamp: null }));
+  const state = run(signedIn, opened('lobby'), opened('dev'), { type: 'jump', open: true }, { type: 'jump.rooms', rooms });
+  const offered = (query) => roomOptions(state, query).map(({ key }) => key);
+  assert.deepEqual(offered(''), ['lobby', 'dev', 'old-dev', 'design']);
+  assert.deepEqual(offered('de'), ['dev', 'design', 'old-dev', 'create:de']);
+  assert.deepEqual(offered('design'), ['design']);
+  assert.deepEqual(offered('nowhere'), ['create:nowhere']);
+  assert.deepEqual(offered('né'), []);
+  assert.match(nothingFound('né'), /a–z/);
+});
+
+test('a room that does not exist is offered to be made', () => {
+  const state = run(signedIn, opened('typo'), { type: 'room.closed', room: 'typo', reason: 'no', missing: true });
+  assert.deepEqual(roomOptions(state, 'typo').map(({ key }) => key), ['create:typo']);
+});
+
+test('who comes for the first time has missed nothing', () => {
+  const state = run(signedIn, opened('dev'), page('dev', lines(1, 9)));
+  assert.equal(unread(state, 'dev'), 0);
+  assert.equal(unread(run(state, said('dev', 10)), 'dev'), 1);
+  assert.equal(unread(run(state, said('dev', 10, { username: 'alice' })), 'dev'), 0, 'one’s own is read');
+});
+
+test('what came since the last visit is unread, also what is not loaded', () => {
+  const state = run(signedIn, opened('dev', 3), page('dev', lines(11, 20)));
+  assert.equal(unread(state, 'dev'), 17);
+});
+
+test('who enters is taken to the first unread one; the end makes all of it read', () => {
+  const before = run(signedIn, opened('lobby'), opened('dev', 3), page('dev', lines(1, 9)));
+  const state = run(before, entered('dev'));
+  assert.equal(state.rooms.dev.atEnd, false);
+  assert.equal(state.rooms.dev.unseen, 6);
+  const kinds = thread(state.rooms.dev, 'alice').map(({ key }) => key);
+  assert.equal(kinds[kinds.indexOf('new') + 1], 'seq:4');
+  const read = run(state, { type: 'room.reader', room: 'dev', atEnd: true });
+  assert.equal(unread(read, 'dev'), 0);
+  assert.ok(thread(read.rooms.dev, 'alice').some(({ kind }) => kind === 'new'), 'the line stays while one reads');
+  const back = run(read, entered('lobby'), entered('dev'));
+  assert.ok(!thread(back.rooms.dev, 'alice').some(({ kind }) => kind === 'new'));
+});
+
+test('nothing is read while nobody looks', () => {
+  const before = run(signedIn, opened('lobby'), page('lobby', lines(1, 3)), { type: 'looking', looking: false });
+  const state = run(before, said('lobby', 4), said('lobby', 5));
+  assert.equal(unread(state, 'lobby'), 2);
+  const back = run(state, { type: 'looking', looking: true });
+  assert.equal(unread(back, 'lobby'), 0);
+  assert.equal(back.rooms.lobby.line, 3, 'but where it began is marked');
+  assert.equal(run(back, { type: 'waiting.added', room: 'lobby', id: 'x', message: 'answer', at: NOW }).rooms.lobby.line, null);
+});
+
+test('what another window has read is read here', () => {
+  const state = run(signedIn, opened('lobby'), opened('dev', 3), page('dev', lines(1, 9)), { type: 'room.read', room: 'dev', seq: 7 });
+  assert.equal(unread(state, 'dev'), 2);
+  assert.equal(unread(run(state, { type: 'room.read', room: 'dev', seq: 99 }), 'dev'), 0);
+});
+
+test('a log that began anew at a lower number does not count backwards', () => {
+  const state = run(signedIn, opened('dev', 500), page('dev', lines(1, 9)));
+  assert.equal(unread(state, 'dev'), 0);
+  assert.equal(unread(run(state, said('dev', 10)), 'dev'), 1);
+});
+
+test('only the message that a link points to is marked', () => {
+  const state = run(signedIn, opened('lobby'), page('lobby', lines(1, 9)), { type: 'room.pointed', room: 'lobby', seq: 4, now: NOW });
+  const marked = thread(state.rooms.lobby, 'alice').filter(({ pointed }) => pointed);
+  assert.deepEqual(marked.map(({ key }) => key), ['seq:4']);
+});
