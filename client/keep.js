@@ -12,6 +12,9 @@ import { isObject } from './sdk/protocol.js';
 const SESSION = 'chorus.session';
 const THEME = 'chorus.theme';
 const REMEMBERED = 'chorus_remembered';
+const NOTIFY = 'chorus.notify';
+const TOLD = 'chorus.told';
+const DRAFT = 'chorus.draft';
 
 /** @returns {Storage | null} */
 export function openStorage() {
@@ -72,6 +75,67 @@ export function keptTheme() {
 /** @param {import('./state.js').Theme} theme */
 export function keepTheme(theme) {
   write(THEME, theme === 'system' ? null : theme);
+}
+
+/** @returns {import('./attention.js').Notify} */
+export function keptNotify() {
+  const notify = storage?.getItem(NOTIFY);
+  return notify === 'mentions' || notify === 'all' ? notify : 'off';
+}
+
+/** @param {import('./attention.js').Notify} notify */
+export function keepNotify(notify) {
+  write(NOTIFY, notify === 'off' ? null : notify);
+}
+
+/** Another tab chose. @param {() => void} changed */
+export function onNotifyElsewhere(changed) {
+  window.addEventListener('storage', (event) => {
+    if (event.key === NOTIFY || event.key === null) changed();
+  });
+}
+
+/**
+ * Of these messages, those that no tab of this browser has told or seen; now they are.
+ * @template {{room: string, seq: number}} T
+ * @param {T[]} messages
+ * @returns {T[]}
+ */
+export function claimTold(messages) {
+  const told = parse(storage?.getItem(TOLD) ?? null) ?? {};
+  const upTo = (/** @type {string} */ room) => (Object.hasOwn(told, room) ? Number(told[room]) || 0 : 0);
+  const fresh = messages.filter(({ room, seq }) => seq > upTo(room));
+  for (const { room, seq } of fresh) told[room] = Math.max(upTo(room), seq);
+  if (fresh.length > 0) write(TOLD, JSON.stringify(told));
+  return fresh;
+}
+
+/** @param {string | null} room null: of all */
+export function clearTold(room) {
+  const told = room === null ? null : parse(storage?.getItem(TOLD) ?? null);
+  if (room !== null && told) delete told[room];
+  write(TOLD, told && Object.keys(told).length > 0 ? JSON.stringify(told) : null);
+}
+
+/** What was being written when this tab was reloaded. @param {string} username @param {string} text */
+export function keepDraft(username, text) {
+  try {
+    if (text === '') window.sessionStorage.removeItem(DRAFT);
+    else window.sessionStorage.setItem(DRAFT, JSON.stringify({ username, text }));
+  } catch {
+    // Then it is lost, as it was without this.
+  }
+}
+
+/** Only once, and only to the one who wrote it. @param {string} username */
+export function takeDraft(username) {
+  try {
+    const draft = parse(window.sessionStorage.getItem(DRAFT));
+    window.sessionStorage.removeItem(DRAFT);
+    return draft?.['username'] === username && typeof draft['text'] === 'string' ? draft['text'] : '';
+  } catch {
+    return '';
+  }
 }
 
 /** @typedef {{rooms: string[], current: string}} Places the rooms somebody is in, and the one that was shown last */

@@ -3,10 +3,12 @@
  * views draw it. Everything that has an effect is started here.
  */
 import * as keep from './keep.js';
+import { askToNotify, knowsNotifications, Notifier, permitted } from './notifier.js';
 import { hashOf, placeOf } from './route.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/error.js';
 import { currentRoom, initialState, reduce } from './state.js';
+import { AttentionView } from './view/attention.js';
 import { ComposerView } from './view/composer.js';
 import { byId, show } from './view/dom.js';
 import { EntranceView } from './view/entrance.js';
@@ -17,6 +19,7 @@ import { PeopleView } from './view/people.js';
 import { Spoken } from './view/spoken.js';
 import { StatusView } from './view/status.js';
 import { ThreadView } from './view/thread.js';
+import { UpdatedView } from './view/updated.js';
 import { entranceErrors, entranceProblems, passwordErrors, passwordProblems, refusalLine } from './words.js';
 
 /** The room that is always there. */
@@ -58,7 +61,8 @@ const chorus = new Chorus({
 const spoken = new Spoken();
 const entrance = new EntranceView({ enter, setMode: (mode) => dispatch({ type: 'entrance.mode', mode }), setTheme });
 const threadView = new ThreadView({ loadOlder, loadNewer, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
-const composer = new ComposerView({ send, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
+const composer = new ComposerView({ send, recall, typing: () => chorus.typing(state.current), toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd() });
+const notifier = new Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
 const views = [
   entrance,
   new MenuView({
@@ -75,6 +79,8 @@ const views = [
   new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
   composer,
   threadView,
+  new AttentionView({ notify: (wanted) => void chooseNotify(wanted), possible: knowsNotifications() }),
+  new UpdatedView({ reload: () => location.reload() }),
 ];
 const chat = byId('chat', HTMLDivElement);
 
@@ -95,7 +101,10 @@ function render() {
   const appeared = state.session !== null && chat.hidden;
   show(chat, state.session !== null);
   for (const view of views) view.render(state);
-  document.title = state.session ? `${state.current} · ${state.server?.name ?? 'Chorus'}` : (state.server?.name ?? 'Chorus');
+  // Only now that it can be seen can its height be measured.
+  const draft = appeared && state.session ? keep.takeDraft(state.session.username) : '';
+  if (draft !== '' && composer.text === '') composer.write(draft);
+  notifier.render(state.notify, state.session?.username ?? '');
   // On a touch screen the focus would throw up the keyboard before anything was read.
   if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
 }
@@ -224,6 +233,8 @@ async function everybody() {
 function close(notice) {
   chorus.disconnect();
   composer.clear();
+  notifier.render('off', '');
+  keep.clearTold(null);
   dispatch({ type: 'session.closed', notice });
 }
 
@@ -293,6 +304,14 @@ function retry(id) {
   send(row.message);
 }
 
+/** The latest own text here that was not sent; it is no message any more. @returns {string | null} */
+function recall() {
+  const row = currentRoom(state)?.waiting.findLast(({ id, state: its }) => its === 'refused' || (its === 'waiting' && chorus.withdraw(id)));
+  if (!row) return null;
+  discard(row.id);
+  return row.message;
+}
+
 /** @param {string} id */
 function discard(id) {
   chorus.discard(id);
@@ -330,6 +349,24 @@ async function loadNewer() {
   }
 }
 
+/** @param {import('./attention.js').Notify} wanted */
+async function chooseNotify(wanted) {
+  const { notify, trouble } = await askToNotify(wanted, () => setNotify('off', 'asking'));
+  setNotify(notify, trouble);
+}
+
+/** @param {import('./attention.js').Notify} notify @param {import('./attention.js').NotifyTrouble} trouble */
+function setNotify(notify, trouble) {
+  keep.keepNotify(notify);
+  dispatch({ type: 'notify', notify, trouble });
+}
+
+/** Somebody clicked on what was said there. @param {string} room */
+function notified(room) {
+  go({ room, seq: null });
+  composer.focus();
+}
+
 /** @param {import('./state.js').Theme} theme */
 function setTheme(theme) {
   keep.keepTheme(theme);
@@ -347,11 +384,15 @@ chorus.on('status', (status) => {
   keep.forgetSession();
   close('Your sign-in has ended. Sign in again to go on.');
 });
-chorus.on('welcome', ({ username, limits }) => dispatch({ type: 'welcomed', username, limits }));
+chorus.on('welcome', ({ username, build, limits }) => dispatch({ type: 'welcomed', username, build, limits }));
 chorus.on('history', (history) => {
-  dispatch({ type: 'room.history', room: history.room, history, now: Date.now() });
+  const { room, messages, resumed, reason } = history;
+  dispatch({ type: 'room.history', room, history, now: Date.now() });
   if (history.first) keepPlaces();
-  if (history.last) void pursue(history.room);
+  if (history.last) void pursue(room);
+  // It starts anew: what was told of it counts no more.
+  if (reason === 'log_changed') keep.clearTold(room);
+  if (resumed) for (const message of messages) notifier.heard({ room, ...message });
 });
 chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: Date.now() }));
 chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: Date.now() }));
@@ -363,6 +404,7 @@ chorus.on('closed', ({ room, error }) => {
 chorus.on('message', ({ room, ...message }) => {
   dispatch({ type: 'room.message', room, message });
   if (room === state.current && message.username !== state.session?.username) spoken.say(message);
+  notifier.heard({ room, ...message });
 });
 chorus.on('waiting', ({ room, id, message, at }) => dispatch({ type: 'waiting.added', room, id, message, at }));
 chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
@@ -387,12 +429,17 @@ keep.onSessionElsewhere(() => {
   if (kept && kept.username !== state.session?.username) restart(kept.username);
 });
 
+keep.onNotifyElsewhere(() => dispatch({ type: 'notify', notify: permitted(keep.keptNotify()), trouble: null }));
+addEventListener('pagehide', () => state.session && keep.keepDraft(state.session.username, composer.text));
+
 if (!navigator.onLine) chorus.offline();
 addEventListener('online', () => chorus.online());
 addEventListener('offline', () => chorus.offline());
 let hiddenAt = 0;
 document.addEventListener('visibilitychange', () => {
   dispatch({ type: 'looking', looking: !document.hidden });
+  // The frame that was asked for while the page was visible does not come any more.
+  if (document.hidden) setTimeout(render, 0);
   if (document.hidden) hiddenAt = Date.now();
   else if (Date.now() - hiddenAt > ASLEEP_MS && navigator.onLine) chorus.online();
 });
@@ -457,6 +504,8 @@ async function takeUp() {
   }
 }
 
+// For reload-once.js: all modules are here and fit together.
+dispatchEvent(new Event('chorus:started'));
 const kept = keep.keptSession();
 if (kept) {
   open(kept.username);
@@ -466,4 +515,5 @@ if (kept) {
   await takeUp();
 }
 dispatch({ type: 'theme', theme: state.theme });
+dispatch({ type: 'notify', notify: permitted(keep.keptNotify()), trouble: null });
 void askServer(1_000);

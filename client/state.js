@@ -18,6 +18,8 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  * @typedef {import('./sdk/socket.js').Status} Status
  * @typedef {import('./state-room.js').RoomState} RoomState
  * @typedef {import('./state-room.js').RoomEvent} RoomEvent
+ * @typedef {import('./attention.js').Notify} Notify
+ * @typedef {import('./attention.js').NotifyTrouble} NotifyTrouble
  */
 /** @typedef {'system' | 'light' | 'dark'} Theme */
 /** @typedef {'username' | 'password' | 'form'} Field where an error is shown */
@@ -60,6 +62,10 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  * @property {'none' | 'menu' | 'people'} drawer what lies over the room on a narrow screen
  * @property {boolean} leaving asked to sign out while messages wait: say so first
  * @property {Theme} theme
+ * @property {string | null} build of the server that this page came with
+ * @property {boolean} updated the server has another one by now
+ * @property {Notify} notify what the reader wants to be notified of
+ * @property {NotifyTrouble} notifyTrouble why that is off although it was asked for
  */
 /**
  * @typedef {{type: 'tick', now: number}
@@ -69,11 +75,12 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  *   | {type: 'entrance.failed', errors: Entrance['errors']}
  *   | {type: 'session.opened', username: string, now: number}
  *   | {type: 'session.closed', notice: string | null}
- *   | {type: 'welcomed', username: string, limits: Limits}
+ *   | {type: 'welcomed', username: string, build: string, limits: Limits}
  *   | {type: 'link', status: Status, now: number}
  *   | {type: 'drawer', drawer: State['drawer']}
  *   | {type: 'leaving', leaving: boolean}
  *   | {type: 'theme', theme: Theme}
+ *   | {type: 'notify', notify: Notify, trouble: NotifyTrouble}
  *   | {type: 'looking', looking: boolean}
  *   | {type: 'entered', room: string}
  *   | {type: 'left', room: string}
@@ -109,6 +116,10 @@ export function initialState(theme, now) {
     drawer: 'none',
     leaving: false,
     theme,
+    build: null,
+    updated: false,
+    notify: 'off',
+    notifyTrouble: null,
   };
 }
 
@@ -130,7 +141,7 @@ export function reduce(state, event) {
     case 'session.closed':
       return { ...entered(state), entrance: { mode: 'signin', busy: false, errors: {}, notice: event.notice } };
     case 'welcomed':
-      return { ...state, limits: event.limits, session: { username: event.username } };
+      return { ...welcomedBy(state, event.build), limits: event.limits, session: { username: event.username } };
     case 'link':
       return link(state, event.status, event.now);
     case 'drawer':
@@ -139,6 +150,8 @@ export function reduce(state, event) {
       return { ...state, leaving: event.leaving };
     case 'theme':
       return { ...state, theme: event.theme };
+    case 'notify':
+      return { ...state, notify: event.notify, notifyTrouble: event.trouble };
     case 'looking':
       return event.looking === state.looking ? state : looked({ ...state, looking: event.looking }, false);
     case 'entered': {
@@ -189,8 +202,14 @@ export function unreadIn(state, room) {
 
 /** Nothing of one person's session is left for the next. @param {State} state @returns {State} */
 function entered(state) {
-  const { theme, server, limits, now, looking } = state;
-  return { ...initialState(theme, now), server, limits, looking };
+  const { theme, server, limits, now, looking, build, updated, notify, notifyTrouble } = state;
+  return { ...initialState(theme, now), server, limits, looking, build, updated, notify, notifyTrouble };
+}
+
+/** The first server that welcomes a page is taken for the one it was loaded from. @param {State} state @param {string} build @returns {State} */
+function welcomedBy(state, build) {
+  if (build === '') return state;
+  return { ...state, build: state.build ?? build, updated: state.build !== null && state.build !== build };
 }
 
 /** The reader has the room before their eyes, from now on. @param {State} state @param {boolean} entering @returns {State} */

@@ -75,6 +75,9 @@ export function gapLine(gap) {
   }
 }
 
+/** More names than this are told by their number. */
+const MOST_NAMES = 3;
+
 /**
  * Who came and went, however many they are.
  * @param {string[]} joined @param {string[]} left
@@ -86,9 +89,19 @@ export function trafficLine(joined, left) {
   return parts.join(' · ');
 }
 
+/** Whether the line leaves out names. @param {string[]} joined @param {string[]} left */
+export function trafficFolds(joined, left) {
+  return joined.length > MOST_NAMES || left.length > MOST_NAMES;
+}
+
+/** All names. @param {string[]} joined @param {string[]} left */
+export function fullTrafficLines(joined, left) {
+  return [joined.length > 0 ? `Joined: ${joined.join(', ')}` : '', left.length > 0 ? `Left: ${left.join(', ')}` : ''].filter(Boolean);
+}
+
 /** @param {string[]} names */
 function people(names) {
-  if (names.length <= 3) return names.join(', ');
+  if (names.length <= MOST_NAMES) return names.join(', ');
   return `${names.slice(0, 2).join(', ')} and ${number(names.length - 2)} others`;
 }
 

@@ -268,6 +268,11 @@ export class Chorus {
     this.#sending.discard(id);
   }
 
+  /** Takes back a message that waits, if it is certain that it was never sent. @param {string} id @returns {boolean} whether it is taken back */
+  withdraw(id) {
+    return this.#sending.withdraw(id);
+  }
+
   /** Says that somebody types; call it as often as you like. @param {string} room */
   typing(room) {
     const now = this.#clock.now();

@@ -18,7 +18,7 @@ import { isObject } from './protocol.js';
  * @property {number} at Unix milliseconds by this machine's clock
  */
 /** @typedef {Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>} StorageLike */
-/** @typedef {{waiting: Waiting, sentAt: number | null, attempts: number}} Entry */
+/** @typedef {{waiting: Waiting, sentAt: number | null, attempts: number, mayBeCommitted: boolean}} Entry */
 
 export const CAPACITY = 200;
 
@@ -58,7 +58,8 @@ export class Outbox {
     const found = stored(this.#storage, prefix)
       .filter(({ id }) => !this.#entries.has(id))
       .slice(0, this.#capacity - this.#entries.size);
-    for (const waiting of found) this.#entries.set(waiting.id, { waiting, sentAt: null, attempts: 0 });
+    // Whether the earlier run had sent them, nobody knows.
+    for (const waiting of found) this.#entries.set(waiting.id, { waiting, sentAt: null, attempts: 0, mayBeCommitted: true });
     return found;
   }
 
@@ -74,7 +75,7 @@ export class Outbox {
     if (this.#entries.size >= this.#capacity) {
       throw new ChorusError('queue_full', `${this.#capacity} messages are already waiting to be sent.`);
     }
-    this.#entries.set(waiting.id, { waiting, sentAt: null, attempts: 0 });
+    this.#entries.set(waiting.id, { waiting, sentAt: null, attempts: 0, mayBeCommitted: false });
     try {
       this.#storage?.setItem(this.#prefix + waiting.id, JSON.stringify(waiting));
     } catch {
@@ -106,6 +107,7 @@ export class Outbox {
         break;
       }
       entry.sentAt = now;
+      entry.mayBeCommitted = true;
       this.#departures.push(now);
       due.push(entry.waiting);
     }
@@ -116,6 +118,11 @@ export class Outbox {
   /** @param {string} id @returns {Waiting | null} */
   get(id) {
     return this.#entries.get(id)?.waiting ?? null;
+  }
+
+  /** Whether it was never sent, for certain. @param {string} id */
+  isUnsent(id) {
+    return this.#entries.get(id)?.mayBeCommitted === false;
   }
 
   /** @param {string} room @returns {string[]} */

@@ -90,6 +90,13 @@ export class Sending {
     if (this.#outbox.remove(id)) this.#settle(id)?.reject(new ChorusError('stopped', 'The message was discarded.'));
   }
 
+  /** @param {string} id @returns {boolean} whether it was still here and never sent */
+  withdraw(id) {
+    if (!this.#outbox.isUnsent(id)) return false;
+    this.discard(id);
+    return true;
+  }
+
   /** @param {string} room */
   rejectAll(room, /** @type {ChorusError} */ error) {
     for (const id of this.#outbox.idsIn(room)) this.#reject(id, error);

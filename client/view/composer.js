@@ -4,9 +4,16 @@
  */
 import { acceptedText, countChars } from '../sdk/protocol.js';
 import { byId, setText } from './dom.js';
+import { MentionPicker } from './mention-picker.js';
 
 /** @typedef {import('../state.js').State} State */
-/** @typedef {{send: (text: string) => void, typing: () => void, toEnd: () => void}} ComposerActions */
+/**
+ * @typedef {object} ComposerActions
+ * @property {(text: string) => void} send
+ * @property {() => string | null} recall takes back the latest own text that was not sent
+ * @property {() => void} typing
+ * @property {() => void} toEnd
+ */
 
 /** So many characters before the limit the count appears. */
 const NEAR = 60;
@@ -16,6 +23,7 @@ export class ComposerView {
   #text = byId('text', HTMLTextAreaElement);
   #count = byId('count', HTMLParagraphElement);
   #send = byId('send', HTMLButtonElement);
+  #picker = new MentionPicker(this.#text);
   #actions;
   #limit = 500;
 
@@ -35,6 +43,7 @@ export class ComposerView {
 
   /** @param {State} state */
   render(state) {
+    this.#picker.render(state);
     const limit = state.limits.messageChars;
     const placeholder = `Write to ${state.current}`;
     if (this.#text.placeholder !== placeholder) this.#text.placeholder = placeholder;
@@ -49,17 +58,37 @@ export class ComposerView {
 
   /** Nothing one person wrote may be left for the next. */
   clear() {
-    this.#text.value = '';
+    this.write('');
+  }
+
+  get text() {
+    return this.#text.value;
+  }
+
+  /** @param {string} text */
+  write(text) {
+    this.#text.value = text;
+    this.#text.setSelectionRange(text.length, text.length);
     this.#measure();
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
+    if (this.#picker.key(event)) return;
+    if (event.key === 'ArrowUp' && this.#text.value === '' && !event.isComposing) return this.#recall(event);
     // 229: browsers that end the composition before they tell of the key that ended it.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     if (matchMedia('(hover: none) and (pointer: coarse)').matches) return;
     event.preventDefault();
     this.#submit();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #recall(event) {
+    const text = this.#actions.recall();
+    if (text === null) return;
+    event.preventDefault();
+    this.write(text);
   }
 
   #submit() {

@@ -10,10 +10,13 @@
 import { currentRoom } from '../state.js';
 import { hashOf } from '../route.js';
 import { chunks, thread } from '../thread.js';
-import { gapLine, backLine, trafficLine } from '../words.js';
+import { gapLine, backLine } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
 import { avatar, coloured } from './person.js';
+import { RowFocus } from './row-focus.js';
+import { messageText } from './text.js';
 import { clockTime, dayName, exactTime } from './time.js';
+import { traffic } from './traffic.js';
 
 /**
  * @typedef {import('../state.js').State} State
@@ -40,6 +43,7 @@ export class ThreadView {
   #scroll = byId('scroll', HTMLDivElement);
   #list = byId('thread', HTMLDivElement);
   #newer = byId('newer', HTMLButtonElement);
+  #focus = new RowFocus(this.#list);
   #actions;
   /** @type {Map<string, HTMLElement>} */
   #chunks = new Map();
@@ -50,6 +54,7 @@ export class ThreadView {
   /** @type {RoomState | null} */
   #room = null;
   #day = '';
+  #me = '';
   /** The link that was followed last. @type {RoomState['target']} */
   #followed = null;
   /** Chunks whose height is not known yet. @type {Set<HTMLElement>} */
@@ -84,11 +89,13 @@ export class ThreadView {
       this.#chunks.clear();
     }
     if (!room || !state.session) return;
+    this.#me = state.session.username;
     const anchors = room.atEnd ? [] : this.#anchors();
     this.#list.classList.toggle('opening', !room.opened);
     this.#list.classList.toggle('whole', room.older === 'none');
-    const items = thread(room, state.session.username);
+    const items = thread(room, this.#me);
     keyed(this.#list, chunks(items), (chunk, known) => this.#drawChunk(chunk, known, state.now), this.#chunks);
+    this.#focus.render();
     if (arrives || follows) this.#take(room);
     else if (room.atEnd) this.toEnd();
     else this.#hold(anchors);
@@ -207,13 +214,13 @@ export class ThreadView {
   #draw(item, known, now) {
     const print = fingerprint(item, now);
     if (known && this.#shown.get(known) === print) return known;
-    const element = this.#make(item, now);
+    const element = this.#make(item, known, now);
     this.#shown.set(element, print);
     return element;
   }
 
-  /** @param {Item} item @param {number} now @returns {HTMLElement} */
-  #make(item, now) {
+  /** @param {Item} item @param {HTMLElement | null} known @param {number} now @returns {HTMLElement} */
+  #make(item, known, now) {
     switch (item.kind) {
       case 'top':
         return this.#top(item);
@@ -226,9 +233,9 @@ export class ThreadView {
       case 'gap':
         return make('li', `row line gap ${item.gap.reason}`, [make('span', '', gapLine(item.gap))]);
       case 'note':
-        return note(item.note);
+        return item.note.kind === 'traffic' ? traffic(item.note, known) : note(item.note);
       case 'message':
-        return message(item, this.#room?.name ?? '');
+        return message(item, this.#room?.name ?? '', this.#me);
       case 'waiting':
         return this.#waiting(item);
     }
@@ -262,7 +269,7 @@ export class ThreadView {
   #waiting({ row, username, head, last }) {
     const waits = row.state === 'waiting' && last ? make('p', 'state', 'Waiting to be sent') : null;
     const state = row.state === 'refused' ? this.#refusal(row) : waits;
-    const element = said({ username, text: row.message, at: row.at, head, own: true, href: null, extra: state });
+    const element = said({ username, text: row.message, at: row.at, head, own: true, href: null, extra: state, me: username });
     element.classList.add(row.state);
     element.dataset['id'] = row.id;
     return element;
@@ -321,7 +328,7 @@ function fingerprint(item, now) {
     case 'gap':
       return gapLine(item.gap);
     case 'note':
-      return `${item.note.count}${trafficLine(item.note.joined, item.note.left)}`;
+      return `${item.note.count}:${item.note.joined}:${item.note.left}`;
     case 'new':
       return '';
     case 'message':
@@ -333,38 +340,34 @@ function fingerprint(item, now) {
 }
 
 /** @param {import('../state-room.js').Note} note */
-function note({ kind, joined, left, count, text }) {
-  const words = kind === 'traffic' ? trafficLine(joined, left) : kind === 'back' ? backLine(count) : text;
-  const row = make('li', `row line note ${kind}`, [make('span', '', words)]);
-  if (kind === 'traffic' && joined.length + left.length > 3) row.title = fullTraffic(joined, left);
-  return row;
+function note({ kind, count, text }) {
+  return make('li', `row line note ${kind}`, [make('span', '', kind === 'back' ? backLine(count) : text)]);
 }
 
-/** @param {string[]} joined @param {string[]} left */
-function fullTraffic(joined, left) {
-  return [joined.length ? `Joined: ${joined.join(', ')}` : '', left.length ? `Left: ${left.join(', ')}` : ''].filter(Boolean).join('\n');
-}
-
-/** @param {Extract<Item, {kind: 'message'}>} item @param {string} room */
-function message({ message: { seq, username, message: text }, at, head, own, pointed }, room) {
-  const row = said({ username, text, at, head, own, href: hashOf({ room, seq }), extra: null });
+/** @param {Extract<Item, {kind: 'message'}>} item @param {string} room @param {string} me */
+function message({ message: { seq, username, message: text }, at, head, own, pointed }, room, me) {
+  const row = said({ username, text, at, head, own, href: hashOf({ room, seq }), extra: null, me });
   row.dataset['seq'] = String(seq);
   row.classList.toggle('pointed', pointed);
   return row;
 }
 
 /**
- * @param {{username: string, text: string, at: number, head: boolean, own: boolean, href: string | null, extra: HTMLElement | null}} what
+ * @param {{username: string, text: string, at: number, head: boolean, own: boolean, href: string | null, extra: HTMLElement | null, me: string}} what
  */
-function said({ username, text, at, head, own, href, extra }) {
-  const body = make('p', 'text', text);
-  body.dir = 'auto';
+function said({ username, text, at, head, own, href, extra, me }) {
+  const body = messageText(text, me);
   const row = make('li', `row said${head ? ' head' : ''}${own ? ' own' : ''}`);
+  row.tabIndex = -1;
+  row.classList.toggle('mentioned', !own && body.querySelector('.mention.me') !== null);
   const moment = make('time', '', clockTime(at));
   moment.dateTime = new Date(at).toISOString();
-  // The time of a message is its address.
+  // The time of a message is its address; Tab comes to it by way of the message.
   const time = make(href === null ? 'span' : 'a', 'time', [moment]);
-  if (href !== null) time.setAttribute('href', href);
+  if (href !== null) {
+    time.setAttribute('href', href);
+    time.tabIndex = -1;
+  }
   time.title = exactTime(at);
   if (head) row.append(avatar(username), make('p', 'who', [coloured(make('b', 'name', username), username), time]));
   // Grouped rows name their sender to those who can't see the group.

@@ -93,7 +93,7 @@ const tokens = Object.fromEntries(
 /** Text, and on what it stands. */
 const TEXT = [
   ...['text', 'muted', 'accent', 'warn', 'bad'].flatMap((name) => [[name, 'bg']]),
-  ['text', 'side'], ['muted', 'side'], ['bad', 'raised'], ['text', 'raised'], ['muted', 'raised'], ['on-accent', 'accent'], ['accent', 'raised'], ['bg', 'bad'],
+  ['text', 'side'], ['muted', 'side'], ['bad', 'raised'], ['text', 'raised'], ['muted', 'raised'], ['on-accent', 'accent'], ['text', 'mention'], ['accent', 'raised'], ['bg', 'bad'],
 ];
 /** What must be seen to be used. */
 const SIGNS = ['control', 'focus'].flatMap((name) => [[name, 'bg'], [name, 'raised'], [name, 'side']]);

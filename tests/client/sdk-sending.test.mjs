@@ -241,6 +241,26 @@ test('a discarded message is gone, also from the storage', async () => {
   assert.equal(world.storage.length, 0);
 });
 
+test('only what was certainly never sent can be taken back', async () => {
+  const world = new World();
+  const { chorus, socket } = await world.inLobby();
+  const sent = chorus.send('lobby', 'sent', { id: 'sent' });
+  assert.equal(chorus.withdraw('sent'), false, 'it is on its way');
+  socket.end(1006);
+  assert.equal(chorus.withdraw('sent'), false, 'it may have arrived');
+  const unsent = chorus.send('lobby', 'unsent', { id: 'unsent' });
+  assert.equal(chorus.withdraw('unsent'), true);
+  await assert.rejects(unsent, { code: 'stopped' });
+  assert.equal(chorus.withdraw('unsent'), false, 'it is gone');
+  assert.equal(chorus.withdraw('never'), false);
+  const again = world.chorus();
+  again.chorus.connect('alice');
+  assert.equal(again.chorus.withdraw('sent'), false, 'what the run before did with it, nobody knows');
+  await world.clock.advance(20_000);
+  assert.equal(world.storage.length, 1);
+  sent.catch(() => {});
+});
+
 test('a storage that is full, forbidden or filled with nonsense costs only the reload', async () => {
   const world = new World();
   const broken = new HandStorage();

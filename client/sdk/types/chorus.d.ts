@@ -176,6 +176,8 @@ export declare class Chorus {
     }): Promise<Receipt>;
     /** Forgets a message that waits. It may have been committed already; then it will appear. @param {string} id */
     discard(id: string): void;
+    /** Takes back a message that waits, if it is certain that it was never sent. @param {string} id @returns {boolean} whether it is taken back */
+    withdraw(id: string): boolean;
     /** Says that somebody types; call it as often as you like. @param {string} room */
     typing(room: string): void;
     /** Reads one page of a room's log, ascending; without `before` and `after` the newest. @param {string} room @param {HistoryRange} [range] */

@@ -12,6 +12,7 @@ export type Entry = {
     waiting: Waiting;
     sentAt: number | null;
     attempts: number;
+    mayBeCommitted: boolean;
 };
 /**
  * @typedef {object} Waiting
@@ -21,7 +22,7 @@ export type Entry = {
  * @property {number} at Unix milliseconds by this machine's clock
  */
 /** @typedef {Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>} StorageLike */
-/** @typedef {{waiting: Waiting, sentAt: number | null, attempts: number}} Entry */
+/** @typedef {{waiting: Waiting, sentAt: number | null, attempts: number, mayBeCommitted: boolean}} Entry */
 export declare const CAPACITY = 200;
 export declare class Outbox {
     #private;
@@ -58,6 +59,8 @@ export declare class Outbox {
     };
     /** @param {string} id @returns {Waiting | null} */
     get(id: string): Waiting | null;
+    /** Whether it was never sent, for certain. @param {string} id */
+    isUnsent(id: string): boolean;
     /** @param {string} room @returns {string[]} */
     idsIn(room: string): string[];
     /** Committed, refused or discarded: it waits no more. @param {string} id @returns {Waiting | null} */

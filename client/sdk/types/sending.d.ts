@@ -41,6 +41,8 @@ export declare class Sending {
     send(room: string, message: string, id?: string): Promise<Receipt>;
     /** @param {string} id */
     discard(id: string): void;
+    /** @param {string} id @returns {boolean} whether it was still here and never sent */
+    withdraw(id: string): boolean;
     /** @param {string} room */
     rejectAll(room: string, /** @type {ChorusError} */ error: ChorusError): void;
     /** Acknowledged, or seen in the log. @param {Receipt} receipt */

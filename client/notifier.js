@@ -1,0 +1,157 @@
+/**
+ * Notifications, for those who asked for them: silent, one per room at a time, only while no window
+ * of this page is visible, and of several windows exactly one shows them: the one that holds a lock
+ * (Web Locks); when it is closed, another gets the lock. They share a mark per room, up to which
+ * everything was told or seen, so that what a late reconnect brings is not told again. A browser
+ * without locks still has the mark and the tag: the same notification replaces itself.
+ */
+import { notificationText, worthTelling } from './attention.js';
+import { claimTold } from './keep.js';
+
+/**
+ * @typedef {import('./attention.js').Notify} Notify
+ * @typedef {import('./attention.js').NotifyTrouble} NotifyTrouble
+ * @typedef {import('./attention.js').Told} Told
+ */
+/**
+ * @typedef {object} NotifierActions
+ * @property {(room: string) => void} open somebody clicked on what was said there
+ * @property {() => void} unable this browser shows none, whatever it said before
+ */
+
+/** Messages that come so close together are one notification. */
+const TOGETHER_MS = 300;
+/** Held by the window that speaks. */
+const SPEAKER = 'chorus.speaker';
+/** Held by every visible window, shared. */
+const VISIBLE = 'chorus.visible';
+
+export class Notifier {
+  #actions;
+  /** @type {Notify} */
+  #notify = 'off';
+  #me = '';
+  /** @type {Told[]} */
+  #heard = [];
+  #timer = 0;
+  #speaker = false;
+  /** By room. @type {Map<string, Notification>} */
+  #shown = new Map();
+  /** Ends the hold on VISIBLE. @type {(() => void) | null} */
+  #hide = null;
+
+  /** @param {NotifierActions} actions */
+  constructor(actions) {
+    this.#actions = actions;
+    document.addEventListener('visibilitychange', () => this.#visibility());
+    this.#visibility();
+    // Never let go: the browser does when the window is closed.
+    if (navigator.locks) void navigator.locks.request(SPEAKER, () => new Promise(() => (this.#speaker = true)));
+    else this.#speaker = true;
+  }
+
+  /** @param {Notify} notify @param {string} me */
+  render(notify, me) {
+    if (me !== this.#me) this.#clear();
+    this.#notify = notify;
+    this.#me = me;
+  }
+
+  /** A message of the log, however it came. Also the seen ones: no window shall tell of them later. @param {Told} told */
+  heard(told) {
+    if (this.#notify === 'off') return;
+    this.#heard.push(told);
+    this.#timer ||= window.setTimeout(() => void this.#tell(), TOGETHER_MS);
+  }
+
+  async #tell() {
+    const heard = this.#heard;
+    this.#heard = [];
+    this.#timer = 0;
+    // What is heard here and not seen is the speaker's to mark.
+    if (document.hidden && !this.#speaker) return;
+    const fresh = claimTold(heard);
+    const wanted = fresh.filter((told) => worthTelling(this.#notify, told, this.#me));
+    if (wanted.length === 0 || !document.hidden || (await someoneSees())) return;
+    for (const room of new Set(wanted.map((told) => told.room))) this.#show(wanted.filter((told) => told.room === room));
+  }
+
+  /** @param {Told[]} told of one room */
+  #show(told) {
+    const [first, ...rest] = told;
+    if (!first) return;
+    const { room } = first;
+    const { title, body } = notificationText([first, ...rest]);
+    try {
+      const notification = new Notification(title, { body, tag: `chorus:${room}`, icon: 'favicon.svg', silent: true });
+      notification.addEventListener('click', () => {
+        window.focus();
+        this.#actions.open(room);
+        notification.close();
+      });
+      this.#shown.set(room, notification);
+    } catch {
+      // Some phones have the class and refuse to make one.
+      this.#actions.unable();
+    }
+  }
+
+  #visibility() {
+    if (document.hidden) {
+      this.#hide?.();
+      this.#hide = null;
+    } else {
+      for (const notification of this.#shown.values()) notification.close();
+      this.#shown.clear();
+      this.#hide ??= hold(VISIBLE);
+    }
+  }
+
+  #clear() {
+    window.clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#heard = [];
+    for (const notification of this.#shown.values()) notification.close();
+    this.#shown.clear();
+  }
+}
+
+/** Whether this browser knows notifications at all. */
+export function knowsNotifications() {
+  return 'Notification' in window;
+}
+
+/** A choice that is kept holds only as long as the permission does. @param {Notify} kept @returns {Notify} */
+export function permitted(kept) {
+  return knowsNotifications() && Notification.permission === 'granted' ? kept : 'off';
+}
+
+/**
+ * Asks for the permission if need be; call it only on a click.
+ * @param {Notify} wanted
+ * @param {() => void} asking the browser has a question on the screen now
+ * @returns {Promise<{notify: Notify, trouble: NotifyTrouble}>}
+ */
+export async function askToNotify(wanted, asking) {
+  if (wanted === 'off') return { notify: 'off', trouble: null };
+  if (Notification.permission === 'default') asking();
+  const permission = Notification.permission === 'granted' ? 'granted' : await Notification.requestPermission();
+  // Closing the question is no answer, and no trouble either.
+  if (permission !== 'granted') return { notify: 'off', trouble: permission === 'denied' ? 'denied' : null };
+  return { notify: wanted, trouble: null };
+}
+
+/** @param {string} name @returns {() => void} lets go */
+function hold(name) {
+  /** @type {() => void} */
+  let release = () => {};
+  /** @type {Promise<void>} */
+  const released = new Promise((resolve) => (release = resolve));
+  void navigator.locks?.request(name, { mode: 'shared' }, () => released);
+  return release;
+}
+
+async function someoneSees() {
+  const locks = await navigator.locks?.query();
+  return locks?.held?.some(({ name }) => name === VISIBLE) ?? false;
+}

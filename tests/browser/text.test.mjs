@@ -1,0 +1,522 @@
+// What stands in messages, help with names, and what the page does to be noticed: in real windows.
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, Person, Program, Server, Wire } from './house.mjs';
+
+const CLIENT = resolve(dirname(fileURLToPath(import.meta.url)), '../../client');
+const NETWORK = [/net::ERR_/, /WebSocket connection to/];
+const FENCE = '```';
+
+let browser;
+before(async () => (browser = await launch()));
+after(() => browser?.close());
+
+/** Chromium without a screen never hides a page, so the page is told that it is hidden; and what it shows as notifications is written down. */
+async function withHiding(context) {
+  await context.addInitScript(() => {
+    let hidden = false;
+    Object.defineProperty(document, 'hidden', { get: () => hidden });
+    Object.defineProperty(document, 'visibilityState', { get: () => (hidden ? 'hidden' : 'visible') });
+    globalThis.setHidden = (value) => {
+      hidden = value;
+      document.dispatchEvent(new Event('visibilitychange'));
+    };
+    globalThis.shown = [];
+    globalThis.Notification = new Proxy(globalThis.Notification, {
+      construct(target, [title, options]) {
+        const notification = new target(title, options);
+        globalThis.shown.push({ title, ...options, notification });
+        return notification;
+      },
+    });
+  });
+}
+
+const hide = (person, hidden = true) => person.page.evaluate((value) => globalThis.setHidden(value), hidden);
+const notified = (person) => person.page.evaluate(() => globalThis.shown.map(({ title, body, tag, silent }) => ({ title, body, tag, silent })));
+const composer = (person) => person.page.getByLabel('Message', { exact: true });
+const options = (person) => person.page.locator('#mention-list [role="option"]');
+const row = (person, text) => person.page.locator('#thread .said', { hasText: text });
+
+describe('messages', () => {
+  let server, alice, bob;
+  before(async () => {
+    server = await Server.start({ MESSAGE_LIMIT: '10000' });
+    alice = await Person.at(browser, server.url);
+    await alice.register('alice');
+    bob = await Person.at(browser, server.url, { colorScheme: 'dark' });
+    await bob.register('bob');
+    await alice.sees('alice', 'bob');
+  });
+  after(async () => {
+    await alice?.context.close();
+    await bob?.context.close();
+    await server?.stop();
+  });
+
+  test('whatever somebody tries, it stays text', async () => {
+    const attacks = [
+      '<script>document.title = "bad"</script>',
+      '<img src=x onerror="document.title=1">',
+      '"><svg onload=alert(1)>',
+      'javascript:alert(1) JaVaScRiPt:alert(1) data:text/html,<script>alert(1)</script>',
+      'https://example.org/"onmouseover="alert(1)',
+      'https://example.org@evil.test/ http://javascript:alert(1)',
+      '{{constructor.constructor("alert(1)")()}} ${alert(1)} &lt;b&gt;',
+      '@<b>alice</b> @alice<script>',
+    ];
+    for (const text of attacks) {
+      await alice.say(text);
+      await bob.hears(text);
+    }
+    for (const person of [alice, bob]) {
+      const found = await person.page.evaluate(() => ({
+        tags: [...new Set([...document.querySelectorAll('#thread .text *')].map((element) => element.localName))].sort(),
+        hrefs: [...document.querySelectorAll('#thread .text a')].map((a) => a.getAttribute('href')),
+        title: document.title,
+      }));
+      assert.deepEqual(found, { tags: ['a', 'span'], hrefs: ['https://example.org/'], title: 'lobby · Chorus' });
+    }
+  });
+
+  test('links open elsewhere, and the page behind them learns nothing', async () => {
+    await alice.say('Read (https://example.org/a_(b)?c=d#e), please');
+    const link = bob.page.getByRole('link', { name: 'https://example.org/a_(b)?c=d#e' });
+    await link.waitFor();
+    const told = await link.evaluate((a) => [a.href, a.target, a.rel, a.referrerPolicy]);
+    assert.deepEqual(told, ['https://example.org/a_(b)?c=d#e', '_blank', 'noopener noreferrer', 'no-referrer']);
+  });
+
+  test('code is code, with its lines and its language', async () => {
+    await composer(alice).fill(`Run \`npm test\` with\n${FENCE}js\nif (a < b) {\n  go("<b>");\n}\n${FENCE}\nand \`tell`);
+    await composer(alice).press('Enter');
+    const text = row(bob, 'npm test').locator('.text');
+    await text.locator('pre').waitFor();
+    assert.equal(await text.locator(':scope > code').textContent(), 'npm test');
+    assert.equal(await text.locator('pre > code').textContent(), 'if (a < b) {\n  go("<b>");\n}');
+    assert.equal(await text.locator('pre').getAttribute('data-language'), 'js');
+    assert.match(await text.textContent(), /and `tell$/);
+  });
+
+  test('one’s own name marks the row, other names do not', async () => {
+    await alice.say('Hello @BOB and @carol, not bob');
+    const mine = row(bob, '@BOB and @carol');
+    await mine.waitFor();
+    assert.deepEqual(await mine.locator('.mention').allTextContents(), ['@BOB', '@carol']);
+    assert.deepEqual(await mine.locator('.mention.me').allTextContents(), ['@BOB']);
+    assert.ok(await mine.evaluate((element) => element.classList.contains('mentioned')));
+    const ground = (element) => getComputedStyle(element).backgroundColor;
+    assert.notEqual(await mine.locator('.text').evaluate(ground), await row(bob, 'Read (https').locator('.text').evaluate(ground));
+    assert.ok(!(await row(alice, '@BOB and @carol').evaluate((element) => element.classList.contains('mentioned'))));
+  });
+
+  test('emoji alone are larger, and each line runs its own way', async () => {
+    const size = (text) => row(bob, text).last().locator('.text').evaluate((element) => parseFloat(getComputedStyle(element).fontSize));
+    await alice.say('🎉 👩‍👩‍👧‍👦');
+    await alice.say('🎉 hurray');
+    await bob.hears('🎉 hurray');
+    assert.ok((await size('👩‍👩‍👧‍👦')) > 1.5 * (await size('hurray')));
+    await composer(alice).fill('left to right\nשלום עולם');
+    await composer(alice).press('Enter');
+    await bob.hears('left to right\nשלום עולם');
+    const sides = await row(bob, 'left to right').locator('.text').evaluate((element) => {
+      const node = element.firstChild;
+      const at = (from, to) => {
+        const range = document.createRange();
+        range.setStart(node, from);
+        range.setEnd(node, to);
+        return range.getBoundingClientRect();
+      };
+      const whole = element.getBoundingClientRect();
+      return [at(0, 13).left - whole.left < 20, whole.right - at(14, 23).right < 20];
+    });
+    assert.deepEqual(sides, [true, true]);
+  });
+
+  test('nothing of it is wider than a phone', async () => {
+    await alice.say(`https://example.org/${'long'.repeat(80)}`);
+    await composer(alice).fill(`${FENCE}a_language_with_name\n${'x'.repeat(200)}\n${FENCE}\n\`${'y'.repeat(120)}\` @${'z'.repeat(50)}`);
+    await composer(alice).press('Enter');
+    await row(bob, 'zzzz').waitFor();
+    for (const width of [320, 360]) {
+      await bob.page.setViewportSize({ width, height: 740 });
+      await bob.fits(`${width} px`);
+    }
+    await bob.page.setViewportSize({ width: 1440, height: 900 });
+  });
+
+  test('names are picked with the keyboard alone', async () => {
+    const others = [];
+    for (const name of ['bobby', 'bo_2', 'carol']) {
+      const person = await Person.at(browser, server.url);
+      await person.register(name);
+      others.push(person);
+    }
+    await alice.sees('alice', 'bob', 'bobby', 'bo_2', 'carol');
+    const input = composer(alice);
+    await input.focus();
+    await alice.page.keyboard.type('hey @bo');
+    await options(alice).first().waitFor();
+    assert.deepEqual(await options(alice).locator('.name').allTextContents(), ['bo_2', 'bob', 'bobby']);
+    const active = () => input.evaluate((element) => document.getElementById(element.getAttribute('aria-activedescendant'))?.querySelector('.name').textContent ?? null);
+    assert.equal(await active(), 'bo_2');
+    await alice.page.keyboard.press('ArrowDown');
+    assert.equal(await active(), 'bob');
+    await alice.page.keyboard.press('ArrowUp');
+    await alice.page.keyboard.press('ArrowUp');
+    assert.equal(await active(), 'bobby');
+    await alice.picture('picker');
+    await alice.page.keyboard.press('Tab');
+    assert.equal(await input.inputValue(), 'hey @bobby ');
+    assert.equal(await options(alice).count(), 0);
+    await alice.page.keyboard.type('and @CAR');
+    await options(alice).first().waitFor();
+    await alice.page.keyboard.press('Enter');
+    assert.equal(await input.inputValue(), 'hey @bobby and @carol ', 'taken, not sent');
+    await alice.page.keyboard.type('@bo');
+    await options(alice).first().waitFor();
+    await alice.page.keyboard.press('Escape');
+    assert.equal(await options(alice).count(), 0);
+    await alice.page.keyboard.type('b');
+    assert.equal(await options(alice).count(), 0, 'waved away until the next name');
+    assert.equal(await active(), null);
+    await alice.page.keyboard.press('Enter');
+    await bob.hears('hey @bobby and @carol @bob');
+    assert.equal(await input.inputValue(), '');
+    await alice.page.keyboard.type('hey @car, hello');
+    for (let key = 0; key < ', hello'.length; key += 1) await alice.page.keyboard.press('ArrowLeft');
+    await options(alice).first().waitFor();
+    await alice.page.keyboard.press('Tab');
+    assert.equal(await input.inputValue(), 'hey @carol, hello');
+    assert.equal(await options(alice).count(), 0);
+    await input.fill('');
+    await alice.page.keyboard.type('mail@bo');
+    assert.equal(await options(alice).count(), 0);
+    await input.fill('');
+    // In the middle of a composition nothing is offered and nothing taken.
+    const cdp = await alice.context.newCDPSession(alice.page);
+    await alice.page.keyboard.type('@');
+    await options(alice).first().waitFor();
+    await cdp.send('Input.imeSetComposition', { text: 'bo', selectionStart: 2, selectionEnd: 2 });
+    assert.equal(await options(alice).count(), 0);
+    await cdp.send('Input.insertText', { text: 'bo' });
+    await options(alice).first().waitFor();
+    await input.fill('');
+    for (const person of others) await person.context.close();
+    await alice.sees('alice', 'bob');
+  });
+
+  test('a finger picks a name too', async () => {
+    await composer(alice).focus();
+    await alice.page.keyboard.type('@b');
+    await options(alice).first().click();
+    assert.equal(await composer(alice).inputValue(), '@bob ');
+    assert.equal(await alice.page.evaluate(() => document.activeElement.id), 'text');
+    await composer(alice).fill('');
+  });
+
+  test('a message tells its exact time to the keyboard and to a finger', async () => {
+    await alice.say('the newest');
+    await alice.hears('the newest');
+    await composer(alice).focus();
+    // Its time, which is its address, is the last thing before the composer.
+    await alice.page.keyboard.press('Shift+Tab');
+    const focused = () => alice.page.evaluate(() => {
+      const message = document.activeElement.closest('.said');
+      return { text: message?.querySelector('.text').textContent, exact: message?.querySelector('.exact')?.textContent, time: message?.querySelector('.time').title };
+    });
+    const newest = await focused();
+    assert.equal(newest.text, 'the newest');
+    assert.ok(newest.exact && newest.exact === newest.time);
+    await alice.page.keyboard.press('ArrowUp');
+    assert.equal((await focused()).text, 'hey @bobby and @carol @bob');
+    await alice.picture('exact-time');
+    await row(alice, '🎉 hurray').locator('.text').click();
+    assert.equal((await focused()).text, '🎉 hurray');
+    assert.equal(await alice.page.locator('.exact').count(), 1);
+    await composer(alice).focus();
+    assert.equal(await alice.page.locator('.exact').count(), 0);
+    const phone = await Person.at(browser, server.url, { size: [360, 740], hasTouch: true, isMobile: true });
+    await phone.signIn('bob');
+    await phone.hears('the newest');
+    await row(phone, 'the newest').locator('.text').tap();
+    assert.ok(await row(phone, 'the newest').locator('.exact').isVisible());
+    await phone.fits('exact time');
+    await phone.picture('exact-time-phone');
+    await phone.context.close();
+  });
+
+  test('who came and went is one line, and opens with a key', async () => {
+    const names = ['dora', 'emil', 'fritz', 'greta', 'hanna'];
+    const people = [];
+    for (const name of names) {
+      const person = await Person.at(browser, server.url);
+      await person.register(name);
+      people.push(person);
+    }
+    const fold = alice.page.locator('.traffic .fold').last();
+    await alice.page.locator('.traffic', { hasText: '3 others joined' }).last().waitFor();
+    const list = alice.page.locator('.traffic .names').last();
+    assert.equal(await fold.getAttribute('aria-expanded'), 'false');
+    assert.ok(!(await list.isVisible()));
+    await fold.focus();
+    await alice.page.keyboard.press('Enter');
+    assert.equal(await fold.getAttribute('aria-expanded'), 'true');
+    for (const name of names) assert.ok((await list.textContent()).includes(name));
+    await alice.picture('traffic');
+    for (const person of people.slice(0, 1)) await person.context.close();
+    await alice.page.locator('.traffic .names', { hasText: 'Left:' }).waitFor();
+    assert.equal(await fold.getAttribute('aria-expanded'), 'true', 'it stays open while people come and go');
+    assert.ok(await fold.evaluate((element) => element === document.activeElement));
+    await alice.page.keyboard.press('Space');
+    assert.ok(!(await list.isVisible()));
+    for (const person of people.slice(1)) await person.context.close();
+  });
+
+  test('the browser had nothing to complain of', () => {
+    assert.deepEqual([...alice.complaints(), ...bob.complaints()], []);
+  });
+});
+
+test('↑ takes back what was not sent, and nothing else', async () => {
+  const server = await Server.start();
+  const wire = await Wire.to(server.port);
+  try {
+    const alice = await Person.at(browser, wire.url);
+    alice.expected.push(...NETWORK);
+    await alice.register('alice');
+    await alice.say('said');
+    await alice.hears('said');
+    await composer(alice).press('ArrowUp');
+    assert.equal(await composer(alice).inputValue(), '', 'what was said is not taken back');
+    wire.cut();
+    await alice.page.locator('#chat[data-tone="off"]').waitFor();
+    await alice.say('first try');
+    await alice.say('second try');
+    await alice.page.locator('.said.waiting .text', { hasText: 'second try' }).waitFor();
+    await composer(alice).press('ArrowUp');
+    assert.equal(await composer(alice).inputValue(), 'second try');
+    await alice.page.waitForFunction(() => document.querySelectorAll('.said.waiting').length === 1);
+    await composer(alice).press('ArrowUp');
+    assert.equal(await composer(alice).inputValue(), 'second try', 'only in an empty composer');
+    await composer(alice).fill('a better try');
+    await composer(alice).press('Enter');
+    wire.mend();
+    const now = alice.page.getByRole('button', { name: 'now', exact: true });
+    if (await now.isVisible()) await now.click().catch(() => {});
+    await alice.connected();
+    await alice.hears('a better try');
+    assert.deepEqual((await alice.rows()).map(([, text]) => text), ['said', 'first try', 'a better try']);
+    assert.deepEqual(alice.complaints(), []);
+    await alice.context.close();
+  } finally {
+    wire.close();
+    await server.stop();
+  }
+});
+
+describe('attention', () => {
+  let server, program, alice, second;
+  before(async () => {
+    server = await Server.start({ MESSAGE_LIMIT: '10000' });
+    program = await Program.signIn(server, 'bob');
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'light' });
+    await withHiding(context);
+    alice = await Person.at(browser, server.url, { context });
+    await alice.register('alice');
+    second = await Person.at(browser, server.url, { context });
+    await second.connected();
+  });
+  after(async () => {
+    await alice?.context.close();
+    await server?.stop();
+  });
+  const title = (person, wanted) => person.page.waitForFunction((text) => document.title === text, wanted);
+  const icon = (person) => person.page.locator('link[rel="icon"]').getAttribute('href');
+
+  test('the title counts what was not seen, the icon has a dot, and both go when it is', async () => {
+    // Otherwise what is read in the one window is read in both.
+    await hide(second);
+    await program.say('seen at once');
+    await alice.hears('seen at once');
+    await title(alice, 'lobby · Chorus');
+    await hide(alice);
+    await program.say('one');
+    await program.say('two');
+    await title(alice, '(2) lobby · Chorus');
+    assert.equal(await icon(alice), 'favicon-unread.svg');
+    assert.equal((await fetch(`${server.url}/favicon-unread.svg`)).headers.get('content-type'), 'image/svg+xml');
+    await hide(alice, false);
+    await title(alice, 'lobby · Chorus');
+    assert.equal(await icon(alice), 'favicon.svg');
+    assert.deepEqual(await notified(alice), [], 'nobody asked for notifications');
+  });
+
+  test('one who reads above sees the number until the newest is seen', async () => {
+    for (let number = 0; number < 40; number += 1) await program.say(`line ${number}`);
+    await alice.hears('line 39');
+    await alice.page.evaluate(() => (document.getElementById('scroll').scrollTop = 0));
+    await alice.page.getByRole('button', { name: 'To the newest' }).waitFor();
+    await program.say('below');
+    await title(alice, '(1) lobby · Chorus');
+    await alice.page.getByRole('button', { name: '1 new message' }).click();
+    await title(alice, 'lobby · Chorus');
+  });
+
+  test('the browser asks when a person chooses, not before, and nothing is on until it is allowed', async () => {
+    assert.equal(await alice.page.evaluate(() => Notification.permission), 'default');
+    await alice.page.locator('#menu').getByText('Mentions', { exact: true }).click();
+    await alice.page.getByText('Your browser asks you to allow it.').waitFor();
+    assert.ok(await alice.page.getByRole('radio', { name: 'Off' }).isChecked());
+    await alice.page.reload();
+    await alice.connected();
+  });
+
+  test('a browser that says no is believed, in one line', async () => {
+    const cdp = await alice.context.newCDPSession(alice.page);
+    const { targetInfo } = await cdp.send('Target.getTargetInfo');
+    await cdp.send('Browser.setPermission', { permission: { name: 'notifications' }, setting: 'denied', origin: server.url, browserContextId: targetInfo.browserContextId });
+    await alice.page.locator('#menu').getByText('All', { exact: true }).click();
+    await alice.page.getByText('Your browser blocks notifications from this page.').waitFor();
+    assert.ok(await alice.page.getByRole('radio', { name: 'Off' }).isChecked());
+    await alice.picture('notifications-denied');
+  });
+
+  test('of two hidden windows exactly one notifies, silently; of a visible one none does', async () => {
+    await alice.context.grantPermissions(['notifications'], { origin: server.url });
+    await alice.page.locator('#menu').getByText('All', { exact: true }).click();
+    await second.page.waitForFunction(() => document.querySelector('input[name="notify"][value="all"]').checked);
+    await hide(second, false);
+    await hide(alice);
+    await program.say('another window is visible');
+    await alice.hears('another window is visible');
+    await alice.page.waitForTimeout(800);
+    assert.deepEqual([...(await notified(alice)), ...(await notified(second))], []);
+    await hide(second);
+    await program.say('hello?');
+    const told = async () => [...(await notified(alice)), ...(await notified(second))];
+    for (let wait = 0; wait < 50 && (await told()).length === 0; wait += 1) await alice.page.waitForTimeout(100);
+    await alice.page.waitForTimeout(800);
+    assert.deepEqual(await told(), [{ title: 'bob in lobby', body: 'hello?', tag: 'chorus:lobby', silent: true }]);
+    for (let number = 1; number <= 5; number += 1) await program.say(`more ${number}`);
+    await title(second, '(6) lobby · Chorus');
+    await alice.page.waitForTimeout(1_500);
+    const all = await told();
+    const count = all.slice(1).reduce((sum, { title: text }) => sum + (Number(/^(\d+) messages/.exec(text)?.[1]) || 1), 0);
+    assert.equal(count, 5, JSON.stringify(all));
+  });
+
+  test('a click on it leads to the window, and to the composer', async () => {
+    const person = (await notified(alice)).length > 0 ? alice : second;
+    await person.page.evaluate(() => {
+      globalThis.focused = 0;
+      globalThis.focus = () => (globalThis.focused += 1);
+      document.activeElement?.blur();
+      globalThis.shown.at(-1).notification.dispatchEvent(new Event('click'));
+    });
+    assert.equal(await person.page.evaluate(() => globalThis.focused), 1);
+    assert.equal(await person.page.evaluate(() => document.activeElement?.id), 'text');
+  });
+
+  test('with mentions only, other messages are quiet', async () => {
+    await hide(second, false);
+    await second.page.locator('#menu').getByText('Mentions', { exact: true }).click();
+    await alice.page.waitForFunction(() => document.querySelector('input[name="notify"][value="mentions"]').checked);
+    for (const person of [alice, second]) await person.page.evaluate(() => (globalThis.shown.length = 0));
+    await hide(second);
+    await program.say('not for anybody');
+    await program.say('but this, @Alice');
+    const told = async () => [...(await notified(alice)), ...(await notified(second))];
+    for (let wait = 0; wait < 50 && (await told()).length === 0; wait += 1) await alice.page.waitForTimeout(100);
+    await alice.page.waitForTimeout(500);
+    assert.deepEqual((await told()).map(({ body }) => body), ['but this, @Alice']);
+  });
+
+  test('the choice outlives a reload, and signing out leaves no trace of what was told', async () => {
+    await alice.page.reload();
+    await alice.connected();
+    assert.ok(await alice.page.getByRole('radio', { name: 'Mentions' }).isChecked());
+    await alice.signOut();
+    await alice.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+    await title(alice, 'Chorus');
+    assert.deepEqual(await alice.page.evaluate(() => Object.keys(localStorage)), ['chorus.notify']);
+  });
+
+  test('the browser had nothing to complain of', () => {
+    assert.deepEqual([...alice.complaints(), ...second.complaints()], []);
+  });
+});
+
+describe('a newer client', () => {
+  test('is announced in one line, and a reload keeps what one was writing', async () => {
+    const server = await Server.start();
+    try {
+      const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'light' });
+      const alice = await Person.at(browser, 'about:blank', { context });
+      let build = 'old';
+      let drop = () => {};
+      await alice.page.routeWebSocket(/\/ws/, (near) => {
+        const far = near.connectToServer();
+        drop = () => near.close({ code: 1012 });
+        far.onMessage((data) => near.send(typeof data === 'string' ? data.replace(/"build":"[^"]*"/, `"build":"${build}"`) : data));
+      });
+      await alice.page.goto(server.url);
+      await alice.register('alice');
+      assert.ok(!(await alice.page.locator('#updated').isVisible()));
+      build = 'new';
+      drop();
+      await alice.page.getByText('Chorus was updated.').waitFor({ timeout: 20_000 });
+      await alice.connected();
+      await composer(alice).fill('half a sentence');
+      await alice.picture('updated');
+      await alice.page.setViewportSize({ width: 360, height: 740 });
+      await alice.fits('updated');
+      await alice.picture('updated-phone');
+      await alice.page.getByRole('button', { name: 'Reload' }).click();
+      await alice.page.waitForFunction(() => performance.getEntriesByType('navigation')[0]?.type === 'reload');
+      await alice.connected();
+      assert.ok(!(await alice.page.locator('#updated').isVisible()));
+      assert.equal(await composer(alice).inputValue(), 'half a sentence');
+      await context.close();
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('a module that is missing loads the page once more, and never again and again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'chorus-client-'));
+    await cp(CLIENT, folder, { recursive: true });
+    const server = await Server.start({ CLIENT_DIR: folder });
+    try {
+      const page = await browser.newPage();
+      let loads = 0;
+      page.on('domcontentloaded', () => (loads += 1));
+      await page.route('**/words.js', (route) => (loads === 0 ? route.fulfill({ status: 404, body: '' }) : route.continue()));
+      await page.goto(server.url);
+      await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+      assert.equal(loads, 2);
+      assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+      // An old module that lacks what a new one wants of it.
+      await page.unroute('**/words.js');
+      await page.route('**/words.js', (route) => (loads === 0 ? route.fulfill({ contentType: 'text/javascript', body: 'export const old = 1;' }) : route.continue()));
+      loads = 0;
+      await page.reload();
+      await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+      assert.equal(loads, 2);
+      await rm(join(folder, 'thread.js'));
+      loads = 0;
+      await page.reload();
+      await page.getByText('could not be loaded').waitFor();
+      await page.waitForTimeout(1_500);
+      assert.equal(loads, 2);
+      await page.close();
+    } finally {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
