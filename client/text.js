@@ -17,6 +17,8 @@
 /** @typedef {{from: number, text: string, after: number}} Line after: where the next one begins */
 /** @typedef {{at: number, length: number, next: number}} Ticks a run of backticks; next: where one as long follows, or -1 */
 
+const TICK = '\x60';
+
 /** What ends a link, besides white space: quotes, backticks, what no URL has, marks of other scripts, and whatever turns the reading direction. */
 const LINK_END = /[\s\p{Cc}<>"\x60\\“”„«»‹›。、，！？；：（）【】「」『』《》〈〉\u061C\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFEFF]/u;
 
@@ -110,7 +112,7 @@ function linesOf(text) {
 function ticksAtEnd(line) {
   const whole = line.trimEnd();
   let from = whole.length;
-  while (whole[from - 1] === '`') from -= 1;
+  while (whole[from - 1] === TICK) from -= 1;
   return whole.length - from;
 }
 
@@ -124,9 +126,9 @@ function greatestAfter(values) {
 /** @param {string} line @returns {{length: number, language: string, code: string} | null} code: what stands behind the fence already */
 function fenceOf(line) {
   let length = 0;
-  while (line[length] === '`') length += 1;
+  while (line[length] === TICK) length += 1;
   const rest = line.slice(length);
-  if (length < 3 || rest.includes('`')) return null;
+  if (length < 3 || rest.includes(TICK)) return null;
   const word = rest.trim();
   return word === '' || LANGUAGE.test(word) ? { length, language: word.toLowerCase(), code: '' } : { length, language: '', code: rest };
 }
@@ -160,7 +162,7 @@ function inline(text, found) {
     const char = text[at];
     /** @type {Part | null} */
     let part = null;
-    if (char === '`') {
+    if (char === TICK) {
       while ((ticks[run]?.at ?? at) < at) run += 1;
       const opening = ticks[run];
       if (opening) part = code(text, opening);
@@ -188,11 +190,11 @@ function inline(text, found) {
 function ticksOf(text) {
   /** @type {Ticks[]} */
   const runs = [];
-  for (let at = text.indexOf('`'); at >= 0; ) {
+  for (let at = text.indexOf(TICK); at >= 0; ) {
     let end = at;
-    while (text[end] === '`') end += 1;
+    while (text[end] === TICK) end += 1;
     runs.push({ at, length: end - at, next: -1 });
-    at = text.indexOf('`', end);
+    at = text.indexOf(TICK, end);
   }
   /** @type {Map<number, number>} */
   const nextOf = new Map();
