@@ -4,24 +4,32 @@
 //! Every file has an `ETag` from its content and is asked for again each time (`no-cache`), which
 //! costs a 304: a new version of the client is never mixed with an old one.
 //!
-//! Built-in scripts and styles are served without the comments that fill whole lines, a quarter of what a
+//! Built-in files are compressed by Brotli as far as it goes, each once, when it is first asked for.
+//! Scripts and styles are served without the comments that fill whole lines, a quarter of what a
 //! first visit would load. Their lines stay, empty, so that an error names the right one.
 //!
 //! The sdk is for pages of other origins too, and a browser loads a module from elsewhere only if
 //! its server lets everybody read it. Whether such a page may also call is the origin list's matter;
 //! the sdk can say so only once it is loaded.
 
-use std::{borrow::Cow, path::Path, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request, State as Extract},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use brotli::enc::{BrotliEncoderParams, backward_references::BrotliEncoderMode};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
 use super::{State, refusal};
 use crate::error::Refusal;
@@ -36,18 +44,86 @@ const PAGE: &str = "index.html";
 /// What pages of any origin may load.
 const SDK: &str = "sdk/";
 
+/// A built-in file as it is served.
+struct File {
+    plain: Bytes,
+    tag: String,
+    packed: OnceCell<Option<Bytes>>,
+}
+
+impl File {
+    fn new(name: &str, content: Cow<'static, [u8]>) -> Self {
+        let plain = match lean(name, content) {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => bytes.into(),
+        };
+        Self { tag: tag_of(&plain), plain, packed: OnceCell::new() }
+    }
+
+    /// By Brotli, if that gains anything. It takes some milliseconds of the first who asks.
+    async fn packed(&self, name: &str) -> Option<Bytes> {
+        if !is_text(name) {
+            return None;
+        }
+        let plain = self.plain.clone();
+        let pack = || async { tokio::task::spawn_blocking(move || pack(&plain)).await.ok()? };
+        self.packed.get_or_init(pack).await.clone()
+    }
+}
+
+static FILES: LazyLock<HashMap<String, File>> = LazyLock::new(|| {
+    let file =
+        |name: Cow<'static, str>| Some((name.to_string(), File::new(&name, BuiltIn::get(&name)?.data)));
+    BuiltIn::iter().filter_map(file).collect()
+});
+
 /// Any path that is no call: a file of the client, or not found.
 pub(super) async fn file(Extract(state): Extract<Arc<State>>, request: Request) -> Result<Response, Refusal> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(refusal::not_found());
     }
     let name = name_of(request.uri().path()).ok_or_else(refusal::not_found)?;
-    let content = match &state.config.client_dir {
-        Some(dir) => read(dir, name).await,
-        None => BuiltIn::get(name).map(|file| lean(name, file.data)),
+    if let Some(dir) = &state.config.client_dir {
+        let content = read(dir, name).await.ok_or_else(refusal::not_found)?;
+        let tag = tag_of(&content);
+        return Ok(answer(name, &tag, content, request.headers()));
+    }
+    let file = FILES.get(name).ok_or_else(refusal::not_found)?;
+    let packed = if takes_brotli(request.headers()) { file.packed(name).await } else { None };
+    let is_packed = packed.is_some();
+    let content = packed.unwrap_or_else(|| file.plain.clone());
+    let mut response = answer(name, &file.tag, content, request.headers());
+    if is_packed {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    Ok(response)
+}
+
+/// Whether somebody says that they understand Brotli.
+fn takes_brotli(asked: &HeaderMap) -> bool {
+    let offers = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    offers.flat_map(|value| value.split(',')).any(|offer| {
+        let mut parts = offer.split(';').map(str::trim);
+        let refused = |weight: &str| {
+            weight
+                .strip_prefix("q=")
+                .is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0))
+        };
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case("br")) && !parts.any(refused)
+    })
+}
+
+fn pack(plain: &[u8]) -> Option<Bytes> {
+    let params = BrotliEncoderParams {
+        mode: BrotliEncoderMode::BROTLI_MODE_TEXT,
+        size_hint: plain.len(),
+        ..BrotliEncoderParams::default()
     };
-    let content = content.ok_or_else(refusal::not_found)?;
-    Ok(answer(name, content, request.headers()))
+    let mut packed = Vec::with_capacity(plain.len() / 3);
+    brotli::BrotliCompress(&mut &*plain, &mut packed, &params).ok()?;
+    Some(packed.into())
 }
 
 /// The client's name in `welcome`: changes whenever a built-in file changes.
@@ -76,13 +152,13 @@ fn name_of(path: &str) -> Option<&str> {
 }
 
 /// Follows links only to places inside of `dir`.
-async fn read(dir: &Path, name: &str) -> Option<Cow<'static, [u8]>> {
+async fn read(dir: &Path, name: &str) -> Option<Bytes> {
     let dir = tokio::fs::canonicalize(dir).await.ok()?;
     let place = tokio::fs::canonicalize(dir.join(name)).await.ok()?;
     if !place.starts_with(&dir) {
         return None;
     }
-    tokio::fs::read(place).await.ok().map(Cow::Owned)
+    tokio::fs::read(place).await.ok().map(Bytes::from)
 }
 
 /// A script or style without comments that fill whole lines. Needs no parser, because in the client's
@@ -120,23 +196,23 @@ fn lean(name: &str, content: Cow<'static, [u8]>) -> Cow<'static, [u8]> {
     Cow::Owned(kept.into_bytes())
 }
 
-fn answer(name: &str, content: Cow<'static, [u8]>, asked: &HeaderMap) -> Response {
-    // Weak, because a compressed answer carries the same one.
-    let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&content)[..18]));
+/// Weak, because a compressed answer carries the same one.
+fn tag_of(content: &[u8]) -> String {
+    format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(content)[..12]))
+}
+
+fn answer(name: &str, tag: &str, content: Bytes, asked: &HeaderMap) -> Response {
     let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let unchanged = known.flat_map(|tags| tags.split(',')).any(|known| known.trim() == tag);
     let mut response = if unchanged {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Response::new(match content {
-            Cow::Borrowed(bytes) => Body::from(bytes),
-            Cow::Owned(bytes) => Body::from(bytes),
-        })
+        Response::new(Body::from(content))
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }
     if name.starts_with(SDK) {
@@ -147,6 +223,14 @@ fn answer(name: &str, content: Cow<'static, [u8]>, asked: &HeaderMap) -> Respons
 
 fn extension(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+/// Whether compressing it gains anything.
+fn is_text(name: &str) -> bool {
+    matches!(
+        extension(name),
+        "html" | "js" | "mjs" | "css" | "svg" | "json" | "map" | "webmanifest" | "txt" | "md" | "ts"
+    )
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -206,12 +290,43 @@ mod tests {
 
     #[test]
     fn an_unchanged_file_is_not_sent_again() {
-        let first = answer("a.js", Cow::Borrowed(b"1"), &HeaderMap::new());
+        let get = |content: &'static [u8], asked: &HeaderMap| {
+            answer("a.js", &tag_of(content), content.into(), asked)
+        };
+        let first = get(b"1", &HeaderMap::new());
         assert_eq!(first.status(), 200);
         let mut asked = HeaderMap::new();
         asked.insert(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone());
-        assert_eq!(answer("a.js", Cow::Borrowed(b"1"), &asked).status(), 304);
-        assert_eq!(answer("a.js", Cow::Borrowed(b"2"), &asked).status(), 200);
+        assert_eq!(get(b"1", &asked).status(), 304);
+        assert_eq!(get(b"2", &asked).status(), 200);
+    }
+
+    #[test]
+    fn brotli_is_for_those_who_ask_for_it() {
+        let asked = |value: &'static str| {
+            takes_brotli(&HeaderMap::from_iter([(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static(value),
+            )]))
+        };
+        assert!(asked("br") && asked("gzip, deflate, br, zstd") && asked("gzip;q=0.5,BR;q=0.8"));
+        assert!(
+            !asked("gzip")
+                && !asked("br;q=0")
+                && !asked("br; q=0.000, gzip")
+                && !asked("brotli")
+                && !asked("")
+        );
+        assert!(!takes_brotli(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn what_is_packed_is_the_file() {
+        for (name, file) in FILES.iter().filter(|(name, _)| is_text(name)) {
+            let mut unpacked = Vec::new();
+            brotli::BrotliDecompress(&mut &*file.packed(name).await.unwrap(), &mut unpacked).unwrap();
+            assert_eq!(unpacked, file.plain, "{name}");
+        }
     }
 
     fn leaned(name: &str, text: &'static str) -> String {

@@ -31,7 +31,7 @@ const STRICT_TRANSPORT: &str = "max-age=31536000";
 
 /// Scripts and styles, which are never a document (`nosniff` sees to that): in three dozen of them these
 /// headers would be a quarter of what a first visit loads.
-fn is_part_of_a_page(headers: &HeaderMap) -> bool {
+pub(super) fn is_part_of_a_page(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| value.starts_with("text/javascript") || value.starts_with("text/css"))
 }
@@ -45,7 +45,11 @@ pub(super) async fn secure(asker: Asker, request: Request, next: Next) -> Respon
     }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !is_part_of_a_page(headers) {
+    if is_part_of_a_page(headers) {
+        // Who may read it does not depend on who asks, and nothing in it is about a call.
+        headers.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    } else {
         for (name, value) in OF_DOCUMENTS {
             headers.insert(name, HeaderValue::from_static(value));
         }

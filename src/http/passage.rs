@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
-use super::{State, asker};
+use super::{State, asker, headers::is_part_of_a_page};
 use crate::error::Refusal;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -52,7 +52,9 @@ pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Reque
     .instrument(span.clone())
     .await;
     record(&span, &response, method, path, began.elapsed());
-    response.headers_mut().insert(REQUEST_ID, id);
+    if !is_part_of_a_page(response.headers()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     response
 }
 
