@@ -24,6 +24,8 @@ export class PeopleView {
     const room = currentRoom(state);
     const users = room?.users ?? null;
     const count = room?.userCount ?? 0;
+    // Until somebody said who is here, nobody would be wrong.
+    const known = count > 0;
     if (users === this.#users && count === this.#shownCount) return;
     this.#users = users;
     this.#shownCount = count;
@@ -31,8 +33,8 @@ export class PeopleView {
     const others = (users ?? []).filter((name) => name !== me);
     const shown = users?.includes(me) ? [me, ...others] : others;
     keyed(this.#list, shown.map((name) => ({ key: name, you: name === me })), draw, this.#known);
-    setText(this.#count, users ? String(count) : '');
-    setText(this.#short, users ? `${count} here` : '');
+    setText(this.#count, known ? String(count) : '');
+    setText(this.#short, known ? `${count} here` : 'People');
     show(this.#more, count > shown.length);
     setText(this.#more, `and ${count - shown.length} more`);
   }

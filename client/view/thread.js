@@ -39,6 +39,8 @@ export class ThreadView {
   /** @type {RoomState | null} */
   #room = null;
   #day = '';
+  /** The size of the window onto the list. */
+  #size = '';
 
   /** @param {ThreadActions} actions */
   constructor(actions) {
@@ -46,7 +48,7 @@ export class ThreadView {
     this.#scroll.addEventListener('scroll', () => this.#moved(), { passive: true });
     this.#newer.addEventListener('click', () => this.toEnd());
     // A growing composer or a phone's keyboard takes room away at the end.
-    new ResizeObserver(() => this.#room?.atEnd && this.toEnd()).observe(this.#scroll);
+    new ResizeObserver(() => this.#resized()).observe(this.#scroll);
   }
 
   /** @param {State} state */
@@ -80,10 +82,21 @@ export class ThreadView {
   #moved() {
     const room = this.#room;
     if (!room) return;
+    // Words break differently in another width, which moves the end; the reader moved nothing.
+    if (this.#resized()) return;
     const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
     const atEnd = scrollHeight - scrollTop - clientHeight < END_PX;
     if (atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
     this.#askForOlder();
+  }
+
+  /** Whether it has another size than before. Who was at the end is there still. */
+  #resized() {
+    const size = `${this.#scroll.clientWidth} ${this.#scroll.clientHeight}`;
+    if (size === this.#size) return false;
+    this.#size = size;
+    if (this.#room?.atEnd) this.toEnd();
+    return true;
   }
 
   #askForOlder() {
@@ -134,7 +147,7 @@ export class ThreadView {
   }
 
   /** @param {Extract<Item, {kind: 'top'}>} item */
-  #top({ older, empty }) {
+  #top({ older, empty, alone }) {
     const row = make('li', 'top');
     if (empty) {
       const copy = make('button', 'link', 'Copy link');
@@ -142,7 +155,7 @@ export class ThreadView {
       copy.addEventListener('click', () => {
         void navigator.clipboard?.writeText(location.href).then(() => setText(copy, 'Copied'), () => setText(copy, location.href));
       });
-      row.append(make('p', 'empty', [document.createTextNode('You’re the first here. '), copy]));
+      row.append(make('p', 'empty', [document.createTextNode(alone ? 'You’re the first here. ' : 'Nobody has said anything yet. '), copy]));
     } else if (older === 'loading') {
       row.append(make('p', '', 'Loading older messages'));
     } else if (older === 'failed') {
@@ -186,7 +199,7 @@ function newerLabel(unseen) {
 function fingerprint(item, now) {
   switch (item.kind) {
     case 'top':
-      return `${item.older}${item.empty}`;
+      return `${item.older}${item.empty}${item.alone}`;
     case 'day':
       return dayName(item.at, now);
     case 'gap':

@@ -55,7 +55,6 @@ describe('at the entrance', () => {
     await look(alice, 'slow', { shows: 'Signing in', widths: [1440] });
     await alice.reads('This name and password don’t belong together.');
     await slow.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
-    await slow.detach();
   });
 
   test('a server that cannot be reached', async () => {
@@ -190,10 +189,10 @@ describe('in a room', () => {
   test('forty people come, one after the other, and the line stays one', async () => {
     const crowd = await Crowd.of(server, Array.from({ length: 40 }, (_, index) => `visitor_${index + 1}`));
     await crowd.enter();
-    await alice.reads('visitor_1, visitor_2 and 38 others joined');
+    await alice.reads(/ and 38 others joined/);
     await look(alice, 'forty-came', { shows: '38 others joined' });
     crowd.leave();
-    await alice.reads('38 others left');
+    await alice.reads(/ and 38 others left/);
   });
 
   test('the drawers', async () => {
@@ -273,9 +272,16 @@ describe('in a room', () => {
     await Promise.all(Array.from({ length: 6 }, async (_, writer) => {
       for (let number = 1; number <= 200; number += 1) await bob.say(`${writer}: ${number}`);
     }));
+    await alice.page.route('**/rooms/lobby/messages*', (route) => route.abort());
     wire.mend();
     await alice.comesBack();
+    await alice.page.locator('#scroll').focus();
+    await alice.press('Home');
+    await alice.reads('Older messages could not be loaded.');
     await look(alice, 'gap', { shows: /^1,\d\d\d messages while you were away. Scroll up to read them.$/ });
+    await alice.page.unroute('**/rooms/lobby/messages*');
+    await alice.click('Try again');
+    await alice.page.getByText('Older messages could not be loaded.').waitFor({ state: 'detached' });
   });
 
   test('a gap: the server’s log was restored', async () => {
