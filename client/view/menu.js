@@ -1,6 +1,7 @@
 /**
  * The left column: rooms, who one is, the theme, the way out. On narrow screens it and the people lie
  * over the room as drawers; there Escape and a touch beside them close them, and the focus goes back.
+ * What lies under an open drawer is out of reach of every kind of input.
  */
 import { byId, keyed, make, setText, show } from './dom.js';
 import { avatar } from './person.js';
@@ -20,6 +21,7 @@ export class MenuView {
   #chat = byId('chat', HTMLDivElement);
   #menu = byId('menu', HTMLElement);
   #people = byId('people', HTMLElement);
+  #room = byId('room', HTMLElement);
   #scrim = byId('scrim', HTMLDivElement);
   #openMenu = byId('open-menu', HTMLButtonElement);
   #openPeople = byId('open-people', HTMLButtonElement);
@@ -51,6 +53,10 @@ export class MenuView {
     document.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') actions.openDrawer('none');
     });
+    // What was a drawer becomes a column, and a column lies over nothing.
+    for (const width of ['(min-width: 760px)', '(min-width: 1100px)']) {
+      matchMedia(width).addEventListener('change', () => actions.openDrawer('none'));
+    }
     this.#signOut.addEventListener('click', () => actions.askToLeave());
     byId('leave-yes', HTMLButtonElement).addEventListener('click', () => actions.leave());
     this.#stay.addEventListener('click', () => actions.stay());
@@ -106,6 +112,9 @@ export class MenuView {
     this.#drawer = drawer;
     this.#chat.dataset['drawer'] = drawer;
     show(this.#scrim, drawer !== 'none');
+    this.#room.inert = drawer !== 'none';
+    this.#menu.inert = drawer === 'people';
+    this.#people.inert = drawer === 'menu';
     this.#openMenu.setAttribute('aria-expanded', String(drawer === 'menu'));
     this.#openPeople.setAttribute('aria-expanded', String(drawer === 'people'));
     if (drawer === 'menu') this.#menu.focus();

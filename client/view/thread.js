@@ -39,16 +39,22 @@ export class ThreadView {
   /** @type {RoomState | null} */
   #room = null;
   #day = '';
-  /** The size of the window onto the list. */
+  /** Of the list and of the window onto it. */
   #size = '';
 
   /** @param {ThreadActions} actions */
   constructor(actions) {
     this.#actions = actions;
     this.#scroll.addEventListener('scroll', () => this.#moved(), { passive: true });
-    this.#newer.addEventListener('click', () => this.toEnd());
-    // A growing composer or a phone's keyboard takes room away at the end.
-    new ResizeObserver(() => this.#resized()).observe(this.#scroll);
+    this.#newer.addEventListener('click', () => {
+      this.toEnd();
+      // The button goes away; the focus must not go with it.
+      this.#scroll.focus({ preventScroll: true });
+    });
+    // A growing composer or a phone's keyboard takes room away at the end; in another width words break differently.
+    const observer = new ResizeObserver(() => this.#resized());
+    observer.observe(this.#scroll);
+    observer.observe(this.#list);
   }
 
   /** @param {State} state */
@@ -68,6 +74,7 @@ export class ThreadView {
     this.#list.classList.toggle('opening', !room.opened);
     const items = thread(room, state.session.username);
     keyed(this.#list, items, (item, known) => this.#draw(item, known, state.now), this.#known);
+    this.#resized();
     if (room.atEnd || !sameRoom) this.toEnd();
     else if (anchor) this.#scroll.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     show(this.#newer, !room.atEnd && room.opened);
@@ -82,8 +89,8 @@ export class ThreadView {
   #moved() {
     const room = this.#room;
     if (!room) return;
-    // Words break differently in another width, which moves the end; the reader moved nothing.
-    if (this.#resized()) return;
+    // The end moved, not the reader.
+    if (this.#resized() && room.atEnd) return;
     const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
     const atEnd = scrollHeight - scrollTop - clientHeight < END_PX;
     if (atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
@@ -92,7 +99,8 @@ export class ThreadView {
 
   /** Whether it has another size than before. Who was at the end is there still. */
   #resized() {
-    const size = `${this.#scroll.clientWidth} ${this.#scroll.clientHeight}`;
+    const { clientWidth, clientHeight, scrollHeight } = this.#scroll;
+    const size = `${clientWidth} ${clientHeight} ${scrollHeight}`;
     if (size === this.#size) return false;
     this.#size = size;
     if (this.#room?.atEnd) this.toEnd();

@@ -309,7 +309,7 @@ export class Person {
   expected = [];
 
   static async at(browser, url, { size = [1440, 900], context, ...options } = {}) {
-    const person = new Person();
+    const person = new this();
     person.context = context ?? (await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: 'light', ...options }));
     person.page = await person.context.newPage();
     person.page.setDefaultTimeout(10_000);
@@ -368,6 +368,15 @@ export class Person {
   /** Waits until a text is shown somewhere. */
   async reads(text) {
     await this.page.getByText(text).filter({ visible: true }).first().waitFor();
+  }
+
+  /** The end of the log is in view, and nothing says otherwise; looked at in the next frame. */
+  isAtTheNewest() {
+    return this.page.evaluate(async () => {
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      const { scrollHeight, scrollTop, clientHeight } = document.getElementById('scroll');
+      return document.getElementById('newer').hidden && scrollHeight - scrollTop - clientHeight < 2;
+    });
   }
 
   async write(text) {

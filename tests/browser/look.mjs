@@ -30,6 +30,8 @@ export async function look(person, name, { shows, widths = [360, 768, 1440] }) {
   await mkdir(folder, { recursive: true });
   const device = await deviceOf(page);
 
+  // Nothing is shown only because a mouse happens to be over it.
+  await page.mouse.move(0, 0);
   for (const theme of THEMES) {
     await page.emulateMedia({ colorScheme: theme });
     for (const width of widths) {
@@ -49,7 +51,7 @@ export async function look(person, name, { shows, widths = [360, 768, 1440] }) {
     await check('at 200 %');
     if (named) await page.screenshot({ path: join(folder, `${name}-zoomed.png`) });
     await device.send('Emulation.setTouchEmulationEnabled', { enabled: true });
-    await device.send('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 1, mobile: true });
+    await device.send('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 1, mobile: false });
     await settled(page);
     await check('on a phone');
     problems.push(...(await page.evaluate(tooSmall)).map((problem) => `on a phone: ${problem}`));
@@ -71,9 +73,12 @@ async function deviceOf(page) {
   return devices.get(page);
 }
 
-/** Two frames: what was measured in the first is drawn in the second. */
+/** Two frames: what was measured in the first is drawn in the second. And nothing moves any more. */
 function settled(page) {
-  return page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  return page.evaluate(async () => {
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    await Promise.all(document.getAnimations().map(({ finished }) => finished));
+  });
 }
 
 /** Every default rule (WCAG 2.0 to 2.2 at A and AA, and best practices), and the one on the size of targets. */

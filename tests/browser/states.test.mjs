@@ -217,6 +217,16 @@ describe('in a room', () => {
     await alice.click('3 new messages');
   });
 
+  test('a window that changes its width while people talk stays at the newest', async () => {
+    for (const width of [360, 1440, 768, 1100, 360, 1440]) {
+      const text = `said while the window became ${width} px wide, and long enough to break on a phone`;
+      await bob.say(text);
+      await alice.page.setViewportSize({ width, height: 900 });
+      await alice.hears(text);
+      assert.ok(await alice.isAtTheNewest(), `${width} px`);
+    }
+  });
+
   test('offline', async () => {
     wire.cut();
     await alice.context.setOffline(true);
