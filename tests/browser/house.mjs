@@ -308,7 +308,8 @@ export class Person {
   /** Complaints that the test itself provokes. @type {RegExp[]} */
   expected = [];
 
-  static async at(browser, url, { size = [1440, 900], context, ...options } = {}) {
+  /** `clockOffBy`: how wrong the clock of this machine is, in milliseconds. */
+  static async at(browser, url, { size = [1440, 900], context, clockOffBy = 0, ...options } = {}) {
     const person = new this();
     person.context = context ?? (await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: 'light', ...options }));
     person.page = await person.context.newPage();
@@ -321,6 +322,7 @@ export class Person {
     await person.page.addInitScript(() => {
       addEventListener('securitypolicyviolation', (event) => globalThis.complain(`policy: ${event.violatedDirective} ${event.blockedURI}`));
     });
+    if (clockOffBy !== 0) await person.page.addInitScript(wrongClock, clockOffBy);
     await person.page.goto(url);
     return person;
   }
@@ -446,6 +448,21 @@ export class Person {
     });
     assert.deepEqual(wide, [], where);
   }
+}
+
+/** Runs in the page before everything else. */
+function wrongClock(offBy) {
+  const Right = Date;
+  globalThis.Date = class extends Right {
+    constructor(...parts) {
+      if (parts.length > 0) super(...parts);
+      else super(Right.now() + offBy);
+    }
+
+    static now() {
+      return Right.now() + offBy;
+    }
+  };
 }
 
 /** No number missing, none twice. */
