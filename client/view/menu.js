@@ -33,6 +33,7 @@ export class MenuView {
   #leaveText = byId('leave-text', HTMLParagraphElement);
   #stay = byId('leave-no', HTMLButtonElement);
   #signOut = byId('sign-out', HTMLButtonElement);
+  #actions;
   #theme;
   /** @type {Map<string, HTMLElement>} */
   #known = new Map();
@@ -43,6 +44,7 @@ export class MenuView {
 
   /** @param {MenuActions} actions */
   constructor(actions) {
+    this.#actions = actions;
     this.#theme = themeSwitch('menu', actions.setTheme);
     byId('menu-theme', HTMLDivElement).append(this.#theme.element);
     this.#openMenu.addEventListener('click', () => actions.openDrawer('menu'));
@@ -54,8 +56,8 @@ export class MenuView {
       if (event.key === 'Escape') actions.openDrawer('none');
     });
     // What was a drawer becomes a column, and a column lies over nothing.
-    for (const width of ['(min-width: 760px)', '(min-width: 1100px)']) {
-      matchMedia(width).addEventListener('change', () => actions.openDrawer('none'));
+    for (const [drawer, width] of [['menu', '(min-width: 760px)'], ['people', '(min-width: 1100px)']]) {
+      matchMedia(width ?? '').addEventListener('change', () => this.#drawer === drawer && actions.openDrawer('none'));
     }
     this.#signOut.addEventListener('click', () => actions.askToLeave());
     byId('leave-yes', HTMLButtonElement).addEventListener('click', () => actions.leave());
@@ -97,12 +99,16 @@ export class MenuView {
 
   /** @param {State} state */
   #drawQuestion({ leaving, rooms }) {
-    const asked = leaving && this.#question.hidden;
     const waiting = Object.values(rooms).reduce((sum, room) => sum + room.waiting.length, 0);
+    // All was sent in the meantime: there is nothing left to ask.
+    if (leaving && waiting === 0) return this.#actions.stay();
+    const asked = leaving && this.#question.hidden;
+    const answered = !leaving && this.#question.contains(document.activeElement);
     setText(this.#leaveText, `${waiting === 1 ? 'One message is' : `${waiting} messages are`} not sent yet.`);
     show(this.#question, leaving);
     show(this.#signOut, !leaving);
     if (asked) this.#stay.focus();
+    if (answered) this.#signOut.focus();
   }
 
   /** @param {State['drawer']} drawer */

@@ -193,7 +193,7 @@ export class ThreadView {
     retry.type = discard.type = 'button';
     retry.addEventListener('click', () => this.#actions.retry(id));
     discard.addEventListener('click', () => this.#actions.discard(id));
-    return make('p', 'state error', [make('span', '', `Not sent. ${reason}`), retry, discard]);
+    return make('p', 'state error', [make('span', '', `Not sent. ${reason}`), make('span', 'actions', [retry, discard])]);
   }
 }
 

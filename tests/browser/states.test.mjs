@@ -102,7 +102,8 @@ describe('in a room', () => {
     server = await Server.start({ MESSAGE_LIMIT: '10000', PING_SECONDS: '600' });
     wire = await Wire.to(server.port);
     alice = await Person.at(browser, wire.url);
-    alice.expected.push(...NETWORK);
+    // 503: from a server that has only just started again.
+    alice.expected.push(...NETWORK, /status of 503/);
   });
   after(async () => {
     await alice?.context.close();
@@ -242,18 +243,25 @@ describe('in a room', () => {
   test('leaving while something waits', async () => {
     await alice.page.setViewportSize({ width: 360, height: 740 });
     await alice.signOut();
-    await look(alice, 'leaving', { shows: '2 messages are not sent yet.' });
-    await alice.click('Stay');
-    await alice.press('Escape');
+    await look(alice, 'leaving', { shows: '2 messages are not sent yet.', widths: [360] });
+    // In a wider window the drawer is a column again, and the question still stands in it.
     await alice.page.setViewportSize({ width: 1440, height: 900 });
+    await look(alice, 'leaving', { shows: '2 messages are not sent yet.', widths: [768, 1440] });
+    await alice.click('Stay');
+    assert.equal(await alice.page.evaluate(() => document.activeElement.id), 'sign-out');
+    await alice.write('nothing lies over the room');
+    await alice.write('');
   });
 
   test('back, with what was missed', async () => {
+    await alice.click('Sign out');
+    await alice.reads('2 messages are not sent yet.');
     for (const text of ['We found the good cups.', 'They were on the right.', 'Sorry.']) await bob.say(text);
     await alice.context.setOffline(false);
     wire.mend();
     await alice.comesBack();
     await alice.hears('in a tunnel');
+    await alice.page.getByText('not sent yet').waitFor({ state: 'hidden' });
     await look(alice, 'back', { shows: 'Back. 3 messages while you were away, nothing missing.' });
   });
 
