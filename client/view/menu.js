@@ -1,6 +1,7 @@
 /**
  * The left column: rooms, who one is, the theme, the way out. On narrow screens it and the people lie
  * over the room as drawers; there Escape and a touch beside them close them, and the focus goes back.
+ * What lies under an open drawer is out of reach of every kind of input.
  */
 import { unreadIn } from '../state.js';
 import { byId, keyed, make, setText, show } from './dom.js';
@@ -22,6 +23,7 @@ export class MenuView {
   #chat = byId('chat', HTMLDivElement);
   #menu = byId('menu', HTMLElement);
   #people = byId('people', HTMLElement);
+  #room = byId('room', HTMLElement);
   #scrim = byId('scrim', HTMLDivElement);
   #openMenu = byId('open-menu', HTMLButtonElement);
   #openPeople = byId('open-people', HTMLButtonElement);
@@ -35,6 +37,7 @@ export class MenuView {
   #leaveText = byId('leave-text', HTMLParagraphElement);
   #stay = byId('leave-no', HTMLButtonElement);
   #signOut = byId('sign-out', HTMLButtonElement);
+  #actions;
   #theme;
   /** @type {Map<string, HTMLElement>} */
   #known = new Map();
@@ -45,6 +48,7 @@ export class MenuView {
 
   /** @param {MenuActions} actions */
   constructor(actions) {
+    this.#actions = actions;
     this.#theme = themeSwitch('menu', actions.setTheme);
     byId('menu-theme', HTMLDivElement).append(this.#theme.element);
     this.#openMenu.addEventListener('click', () => actions.openDrawer('menu'));
@@ -55,6 +59,10 @@ export class MenuView {
     document.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') actions.openDrawer('none');
     });
+    // What was a drawer becomes a column, and a column lies over nothing.
+    for (const [drawer, width] of [['menu', '(min-width: 760px)'], ['people', '(min-width: 1100px)']]) {
+      matchMedia(width ?? '').addEventListener('change', () => this.#drawer === drawer && actions.openDrawer('none'));
+    }
     this.#signOut.addEventListener('click', () => actions.askToLeave());
     byId('leave-yes', HTMLButtonElement).addEventListener('click', () => actions.leave());
     this.#stay.addEventListener('click', () => actions.stay());
@@ -108,12 +116,16 @@ export class MenuView {
 
   /** @param {State} state */
   #drawQuestion({ leaving, rooms }) {
-    const asked = leaving && this.#question.hidden;
     const waiting = Object.values(rooms).reduce((sum, room) => sum + room.waiting.length, 0);
+    // All was sent in the meantime: there is nothing left to ask.
+    if (leaving && waiting === 0) return this.#actions.stay();
+    const asked = leaving && this.#question.hidden;
+    const answered = !leaving && this.#question.contains(document.activeElement);
     setText(this.#leaveText, `${waiting === 1 ? 'One message is' : `${waiting} messages are`} not sent yet.`);
     show(this.#question, leaving);
     show(this.#signOut, !leaving);
     if (asked) this.#stay.focus();
+    if (answered) this.#signOut.focus();
   }
 
   /** @param {State['drawer']} drawer */
@@ -123,6 +135,9 @@ export class MenuView {
     this.#drawer = drawer;
     this.#chat.dataset['drawer'] = drawer;
     show(this.#scrim, drawer !== 'none');
+    this.#room.inert = drawer !== 'none';
+    this.#menu.inert = drawer === 'people';
+    this.#people.inert = drawer === 'menu';
     this.#openMenu.setAttribute('aria-expanded', String(drawer === 'menu'));
     this.#openPeople.setAttribute('aria-expanded', String(drawer === 'people'));
     if (drawer === 'menu') this.#menu.focus();

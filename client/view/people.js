@@ -79,8 +79,9 @@ export class PeopleView {
     const shown = found.includes(me) ? [me, ...found.filter((name) => name !== me)] : found;
     keyed(this.#list, shown.map((name) => ({ key: name, you: name === me })), draw, this.#known);
     const count = room?.userCount ?? 0;
-    setText(this.#count, room ? String(count) : '');
-    setText(this.#short, room ? `${count} here` : '');
+    // Until somebody said who is here, nobody would be wrong.
+    setText(this.#count, count > 0 ? String(count) : '');
+    setText(this.#short, count > 0 ? `${count} here` : 'People');
     show(this.#search, count >= MANY || query !== '');
     const more = this.#words(query, shown.length, count, all.length);
     show(this.#more, more !== '');

@@ -27,7 +27,10 @@ export class StatusView {
     this.#text.setAttribute('aria-live', text.includes('Reconnecting in') && this.#text.textContent?.includes('Reconnecting in') ? 'off' : 'polite');
     setText(this.#text, text);
     show(this.#now, action === 'now');
-    setText(this.#typing, typingLine(typing(state)));
+    const line = typingLine(typing(state));
+    setText(this.#typing, line);
+    // Two long names do not fit on a phone.
+    if (this.#typing.title !== line) this.#typing.title = line;
   }
 }
 

@@ -61,6 +61,8 @@ export class ThreadView {
   #unmeasured = new Set();
   #measuring = false;
   #width = 0;
+  /** Of the list and of the window onto it. */
+  #size = '';
 
   /** @param {ThreadActions} actions */
   constructor(actions) {
@@ -69,8 +71,16 @@ export class ThreadView {
     this.#newer.addEventListener('click', () => {
       this.#actions.readerMoved(true);
       this.toEnd();
+      // The button goes away; the focus must not go with it.
+      this.#scroll.focus({ preventScroll: true });
     });
-    new ResizeObserver(() => this.#resized()).observe(this.#scroll);
+    // A growing composer or a phone's keyboard takes room away at the end; in another width words break differently.
+    const observer = new ResizeObserver(() => {
+      this.#resized();
+      this.#rewrapped();
+    });
+    observer.observe(this.#scroll);
+    observer.observe(this.#list);
   }
 
   /** @param {State} state */
@@ -96,6 +106,7 @@ export class ThreadView {
     const items = thread(room, this.#me);
     keyed(this.#list, chunks(items), (chunk, known) => this.#drawChunk(chunk, known, state.now), this.#chunks);
     this.#focus.render();
+    this.#resized();
     if (arrives || follows) this.#take(room);
     else if (room.atEnd) this.toEnd();
     else this.#hold(anchors);
@@ -119,9 +130,8 @@ export class ThreadView {
     this.#scroll.scrollTop = this.#scroll.scrollHeight;
   }
 
-  /** A growing composer or a phone's keyboard takes room away at the end; another width makes other heights. */
-  #resized() {
-    if (this.#room?.atEnd) this.toEnd();
+  /** In another width chunks have other heights. */
+  #rewrapped() {
     if (this.#scroll.clientWidth === this.#width) return;
     this.#width = this.#scroll.clientWidth;
     const anchors = this.#room?.atEnd ? [] : this.#anchors();
@@ -155,10 +165,22 @@ export class ThreadView {
   #moved() {
     const room = this.#room;
     if (!room) return;
+    // The end moved, not the reader.
+    if (this.#resized() && room.atEnd) return;
     // The end of the rows is not the newest when that is elsewhere.
     const atEnd = room.tail.length === 0 && this.#below() < END_PX;
     if (atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
     this.#askForMore();
+  }
+
+  /** Whether it has another size than before. Who was at the end is there still. */
+  #resized() {
+    const { clientWidth, clientHeight, scrollHeight } = this.#scroll;
+    const size = `${clientWidth} ${clientHeight} ${scrollHeight}`;
+    if (size === this.#size) return false;
+    this.#size = size;
+    if (this.#room?.atEnd) this.toEnd();
+    return true;
   }
 
   #askForMore() {
@@ -242,7 +264,7 @@ export class ThreadView {
   }
 
   /** @param {Extract<Item, {kind: 'top'}>} item */
-  #top({ older, empty }) {
+  #top({ older, empty, alone }) {
     const row = make('li', 'top');
     if (empty) {
       const copy = make('button', 'link', 'Copy link');
@@ -250,7 +272,7 @@ export class ThreadView {
       copy.addEventListener('click', () => {
         void navigator.clipboard?.writeText(location.href).then(() => setText(copy, 'Copied'), () => setText(copy, location.href));
       });
-      row.append(make('p', 'empty', [document.createTextNode('You’re the first here. '), copy]));
+      row.append(make('p', 'empty', [document.createTextNode(alone ? 'You’re the first here. ' : 'Nobody has said anything yet. '), copy]));
     } else if (older === 'loading') {
       row.append(make('p', '', 'Loading older messages'));
     } else if (older === 'failed') {
@@ -282,7 +304,7 @@ export class ThreadView {
     retry.type = discard.type = 'button';
     retry.addEventListener('click', () => this.#actions.retry(id));
     discard.addEventListener('click', () => this.#actions.discard(id));
-    return make('p', 'state error', [make('span', '', `Not sent. ${reason}`), retry, discard]);
+    return make('p', 'state error', [make('span', '', `Not sent. ${reason}`), make('span', 'actions', [retry, discard])]);
   }
 }
 
@@ -320,7 +342,7 @@ function newerLabel(unseen) {
 function fingerprint(item, now) {
   switch (item.kind) {
     case 'top':
-      return `${item.older}${item.empty}`;
+      return `${item.older}${item.empty}${item.alone}`;
     case 'bottom':
       return item.newer;
     case 'day':

@@ -2,7 +2,9 @@
 // that can be cut between it and a browser, and people who sit before real pages.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +13,10 @@ import { chromium } from 'playwright-core';
 
 const FLAGS = '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
 const READY_MS = 20_000;
+const PASSWORD = 'a good password';
+
+/** What Chromium complains of when a test cuts its network. */
+export const NETWORK = [/net::ERR_/, /WebSocket connection to/];
 
 async function freePort() {
   const probe = net.createServer().listen(0, '127.0.0.1');
@@ -71,12 +77,31 @@ export class Server {
     await this.ended;
   }
 
+  /** Dies, and comes back with other settings; `meanwhile` happens in between. */
+  async comesBack(settings = {}, meanwhile = async () => {}) {
+    await this.crash();
+    await meanwhile();
+    Object.assign(this.settings, settings);
+    await this.run();
+  }
+
+  /** Its whole memory as it is now, to be put back later. Only while it does not run. */
+  async remember() {
+    this.memory = await mkdtemp(join(tmpdir(), 'chorus-memory-'));
+    await cp(this.directory, this.memory, { recursive: true });
+  }
+
+  async forgetWhatCameLater() {
+    await rm(this.directory, { recursive: true });
+    await cp(this.memory, this.directory, { recursive: true });
+  }
+
   async stop() {
     this.process.kill('SIGTERM');
     const late = setTimeout(() => this.process.kill('SIGKILL'), 15_000);
     await this.ended;
     clearTimeout(late);
-    await rm(this.directory, { recursive: true, force: true });
+    for (const directory of [this.directory, this.memory]) if (directory) await rm(directory, { recursive: true, force: true });
   }
 }
 
@@ -125,12 +150,21 @@ export class Wire {
 
 /** Somebody who writes over HTTP, as a program would. */
 export class Program {
+  /** With a new account. */
   static async signIn(server, username) {
+    await Program.#at(server).call('/register', { username, password: PASSWORD });
+    return Program.signInAgain(server, username);
+  }
+
+  static async signInAgain(server, username) {
+    const program = Program.#at(server);
+    ({ token: program.token } = await program.call('/login', { username, password: PASSWORD }));
+    return program;
+  }
+
+  static #at(server) {
     const program = new Program();
     program.url = server.url;
-    const body = { username, password: 'a good password' };
-    await program.call('/register', body);
-    ({ token: program.token } = await program.call('/login', body));
     return program;
   }
 
@@ -147,14 +181,126 @@ export class Program {
 
   /** Is in a room until the socket that this answers is closed. */
   async join(room) {
-    const { ticket } = await this.call('/ws-ticket', {});
-    const socket = new WebSocket(`${this.url.replace('http', 'ws')}/ws?ticket=${ticket}`, 'chorus.v1');
-    socket.addEventListener('open', () => socket.send(JSON.stringify({ type: 'join', room })));
-    await new Promise((resolve, reject) => {
-      socket.addEventListener('message', ({ data }) => JSON.parse(data).type === 'joined' && resolve());
-      socket.addEventListener('close', () => reject(new Error('the socket was closed')));
-    });
+    const socket = await Socket.open(this.url, this.token);
+    socket.send({ type: 'join', room });
+    await socket.hears('joined');
     return socket;
+  }
+
+  /** Sits in the lobby on a socket, and is there when this resolves. */
+  async enter() {
+    this.socket = await this.join('lobby');
+  }
+
+  types() {
+    this.socket.send({ type: 'typing', room: 'lobby' });
+  }
+
+  leave() {
+    this.socket?.close();
+  }
+}
+
+/** Many people at once; each has a socket of their own. */
+export class Crowd {
+  programs = [];
+
+  static async of(server, names) {
+    const crowd = new Crowd();
+    const left = names.entries();
+    // A few at a time: the server has other things to do as well.
+    const some = async () => {
+      for (const [index, name] of left) crowd.programs[index] = await Program.signIn(server, name);
+    };
+    await Promise.all(Array.from({ length: 8 }, some));
+    return crowd;
+  }
+
+  /** One after the other, as people do. */
+  async enter() {
+    for (const program of this.programs) await program.enter();
+  }
+
+  leave() {
+    for (const program of this.programs) program.leave();
+  }
+}
+
+/** A WebSocket as RFC 6455 has it, no more than the tests need of it: Node 20 has none. */
+class Socket {
+  #wire;
+  #bytes = Buffer.alloc(0);
+  #heard = [];
+  #waiting = [];
+
+  static open(url, token) {
+    const headers = {
+      'Connection': 'Upgrade',
+      'Upgrade': 'websocket',
+      'Sec-WebSocket-Version': '13',
+      'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+      'Sec-WebSocket-Protocol': 'chorus.v1',
+      'Authorization': `Bearer ${token}`,
+    };
+    return new Promise((resolve, reject) => {
+      const request = http.get(`${url}/ws`, { headers, agent: false, timeout: 10_000 });
+      request.on('upgrade', (_, wire, head) => resolve(new Socket(wire, head)));
+      request.on('response', ({ statusCode }) => reject(new Error(`no socket: ${statusCode}`)));
+      request.on('timeout', () => request.destroy(new Error('no socket in 10 s')));
+      request.on('error', reject);
+    });
+  }
+
+  constructor(wire, head) {
+    this.#wire = wire;
+    wire.on('data', (data) => this.#take(data));
+    wire.on('error', () => {});
+    if (head.length > 0) this.#take(head);
+  }
+
+  send(frame) {
+    this.#put(1, Buffer.from(JSON.stringify(frame)));
+  }
+
+  /** Waits for a frame of this type, or finds it among those that came. */
+  async hears(type) {
+    const deadline = AbortSignal.timeout(10_000);
+    while (!this.#heard.includes(type)) {
+      await new Promise((resolve, reject) => {
+        this.#waiting.push(resolve);
+        deadline.addEventListener('abort', () => reject(new Error(`no ${type} in 10 s`)), { once: true });
+      });
+    }
+  }
+
+  close() {
+    this.#wire.destroy();
+  }
+
+  #put(opcode, payload) {
+    const mask = randomBytes(4);
+    const length = payload.length < 126 ? [0x80 | payload.length] : [0x80 | 126, payload.length >> 8, payload.length & 255];
+    this.#wire.write(Buffer.concat([Buffer.from([0x80 | opcode, ...length]), mask, payload.map((byte, index) => byte ^ mask[index % 4])]));
+  }
+
+  #take(data) {
+    this.#bytes = Buffer.concat([this.#bytes, data]);
+    for (;;) {
+      const bytes = this.#bytes;
+      if (bytes.length < 2) return;
+      const short = bytes[1] & 127;
+      const start = short < 126 ? 2 : short === 126 ? 4 : 10;
+      if (bytes.length < start) return;
+      const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
+      if (bytes.length < start + length) return;
+      const payload = bytes.subarray(start, start + length);
+      this.#bytes = bytes.subarray(start + length);
+      const opcode = bytes[0] & 15;
+      if (opcode === 9) this.#put(10, payload);
+      if (opcode !== 1) continue;
+      this.#heard.push(JSON.parse(payload).type);
+      for (const wake of this.#waiting.splice(0)) wake();
+    }
   }
 }
 
@@ -168,8 +314,9 @@ export class Person {
   /** Complaints that the test itself provokes. @type {RegExp[]} */
   expected = [];
 
-  static async at(browser, url, { size = [1440, 900], context, ...options } = {}) {
-    const person = new Person();
+  /** `clockOffBy`: how wrong the clock of this machine is, in milliseconds. */
+  static async at(browser, url, { size = [1440, 900], context, clockOffBy = 0, ...options } = {}) {
+    const person = new this();
     person.context = context ?? (await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: 'light', ...options }));
     person.page = await person.context.newPage();
     person.page.setDefaultTimeout(10_000);
@@ -181,6 +328,7 @@ export class Person {
     await person.page.addInitScript(() => {
       addEventListener('securitypolicyviolation', (event) => globalThis.complain(`policy: ${event.violatedDirective} ${event.blockedURI}`));
     });
+    if (clockOffBy !== 0) await person.page.addInitScript(wrongClock, clockOffBy);
     await person.page.goto(url);
     return person;
   }
@@ -209,6 +357,46 @@ export class Person {
 
   async connected() {
     await this.page.locator('#chat[data-tone="good"]').waitFor();
+  }
+
+  /** The connection is gone, and the page knows. */
+  async cutOff() {
+    await this.page.locator('#chat[data-tone="off"]').waitFor();
+  }
+
+  /** As an impatient person: does not wait for the next attempt. */
+  async comesBack() {
+    const now = this.page.getByRole('button', { name: 'now', exact: true });
+    const good = this.page.locator('#chat[data-tone="good"]');
+    await now.or(good).first().waitFor();
+    if (await now.isVisible()) await now.click({ timeout: 2_000 }).catch(() => {});
+    await good.waitFor({ timeout: 40_000 });
+  }
+
+  /** Waits until a text is shown somewhere. */
+  async reads(text) {
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor();
+  }
+
+  /** The end of the log is in view, and nothing says otherwise; looked at in the next frame. */
+  isAtTheNewest() {
+    return this.page.evaluate(async () => {
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      const { scrollHeight, scrollTop, clientHeight } = document.getElementById('scroll');
+      return document.getElementById('newer').hidden && scrollHeight - scrollTop - clientHeight < 2;
+    });
+  }
+
+  async write(text) {
+    await this.page.getByLabel('Message', { exact: true }).fill(text);
+  }
+
+  async press(...keys) {
+    for (const key of keys) await this.page.keyboard.press(key);
+  }
+
+  async click(name) {
+    await this.page.getByRole('button', { name, exact: true }).click();
   }
 
   async say(text) {
@@ -266,6 +454,21 @@ export class Person {
     });
     assert.deepEqual(wide, [], where);
   }
+}
+
+/** Runs in the page before everything else. */
+function wrongClock(offBy) {
+  const Right = Date;
+  globalThis.Date = class extends Right {
+    constructor(...parts) {
+      if (parts.length > 0) super(...parts);
+      else super(Right.now() + offBy);
+    }
+
+    static now() {
+      return Right.now() + offBy;
+    }
+  };
 }
 
 /** No number missing, none twice. */

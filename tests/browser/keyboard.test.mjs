@@ -1,0 +1,204 @@
+// The whole way without a mouse: from the entrance to signing out, and at every step one can see where
+// the focus is.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch, Person, Program, Server } from './house.mjs';
+
+let browser;
+before(async () => (browser = await launch()));
+after(() => browser?.close());
+
+/** Where the focus is and how one sees it: an outline, its own or that of what stands for it. Runs in the page. */
+function focus() {
+  const element = document.activeElement;
+  const shown = element.matches('.unseen') ? element.nextElementSibling : element.closest('.composer') && element.matches('textarea') ? element.closest('.composer') : element;
+  const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(shown);
+  const box = shown.getBoundingClientRect();
+  const inside = box.width > 0 && box.height > 0 && box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth;
+  return {
+    on: element === document.body ? 'nothing' : element.id || element.value || element.textContent.trim() || element.getAttribute('aria-label'),
+    visible: inside && outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1 && outlineColor !== 'rgba(0, 0, 0, 0)',
+  };
+}
+
+class Typist extends Person {
+  /** Presses a key; the focus must be somewhere and seen afterwards. */
+  async press(...keys) {
+    for (const key of keys) {
+      await this.page.keyboard.press(key);
+      await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      let { on, visible } = await this.page.evaluate(focus);
+      if (on === 'nothing' && key.endsWith('Tab')) {
+        // Behind the last one the browser's own buttons have their turn; the next press comes back in.
+        await this.page.keyboard.press(key);
+        ({ on, visible } = await this.page.evaluate(focus));
+      }
+      assert.notEqual(on, 'nothing', `the focus is lost after ${key}`);
+      assert.ok(visible, `the focus on “${on}” cannot be seen after ${key}`);
+    }
+  }
+
+  type(text) {
+    return this.page.keyboard.type(text);
+  }
+
+  async isOn(name) {
+    await this.page.waitForFunction((id) => document.activeElement?.id === id, name).catch(async () => {
+      assert.equal((await this.page.evaluate(focus)).on, name);
+    });
+  }
+
+  /** Presses Tab until the focus is there. */
+  async tabTo(name, key = 'Tab') {
+    const passed = [];
+    for (let presses = 0; presses < 25; presses += 1) {
+      await this.press(key);
+      const { on } = await this.page.evaluate(focus);
+      if (on === name) return passed;
+      passed.push(on);
+    }
+    return assert.fail(`${name} is not reached with ${key}: ${passed.join(', ')}`);
+  }
+}
+
+for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow window': [360, 740] })) {
+  describe(`with a keyboard only, on a ${device}`, () => {
+    const narrow = size[0] < 760;
+    let server, alice, bob;
+    const scrolled = () => alice.page.evaluate(() => document.getElementById('scroll').scrollTop);
+
+    before(async () => {
+      server = await Server.start({ MESSAGE_LIMIT: '10000' });
+      bob = await Program.signIn(server, 'bob');
+      alice = await Typist.at(browser, server.url, { size });
+      alice.expected.push(/status of 401/);
+    });
+    after(async () => {
+      await alice?.context.close();
+      await server?.stop();
+    });
+
+    test('a new account', async () => {
+      await alice.isOn('username');
+      await alice.tabTo('entrance-mode');
+      await alice.press('Enter');
+      await alice.isOn('username');
+      await alice.type('al');
+      await alice.press('Tab');
+      await alice.type('a good password');
+      await alice.press('Enter');
+      await alice.reads('3 to 50 characters.');
+      await alice.isOn('username');
+      await alice.press('End');
+      await alice.type('ice');
+      await alice.press('Enter');
+      await alice.connected();
+      await alice.isOn('text');
+    });
+
+    test('writing: Enter sends, Shift+Enter makes a line', async () => {
+      await alice.type('first line');
+      await alice.press('Shift+Enter');
+      await alice.type('second line');
+      await alice.press('Enter');
+      await alice.hears('first line\nsecond line');
+      await alice.isOn('text');
+      assert.equal(await alice.page.locator('#text').inputValue(), '');
+    });
+
+    test('Enter that ends a composition does not send', async () => {
+      const input = await alice.context.newCDPSession(alice.page);
+      await input.send('Input.imeSetComposition', { text: 'にほん', selectionStart: 3, selectionEnd: 3 });
+      assert.equal(await alice.page.locator('#text').inputValue(), 'にほん');
+      // As browsers send it: the key belongs to the composition (229), and then the words are settled.
+      await input.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', key: 'Process', code: 'Enter', windowsVirtualKeyCode: 229 });
+      await input.send('Input.insertText', { text: '日本' });
+      await input.send('Input.dispatchKeyEvent', { type: 'keyUp', key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13 });
+      assert.equal(await alice.page.locator('#text').inputValue(), '日本');
+      // An Enter while a composition still runs, as other systems send it.
+      await input.send('Input.imeSetComposition', { text: 'ご', selectionStart: 1, selectionEnd: 1 });
+      await alice.press('Enter');
+      const inBetween = await alice.page.locator('#text').inputValue();
+      assert.ok(inBetween.startsWith('日本'), `sent in the middle of a composition: ${inBetween}`);
+      await input.send('Input.imeSetComposition', { text: '', selectionStart: 0, selectionEnd: 0 });
+      await alice.write('日本');
+      await alice.press('Enter');
+      await alice.hears('日本');
+      assert.equal((await alice.rows()).length, 2);
+    });
+
+    test('reading: the log scrolls with the keys, and the button leads back', async () => {
+      for (let number = 1; number <= 60; number += 1) await bob.say(`line ${number}`);
+      await alice.hears('line 60');
+      await alice.tabTo('scroll', 'Shift+Tab');
+      const end = await scrolled();
+      await alice.press('PageUp');
+      await alice.page.waitForFunction((before) => document.getElementById('scroll').scrollTop < before - 100, end);
+      await alice.press('Home');
+      await alice.page.waitForFunction(() => document.getElementById('scroll').scrollTop === 0);
+      await alice.reads('To the newest');
+      await alice.tabTo('newer');
+      await alice.press('Enter');
+      await alice.page.locator('#newer').waitFor({ state: 'hidden' });
+      assert.ok((await scrolled()) >= end);
+    });
+
+    if (narrow) {
+      test('the drawers open, keep the focus, and Escape closes them', async () => {
+        for (const [button, drawer] of [['open-menu', 'menu'], ['open-people', 'people']]) {
+          await alice.tabTo(button, 'Shift+Tab');
+          await alice.press('Enter');
+          await alice.page.locator(`#${drawer}`).waitFor();
+          await alice.isOn(drawer);
+          for (let presses = 0; presses < 12; presses += 1) {
+            await alice.press('Tab');
+            assert.ok(await alice.page.evaluate((id) => document.activeElement.closest(`#${id}`), drawer), `the focus left the open drawer ${drawer}`);
+          }
+          await alice.press('Escape');
+          await alice.page.locator(`#${drawer}`).waitFor({ state: 'hidden' });
+          await alice.isOn(button);
+        }
+      });
+    }
+
+    test('the theme', async () => {
+      const ground = () => alice.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      const light = await ground();
+      if (narrow) {
+        await alice.tabTo('open-menu', 'Shift+Tab');
+        await alice.press('Enter');
+        await alice.tabTo('system');
+      } else {
+        await alice.tabTo('system', 'Shift+Tab');
+      }
+      await alice.press('ArrowRight', 'ArrowRight');
+      assert.notEqual(await ground(), light);
+      await alice.press('ArrowLeft');
+      assert.equal(await ground(), light);
+    });
+
+    test('signing out', async () => {
+      await alice.tabTo('sign-out');
+      await alice.press('Enter');
+      await alice.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+      // The name stays, for most people come back as themselves.
+      await alice.isOn('password');
+    });
+
+    test('signing in again, with a mistake at first', async () => {
+      await alice.type('not the password');
+      await alice.press('Enter');
+      await alice.reads('This name and password don’t belong together.');
+      await alice.isOn('password');
+      await alice.press('ControlOrMeta+a');
+      await alice.type('a good password');
+      await alice.press('Enter');
+      await alice.connected();
+      await alice.isOn('text');
+    });
+
+    test('the browser had nothing to complain of', () => {
+      assert.deepEqual(alice.complaints(), []);
+    });
+  });
+}
