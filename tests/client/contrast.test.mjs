@@ -16,6 +16,7 @@ const PAIRS = [
   { colour: 'on-accent', on: ['accent', 'accent-hover'], atLeast: TEXT }, // the main button
   { colour: 'warn', on: PAPER, atLeast: TEXT }, // offline, a gap
   { colour: 'bad', on: PAPER, atLeast: TEXT }, // errors, "Delete and sign out"
+  { colour: 'text', on: ['mention'], atLeast: TEXT }, // somebody wants the reader, or a link points there
   { colour: 'bg', on: ['bad'], atLeast: TEXT }, // the sign before an error
   { colour: 'name', on: PAPER, atLeast: TEXT },
   { colour: 'avatar-initial', on: ['avatar-ground'], atLeast: TEXT },
