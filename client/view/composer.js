@@ -39,6 +39,7 @@ export class ComposerView {
       if (this.#text.value.trim() !== '') actions.typing();
     });
     this.#text.addEventListener('keydown', (event) => this.#key(event));
+    window.addEventListener('resize', () => this.#grow());
   }
 
   /** @param {State} state */
@@ -112,7 +113,9 @@ export class ComposerView {
   /** As high as its text, up to what the style allows. */
   #grow() {
     this.#text.style.height = 'auto';
-    this.#text.style.height = `${this.#text.scrollHeight}px`;
+    const { scrollHeight } = this.#text;
+    // Nothing is high while it is not shown.
+    if (scrollHeight > 0) this.#text.style.height = `${scrollHeight}px`;
     this.#actions.toEnd();
   }
 }

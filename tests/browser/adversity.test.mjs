@@ -7,7 +7,7 @@ import { assertUnbroken, launch, NETWORK, Person, Server, Wire } from './house.m
 
 const HOUR_MS = 3_600_000;
 const FLAP_MS = 300;
-const FLAPPING_MS = 10_000;
+const FLAPS = 33;
 
 let browser;
 before(async () => (browser = await launch()));
@@ -47,8 +47,8 @@ describe('two people talk', () => {
 
   test('a network that comes and goes three times a second: nothing lost, nothing twice, one order', async () => {
     const said = { alice: [], bob: [] };
-    const ends = Date.now() + FLAPPING_MS;
-    for (let flap = 1; Date.now() < ends; flap += 1) {
+    for (let flap = 1; flap <= FLAPS; flap += 1) {
+      const next = Date.now() + FLAP_MS;
       const gone = flap % 2 === 1;
       // The system says so at once, and open connections die with it; bob's by themselves, a beat later.
       await alice.context.setOffline(gone);
@@ -60,12 +60,11 @@ describe('two people talk', () => {
         said[name].push(`${name} says ${flap}`);
         await person.say(`${name} says ${flap}`);
       }
-      await sleep(FLAP_MS);
+      await sleep(Math.max(0, next - Date.now()));
     }
     await alice.context.setOffline(false);
     for (const wire of Object.values(wires)) wire.mend();
     for (const person of [alice, bob]) await person.comesBack();
-    assert.ok(said.alice.length >= 20, `${said.alice.length} times`);
     await haveAll([alice, bob], said);
     await alice.sees('alice', 'bob');
   });

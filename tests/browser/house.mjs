@@ -395,6 +395,13 @@ export class Person {
     for (const key of keys) await this.page.keyboard.press(key);
   }
 
+  /** Waits until the focus is there. */
+  async isOn(id) {
+    await this.page.waitForFunction((wanted) => document.activeElement?.id === wanted, id).catch(async () => {
+      assert.equal(await this.page.evaluate(() => document.activeElement?.id), id);
+    });
+  }
+
   async click(name) {
     await this.page.getByRole('button', { name, exact: true }).click();
   }

@@ -42,12 +42,6 @@ class Typist extends Person {
     return this.page.keyboard.type(text);
   }
 
-  async isOn(name) {
-    await this.page.waitForFunction((id) => document.activeElement?.id === id, name).catch(async () => {
-      assert.equal((await this.page.evaluate(focus)).on, name);
-    });
-  }
-
   /** Presses Tab until the focus is there. */
   async tabTo(name, key = 'Tab') {
     const passed = [];

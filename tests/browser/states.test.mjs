@@ -248,7 +248,7 @@ describe('in a room', () => {
     await alice.page.setViewportSize({ width: 1440, height: 900 });
     await look(alice, 'leaving', { shows: '2 messages are not sent yet.', widths: [768, 1440] });
     await alice.click('Stay');
-    assert.equal(await alice.page.evaluate(() => document.activeElement.id), 'sign-out');
+    await alice.isOn('sign-out');
     await alice.write('nothing lies over the room');
     await alice.write('');
   });
