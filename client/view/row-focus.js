@@ -1,6 +1,6 @@
 /**
- * Messages can be reached without a pointer: the newest is one stop of the Tab key, arrows lead from
- * there to the others. The one that has the focus, or was touched, tells its exact time.
+ * Messages can be reached without a pointer: the last one in sight is one stop of the Tab key, arrows lead
+ * from there to the others. The one that has the focus, or was touched, tells its exact time.
  */
 import { make } from './dom.js';
 
@@ -19,6 +19,10 @@ export class RowFocus {
       if (row instanceof HTMLElement) this.#tell(row);
     });
     list.addEventListener('focusout', () => this.#exact.remove());
+    // Before the focus moves: what is far from what one reads would take the reader there.
+    document.addEventListener('keydown', ({ key }) => {
+      if (key === 'Tab' && !list.contains(document.activeElement)) this.#stopInSight();
+    });
   }
 
   /** After the rows changed. */
@@ -26,6 +30,14 @@ export class RowFocus {
     if (this.#stop?.isConnected && this.#stop.contains(document.activeElement)) return;
     const last = inChunk(this.#list.lastElementChild, -1);
     if (last) this.#stopAt(last);
+  }
+
+  #stopInSight() {
+    const bottom = this.#list.parentElement?.getBoundingClientRect().bottom ?? 0;
+    let row = inChunk(this.#list.lastElementChild, -1);
+    for (let chunk = row?.parentElement; chunk && chunk.getBoundingClientRect().top >= bottom; chunk = row?.parentElement) row = inChunk(chunk.previousElementSibling, -1);
+    while (row && row.getBoundingClientRect().top >= bottom) row = beside(row, -1);
+    if (row) this.#stopAt(row);
   }
 
   /** @param {HTMLElement} row */

