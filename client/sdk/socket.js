@@ -201,7 +201,11 @@ export class LiveSocket {
 
   /** @param {Connection} connection @param {number} code */
   #closed(connection, code) {
-    if (code === SIGNED_OUT && !this.#options.returns) return this.signedOut('session_ended');
+    if (code === SIGNED_OUT) {
+      if (!this.#options.returns) return this.signedOut('session_ended');
+      // Nothing is wrong with the server: the answer is at hand, however long it was away before.
+      this.#attempt = Math.min(this.#attempt, 1);
+    }
     const reason = code === 0 ? 'timeout' : `closed_${code}`;
     if (connection === this.#next) {
       this.#next = null;

@@ -136,7 +136,8 @@ export class ThreadView {
     this.#width = this.#scroll.clientWidth;
     const anchors = this.#room?.atEnd ? [] : this.#anchors();
     for (const chunk of this.#chunks.values()) this.#unmeasure(chunk);
-    this.#hold(anchors);
+    if (this.#room?.atEnd) this.toEnd();
+    else this.#hold(anchors);
     this.#measure();
   }
 

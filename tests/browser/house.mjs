@@ -375,7 +375,9 @@ export class Person {
 
   /** Waits until a text is shown somewhere. */
   async reads(text) {
-    await this.page.getByText(text).filter({ visible: true }).first().waitFor();
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor().catch(async (cause) => {
+      throw new Error(`${text} is not there, but:\n${await this.page.evaluate(() => document.body.innerText.slice(-2_000))}`, { cause });
+    });
   }
 
   /** The end of the log is in view, and nothing says otherwise; looked at in the next frame. */

@@ -151,7 +151,7 @@ function seen() {
   return [...new Set(problems)];
 }
 
-/** Runs in the page, as a phone. Links within sentences and in the line of a name are let off, as WCAG does. */
+/** Runs in the page, as a phone. Links within sentences and in the line of a name are let off, as WCAG does; a message is only for the keyboard. */
 function tooSmall() {
   const problems = [];
   if (!matchMedia('(pointer: coarse)').matches) problems.push('this is no phone');
@@ -159,7 +159,7 @@ function tooSmall() {
     if (!element.checkVisibility({ visibilityProperty: true })) continue;
     const target = element.matches('.unseen') ? element.nextElementSibling : element;
     const { width, height } = target.getBoundingClientRect();
-    if (!element.closest('.text, .time') && (height < 43.5 || width < 43.5)) problems.push(`${element.id || element.textContent || element.value} is ${Math.round(width)} × ${Math.round(height)} px`);
+    if (!element.matches('.said') && !element.closest('.text, .time') && (height < 43.5 || width < 43.5)) problems.push(`${element.id || element.textContent || element.value} is ${Math.round(width)} × ${Math.round(height)} px`);
     if (element.matches('input:not(.unseen), textarea, select') && parseFloat(getComputedStyle(element).fontSize) < 16) problems.push(`${element.id} would zoom the page: below 16 px`);
   }
   return problems;

@@ -314,6 +314,8 @@ describe('in a room', () => {
   });
 
   test('signed out elsewhere', async () => {
+    // The page asks whether it may come back, and is told no.
+    alice.expected.push(/status of 401/);
     const elsewhere = await Program.signInAgain(server, 'alice');
     await elsewhere.call('/password', { current: 'a good password', new: 'a better password' });
     await look(alice, 'signed-out', { shows: 'Your sign-in has ended.' });
