@@ -40,6 +40,8 @@ describe('the page', () => {
     await alice.page.setViewportSize({ width: 320, height: 640 });
     await alice.fits('entrance');
     await alice.page.getByRole('button', { name: 'Create an account' }).click();
+    // Until it is drawn, the button of that name still sends the form.
+    await alice.reads('A name and a password, nothing else.');
     await alice.fits('register');
     await alice.page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await alice.register('alice_who_has_a_long_name_too_and_uses_all_of_it_5');

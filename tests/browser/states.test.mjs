@@ -38,6 +38,7 @@ describe('at the entrance', () => {
     await alice.reads('8 to 128 characters.');
     await look(alice, 'register-mistakes', { shows: 'Letters, digits and _ only.' });
     await alice.click('Sign in');
+    await alice.reads('Sign in to join the conversation.');
   });
 
   test('a wrong password', async () => {
@@ -154,8 +155,8 @@ describe('in a room', () => {
     const ferdinand = await Program.signIn(server, LONG_NAME);
     await ferdinand.enter();
     await ferdinand.say('My name is a little long.');
-    await ferdinand.types();
     await alice.hears('My name is a little long.');
+    await ferdinand.types();
     await alice.reads(`${LONG_NAME} is typing`);
     await look(alice, 'long-name', { shows: 'My name is a little long.' });
     ferdinand.leave();
