@@ -37,7 +37,8 @@ async function change(person, current, next) {
   await dialog(person).getByRole('button', { name: 'Change password' }).click();
 }
 
-const focused = ({ page }) => page.evaluate(() => document.activeElement?.id);
+/** Waits until a field has the focus. */
+const isIn = ({ page }, id) => page.waitForFunction((wanted) => document.activeElement?.id === wanted, id);
 
 test('a new password signs the other devices out, and this one stays', async () => {
   const desk = await somebody();
@@ -48,10 +49,10 @@ test('a new password signs the other devices out, and this one stays', async () 
   await desk.page.getByRole('button', { name: 'Change password' }).click();
   await desk.picture('password');
   await change(desk, '', 'another password');
-  assert.equal(await focused(desk), 'current-password');
+  await isIn(desk, 'current-password');
   await change(desk, 'a good password', 'short');
   await dialog(desk).getByText('8 to 128 characters.', { exact: true }).waitFor();
-  assert.equal(await focused(desk), 'next-password');
+  await isIn(desk, 'next-password');
   await change(desk, 'not my password', 'another password');
   await dialog(desk).getByText('This is not your password.').waitFor();
   await desk.picture('password-wrong');
@@ -94,7 +95,7 @@ test('a slash begins to write, unless somebody writes already', async () => {
   await carol.register('carol');
   await carol.page.locator('#scroll').focus();
   await carol.page.keyboard.press('/');
-  assert.equal(await focused(carol), 'text');
+  await isIn(carol, 'text');
   await carol.page.keyboard.type('and/or');
   assert.equal(await carol.page.getByLabel('Message', { exact: true }).inputValue(), 'and/or');
 });

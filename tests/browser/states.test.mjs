@@ -160,6 +160,8 @@ describe('in a room', () => {
     await alice.reads(`${LONG_NAME} is typing`);
     await look(alice, 'long-name', { shows: 'My name is a little long.' });
     ferdinand.leave();
+    // Else the next line of those who came and went would tell of it.
+    await alice.sees('alice', 'bob');
   });
 
   test('500 characters without a space', async () => {
