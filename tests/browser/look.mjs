@@ -141,9 +141,9 @@ function seen() {
         problems.push(`${text} is cut off: ${Math.round(box.left)} to ${Math.round(box.right)} across, ${Math.round(box.top)} to ${Math.round(box.bottom)} down`);
         break;
       }
-      // Whatever lies over words must be meant to.
+      // Whatever lies over words must be meant to. On the very edge of what scrolls, a pixel belongs to either side.
       const [x, y] = [(box.left + Math.min(box.right, right)) / 2, (box.top + box.bottom) / 2];
-      if (y < Math.max(0, top) || y > Math.min(innerHeight, bottom) || !owner.checkVisibility({ opacityProperty: true })) continue;
+      if (y < Math.max(0, top) + 1 || y > Math.min(innerHeight, bottom) - 1 || !owner.checkVisibility({ opacityProperty: true })) continue;
       const above = document.elementFromPoint(x, y);
       if (above && !owner.contains(above) && !above.contains(owner) && !above.closest('.newer, .scrim, .menu, .people')) problems.push(`${text} is covered by ${named(above)}`);
     }
