@@ -77,13 +77,13 @@ export function keepTheme(theme) {
   write(THEME, theme === 'system' ? null : theme);
 }
 
-/** @returns {import('./attention.js').Notify} */
+/** @returns {import('./state.js').Notify} */
 export function keptNotify() {
   const notify = storage?.getItem(NOTIFY);
   return notify === 'mentions' || notify === 'all' ? notify : 'off';
 }
 
-/** @param {import('./attention.js').Notify} notify */
+/** @param {import('./state.js').Notify} notify */
 export function keepNotify(notify) {
   write(NOTIFY, notify === 'off' ? null : notify);
 }

@@ -5,19 +5,21 @@
  * everything was told or seen, so that what a late reconnect brings is not told again. A browser
  * without locks still has the mark and the tag: the same notification replaces itself.
  */
-import { notificationText, worthTelling } from './attention.js';
 import { claimTold } from './keep.js';
+import { mentions, sameName } from './text.js';
 
 /**
- * @typedef {import('./attention.js').Notify} Notify
- * @typedef {import('./attention.js').NotifyTrouble} NotifyTrouble
- * @typedef {import('./attention.js').Told} Told
+ * @typedef {import('./state.js').Notify} Notify
+ * @typedef {{room: string, seq: number, username: string, message: string}} Told
  */
 /**
  * @typedef {object} NotifierActions
  * @property {(room: string) => void} open somebody clicked on what was said there
  * @property {() => void} unable this browser shows none, whatever it said before
  */
+
+/** No more than so many characters of a message leave the page. */
+const BODY = 160;
 
 /** Messages that come so close together are one notification. */
 const TOGETHER_MS = 300;
@@ -116,31 +118,6 @@ export class Notifier {
   }
 }
 
-/** Whether this browser knows notifications at all. */
-export function knowsNotifications() {
-  return 'Notification' in window;
-}
-
-/** A choice that is kept holds only as long as the permission does. @param {Notify} kept @returns {Notify} */
-export function permitted(kept) {
-  return knowsNotifications() && Notification.permission === 'granted' ? kept : 'off';
-}
-
-/**
- * Asks for the permission if need be; call it only on a click.
- * @param {Notify} wanted
- * @param {() => void} asking the browser has a question on the screen now
- * @returns {Promise<{notify: Notify, trouble: NotifyTrouble}>}
- */
-export async function askToNotify(wanted, asking) {
-  if (wanted === 'off') return { notify: 'off', trouble: null };
-  if (Notification.permission === 'default') asking();
-  const permission = Notification.permission === 'granted' ? 'granted' : await Notification.requestPermission();
-  // Closing the question is no answer, and no trouble either.
-  if (permission !== 'granted') return { notify: 'off', trouble: permission === 'denied' ? 'denied' : null };
-  return { notify: wanted, trouble: null };
-}
-
 /** @param {string} name @returns {() => void} lets go */
 function hold(name) {
   /** @type {() => void} */
@@ -154,4 +131,21 @@ function hold(name) {
 async function someoneSees() {
   const locks = await navigator.locks?.query();
   return locks?.held?.some(({ name }) => name === VISIBLE) ?? false;
+}
+
+/** Whether somebody who chose `notify` wants to hear of a message. @param {Notify} notify @param {Told} told @param {string} me */
+export function worthTelling(notify, { username, message }, me) {
+  if (notify === 'off' || sameName(username, me)) return false;
+  return notify === 'all' || mentions(message, me);
+}
+
+/**
+ * What a notification says of the messages of one room, the newest last.
+ * @param {[Told, ...Told[]]} told
+ * @returns {{title: string, body: string}}
+ */
+export function notificationText(told) {
+  const { room, username, message } = told.at(-1) ?? told[0];
+  const body = [...message].length > BODY ? `${[...message].slice(0, BODY).join('')}…` : message;
+  return told.length === 1 ? { title: `${username} in ${room}`, body } : { title: `${told.length} messages in ${room}`, body: `${username}: ${body}` };
 }

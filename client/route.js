@@ -1,6 +1,6 @@
 /**
  * Where in the chat one is, as the page's address says it: `#lobby` is a room, `#lobby/58` a message in
- * it. Pure.
+ * it. And where its server is.
  */
 
 /** @typedef {{room: string, seq: number | null}} Place */
@@ -28,4 +28,12 @@ export function placeOf(hash) {
 /** @param {Place} place */
 export function hashOf({ room, seq }) {
   return seq === null ? `#${room}` : `#${room}/${seq}`;
+}
+
+/** The origin of the server: named by the page, else the page's own, else (served by a plain file server in development) the usual one. */
+export function serverUrl() {
+  const named = document.querySelector('meta[name="chorus-server"]')?.getAttribute('content')?.trim();
+  if (named) return named;
+  const { hostname, port, origin } = location;
+  return port === '5500' && (hostname === 'localhost' || hostname === '127.0.0.1') ? 'http://localhost:8080' : origin;
 }

@@ -1,6 +1,6 @@
 /**
  * What the page knows, and the one way in which it changes: `reduce(state, event)`, pure. Views draw
- * a state, main.js turns what happens into events; nobody else remembers anything.
+ * a state, chat.js turns what happens into events; nobody else remembers anything.
  *
  * The rows of a room are always one unbroken stretch of its log: newer ones follow on, older ones are
  * put before, and what was missed is not papered over but kept as `gap` until it has been read.
@@ -18,18 +18,12 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  * @typedef {import('./sdk/socket.js').Status} Status
  * @typedef {import('./state-room.js').RoomState} RoomState
  * @typedef {import('./state-room.js').RoomEvent} RoomEvent
- * @typedef {import('./attention.js').Notify} Notify
- * @typedef {import('./attention.js').NotifyTrouble} NotifyTrouble
  */
+/** @typedef {'off' | 'mentions' | 'all'} Notify what the reader wants to be notified of */
+/** @typedef {'asking' | 'denied' | 'unable' | null} NotifyTrouble why that is off although it was asked for */
+/** @typedef {'jump' | 'password'} Part what is loaded only when somebody asks for it */
+/** @typedef {{part: Part, reload: boolean}} Missing a part that was asked for and could not be loaded; reload: nor when it was asked for again */
 /** @typedef {'system' | 'light' | 'dark'} Theme */
-/** @typedef {'username' | 'password' | 'form'} Field where an error is shown */
-/**
- * @typedef {object} Entrance the sign-in screen
- * @property {'signin' | 'register'} mode
- * @property {boolean} busy
- * @property {{[field in Field]?: string}} errors
- * @property {string | null} notice why somebody is here who was signed in
- */
 /**
  * @typedef {object} Link the connection, as the line by the composer tells it
  * @property {Status['state']} state
@@ -49,7 +43,6 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  * @typedef {object} State
  * @property {number} now Unix milliseconds of the last tick; what is shown of time is as old as this
  * @property {ServerInfo | null} server
- * @property {Entrance} entrance
  * @property {{username: string} | null} session
  * @property {Link} link
  * @property {Limits} limits
@@ -64,20 +57,19 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  * @property {Theme} theme
  * @property {string | null} build of the server that this page came with
  * @property {boolean} updated the server has another one by now
+ * @property {Missing | null} missing
  * @property {Notify} notify what the reader wants to be notified of
  * @property {NotifyTrouble} notifyTrouble why that is off although it was asked for
  */
 /**
  * @typedef {{type: 'tick', now: number}
  *   | {type: 'server.known', server: ServerInfo}
- *   | {type: 'entrance.mode', mode: Entrance['mode']}
- *   | {type: 'entrance.busy'}
- *   | {type: 'entrance.failed', errors: Entrance['errors']}
  *   | {type: 'session.opened', username: string, now: number}
- *   | {type: 'session.closed', notice: string | null}
+ *   | {type: 'session.closed'}
  *   | {type: 'welcomed', username: string, build: string, limits: Limits}
  *   | {type: 'link', status: Status, now: number}
  *   | {type: 'drawer', drawer: State['drawer']}
+ *   | {type: 'missing', missing: Missing | null}
  *   | {type: 'leaving', leaving: boolean}
  *   | {type: 'theme', theme: Theme}
  *   | {type: 'notify', notify: Notify, trouble: NotifyTrouble}
@@ -103,7 +95,6 @@ export function initialState(theme, now) {
   return {
     now,
     server: null,
-    entrance: { mode: 'signin', busy: false, errors: {}, notice: null },
     session: null,
     link: { state: 'stopped', retryAt: null, reason: null, back: null },
     limits: { ...DEFAULT_LIMITS },
@@ -118,6 +109,7 @@ export function initialState(theme, now) {
     theme,
     build: null,
     updated: false,
+    missing: null,
     notify: 'off',
     notifyTrouble: null,
   };
@@ -130,22 +122,18 @@ export function reduce(state, event) {
       return tick(state, event.now);
     case 'server.known':
       return { ...state, server: event.server, limits: event.server.limits };
-    case 'entrance.mode':
-      return { ...state, entrance: { mode: event.mode, busy: false, errors: {}, notice: null } };
-    case 'entrance.busy':
-      return { ...state, entrance: { ...state.entrance, busy: true, errors: {}, notice: null } };
-    case 'entrance.failed':
-      return { ...state, entrance: { ...state.entrance, busy: false, errors: event.errors } };
     case 'session.opened':
       return { ...entered(state), session: { username: event.username }, now: event.now };
     case 'session.closed':
-      return { ...entered(state), entrance: { mode: 'signin', busy: false, errors: {}, notice: event.notice } };
+      return entered(state);
     case 'welcomed':
       return { ...welcomedBy(state, event.build), limits: event.limits, session: { username: event.username } };
     case 'link':
       return link(state, event.status, event.now);
     case 'drawer':
       return state.drawer === event.drawer ? state : { ...state, drawer: event.drawer };
+    case 'missing':
+      return { ...state, drawer: event.missing ? 'none' : state.drawer, missing: event.missing };
     case 'leaving':
       return { ...state, leaving: event.leaving };
     case 'theme':
@@ -198,6 +186,11 @@ function roomOf({ rooms }, name) {
 /** How many messages of others wait to be read in a room. @param {State} state @param {RoomState} room */
 export function unreadIn(state, room) {
   return unread(room, state.session?.username ?? '');
+}
+
+/** In all rooms. @param {import('./state.js').State} state */
+export function unreadCount(state) {
+  return Object.values(state.rooms).reduce((sum, room) => sum + unreadIn(state, room), 0);
 }
 
 /** Nothing of one person's session is left for the next. @param {State} state @returns {State} */

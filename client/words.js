@@ -1,12 +1,11 @@
 /**
  * What the page says, where saying it takes thought: pure functions from state to sentences.
  */
-
 import { currentRoom } from './state.js';
+import { dayOf } from './thread.js';
 
 /** @typedef {import('./state.js').State} State */
-/** @typedef {import('./state.js').Entrance} Entrance */
-/** @typedef {import('./sdk/error.js').ChorusError} ChorusError */
+/** @typedef {import('./sdk/protocol.js').ChorusError} ChorusError */
 /** @typedef {import('./sdk/room.js').Gap} Gap */
 
 /**
@@ -112,83 +111,6 @@ export function typingLine(names) {
   return names.length === 2 ? `${names[0]} and ${names[1]} are typing` : 'Several people are typing';
 }
 
-/**
- * Where an error of the entrance belongs, and what it says there.
- * @param {ChorusError} error
- * @param {Entrance['mode']} mode
- * @returns {Entrance['errors']}
- */
-export function entranceErrors(error, mode) {
-  switch (error.code) {
-    case 'invalid_credentials':
-      return { password: 'This name and password don’t belong together.' };
-    case 'invalid_username':
-      return { username: error.message };
-    case 'username_taken':
-      return { username: 'This name is taken.' };
-    case 'invalid_password':
-      return { password: error.message };
-    case 'registration_closed':
-      return { form: 'This server takes no new accounts.' };
-    case 'rate_limited': {
-      const minutes = Math.ceil((error.retryAfterMs ?? 60_000) / 60_000);
-      return { form: `Too many attempts. Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.` };
-    }
-    case 'network':
-    case 'timeout':
-      return { form: 'The server can’t be reached. Check the network and try again.' };
-    case 'forbidden_origin':
-      return { form: 'The server does not take connections from this page.' };
-    default:
-      return { form: error.message || (mode === 'signin' ? 'Signing in failed.' : 'The account could not be created.') };
-  }
-}
-
-/**
- * Why a password could not be changed, beside the field that it is about.
- * @param {ChorusError} error
- * @returns {import('./state.js').PasswordChange['errors']}
- */
-export function passwordErrors(error) {
-  if (error.code === 'invalid_credentials') return { current: 'This is not your password.' };
-  if (error.code === 'invalid_password') return { next: error.message };
-  const { form = error.message } = entranceErrors(error, 'signin');
-  return { form };
-}
-
-/**
- * What can be said of a new password before the server is asked.
- * @param {string} current @param {string} next @param {import('./sdk/protocol.js').Limits} limits
- * @returns {import('./state.js').PasswordChange['errors']}
- */
-export function passwordProblems(current, next, { passwordMin, passwordMax }) {
-  if (current === '') return { current: 'The password that you have now is missing.' };
-  const length = [...next].length;
-  return length < passwordMin || length > passwordMax ? { next: `${passwordMin} to ${passwordMax} characters.` } : {};
-}
-
-/**
- * What can be said before the server is asked.
- * @param {string} username @param {string} password
- * @param {Entrance['mode']} mode
- * @param {import('./sdk/protocol.js').Limits} limits
- * @returns {Entrance['errors']}
- */
-export function entranceProblems(username, password, mode, limits) {
-  if (mode === 'signin') {
-    if (username === '') return { username: 'Which name did you choose?' };
-    return password === '' ? { password: 'The password is missing.' } : {};
-  }
-  /** @type {Entrance['errors']} */
-  const errors = {};
-  const { usernameMin, usernameMax, passwordMin, passwordMax } = limits;
-  if (!/^[A-Za-z0-9_]*$/.test(username)) errors.username = 'Letters, digits and _ only.';
-  else if (username.length < usernameMin || username.length > usernameMax) errors.username = `${usernameMin} to ${usernameMax} characters.`;
-  const length = [...password].length;
-  if (length < passwordMin || length > passwordMax) errors.password = `${passwordMin} to ${passwordMax} characters.`;
-  return errors;
-}
-
 /** Why a message was refused. @param {ChorusError} error */
 export function refusalLine(error) {
   if (error.code === 'queue_full') return 'Too many messages are waiting already.';
@@ -199,4 +121,45 @@ export function refusalLine(error) {
 /** @param {number} value */
 function number(value) {
   return value.toLocaleString('en');
+}
+
+/** @param {number} unread @param {string} room @param {string} server */
+export function pageTitle(unread, room, server) {
+  const number = unread > 99 ? '(99+) ' : unread > 0 ? `(${unread}) ` : '';
+  return `${number}${room} · ${server}`;
+}
+
+/** @param {import('./state.js').NotifyTrouble} trouble */
+export function troubleLine(trouble) {
+  if (trouble === 'asking') return 'Your browser asks you to allow it.';
+  if (trouble === 'denied') return 'Your browser blocks notifications from this page.';
+  return trouble === 'unable' ? 'This browser can’t show notifications of a page.' : '';
+}
+
+/** @param {import('./state.js').Missing} missing */
+export function missingLine({ part }) {
+  return part === 'jump' ? 'The list of rooms could not be opened.' : 'The form for a new password could not be opened.';
+}
+
+// Times as people read them, in the reader's own zone and habit.
+const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
+const day = new Intl.DateTimeFormat('en', { weekday: 'long', day: 'numeric', month: 'long' });
+const dayAndYear = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'long', year: 'numeric' });
+
+/** @param {number} at Unix milliseconds */
+export function clockTime(at) {
+  return clock.format(at);
+}
+
+/** @param {number} at Unix milliseconds */
+export function exactTime(at) {
+  return exact.format(at);
+}
+
+/** @param {number} at Unix milliseconds @param {number} now */
+export function dayName(at, now) {
+  if (dayOf(at) === dayOf(now)) return 'Today';
+  if (dayOf(at) === dayOf(now - 86_400_000)) return 'Yesterday';
+  return now - at < 180 * 86_400_000 ? day.format(at) : dayAndYear.format(at);
 }

@@ -2,8 +2,7 @@
  * The HTTP side of the protocol. Every call answers with parsed fields or throws a `ChorusError`
  * with the code of the server's error body; a call that gets no answer in 10 s is `timeout`.
  */
-import { ChorusError } from './error.js';
-import { isObject, Malformed, parseLimits, parseMessage } from './protocol.js';
+import { ChorusError, isObject, Malformed, parseLimits, parseMessage } from './protocol.js';
 
 /**
  * @typedef {import('./protocol.js').Message} Message

@@ -13,16 +13,13 @@
  */
 import { Api } from './api.js';
 import { systemClock } from './clock.js';
-import { ChorusError } from './error.js';
-import { Events } from './events.js';
-import { Following } from './following.js';
-import { DEFAULT_LIMITS, mayTryAgain } from './protocol.js';
-import { Remembered } from './remembered.js';
-import { Renewal } from './renewal.js';
-import { Sending } from './sending.js';
+import { Sending } from './outbox.js';
+import { ChorusError, DEFAULT_LIMITS, mayTryAgain } from './protocol.js';
+import { Remembered, Renewal } from './renewal.js';
+import { Following } from './room.js';
 import { LiveSocket } from './socket.js';
 
-export { ChorusError } from './error.js';
+export { ChorusError } from './protocol.js';
 
 /**
  * @typedef {import('./api.js').Session} Session
@@ -33,8 +30,8 @@ export { ChorusError } from './error.js';
  * @typedef {import('./protocol.js').Limits} Limits
  * @typedef {import('./protocol.js').Message} Message
  * @typedef {import('./protocol.js').ServerFrame} ServerFrame
- * @typedef {import('./sending.js').Receipt} Receipt
- * @typedef {import('./sending.js').Refusal} Refusal
+ * @typedef {import('./outbox.js').Receipt} Receipt
+ * @typedef {import('./outbox.js').Refusal} Refusal
  * @typedef {import('./outbox.js').StorageLike} StorageLike
  * @typedef {import('./outbox.js').Waiting} Waiting
  * @typedef {import('./room.js').History} History
@@ -61,9 +58,9 @@ export { ChorusError } from './error.js';
  * @property {string} url origin of the server: `https://chat.example.org`
  * @property {() => string | null | Promise<string | null>} [getToken] where the token is kept; in memory by default
  * @property {(session: Session) => void} [onSession] a new token was given; keep it where `getToken` finds it
- * @property {import('./remembered.js').Page} [page] the page this runs in. When the server is its own, sign-ins can be remembered
+ * @property {import('./renewal.js').Page} [page] the page this runs in. When the server is its own, sign-ins can be remembered
  * @property {StorageLike | null} [storage] keeps waiting messages across runs
- * @property {import('./connection.js').SocketClass} [WebSocket] where there is no global one: Node before 22
+ * @property {import('./socket.js').SocketClass} [WebSocket] where there is no global one: Node before 22
  * @property {typeof globalThis.fetch} [fetch]
  * @property {import('./clock.js').Clock} [clock] for tests
  * @property {() => number} [random] in [0, 1); for tests
@@ -71,6 +68,43 @@ export { ChorusError } from './error.js';
 
 /** How often somebody is told that this person types; the server takes no more. */
 const TYPING_MS = 3_000;
+
+/**
+ * Listeners by type of event. A listener that throws is reported and harms no other:
+ * the connection must not die of a mistake in somebody's `on('message')`.
+ * @template {object} Map
+ */
+class Events {
+  /** @type {{[K in keyof Map]?: Set<(event: Map[K]) => void>}} */
+  #listeners = {};
+
+  /**
+   * @template {keyof Map} K
+   * @param {K} type
+   * @param {(event: Map[K]) => void} listener
+   * @returns {() => void}
+   */
+  on(type, listener) {
+    const listeners = (this.#listeners[type] ??= new Set());
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /**
+   * @template {keyof Map} K
+   * @param {K} type
+   * @param {Map[K]} event
+   */
+  emit(type, event) {
+    for (const listener of this.#listeners[type] ?? []) {
+      try {
+        listener(event);
+      } catch (cause) {
+        console.error(cause);
+      }
+    }
+  }
+}
 
 export class Chorus {
   #api;

@@ -1,14 +1,8 @@
 /**
- * Messages that the server has not acknowledged yet. The promise: each goes out in the order it was
- * written, with one id however often it is sent, not faster than the server's window allows, and is
- * forgotten only when it is committed, refused or discarded. A reload does not lose it.
- *
- * Bounded at `capacity`: a message beyond it is refused at once (`queue_full`), so that typing for
- * hours while offline cannot fill the disk. Each message has a storage key of its own, because
- * several tabs share one storage and a common list would be overwritten by whoever writes last.
+ * Messages on their way from here: what waits, which is decided without any effect, and the sending.
  */
-import { ChorusError } from './error.js';
-import { isObject } from './protocol.js';
+import { backoff } from './clock.js';
+import { acceptedText, ChorusError, isObject, mayTryAgain } from './protocol.js';
 
 /**
  * @typedef {object} Waiting
@@ -28,6 +22,15 @@ const UNANSWERED_MS = 30_000;
 /** The server counts arrivals, this side departures; the difference is the network's jitter. */
 const JITTER_MS = 250;
 
+/**
+ * Messages that the server has not acknowledged yet. The promise: each goes out in the order it was
+ * written, with one id however often it is sent, not faster than the server's window allows, and is
+ * forgotten only when it is committed, refused or discarded. A reload does not lose it.
+ *
+ * Bounded at `capacity`: a message beyond it is refused at once (`queue_full`), so that typing for
+ * hours while offline cannot fill the disk. Each message has a storage key of its own, because
+ * several tabs share one storage and a common list would be overwritten by whoever writes last.
+ */
 export class Outbox {
   /** In the order written. @type {Map<string, Entry>} */
   #entries = new Map();
@@ -203,5 +206,215 @@ function parseWaiting(text) {
     return whole ? { id, room, message, at } : null;
   } catch {
     return null;
+  }
+}
+
+/**
+ * Message ids: UUID version 7 (RFC 9562), made by the client so that a message keeps its id
+ * through every resend. They sort in the order they were made, which is the order in which
+ * a reloaded page sends what was still waiting.
+ *
+ * @param {() => number} wall Unix milliseconds
+ * @returns {() => string}
+ */
+export function uuid7(wall) {
+  let last = 0;
+  let counter = 0;
+  return () => {
+    const now = wall();
+    if (now > last) {
+      last = now;
+      counter = 0;
+    } else {
+      // The same millisecond, or a clock set back: 12 bits count on, then the time itself moves.
+      counter += 1;
+      if (counter > 0xfff) {
+        last += 1;
+        counter = 0;
+      }
+    }
+    const random = crypto.getRandomValues(new Uint8Array(8));
+    random[0] = ((random[0] ?? 0) & 0x3f) | 0x80;
+    const time = last.toString(16).padStart(12, '0');
+    const tail = Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const count = counter.toString(16).padStart(3, '0');
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${count}-${tail.slice(0, 4)}-${tail.slice(4)}`;
+  };
+}
+
+/** What the protocol takes as an id. @param {string} id */
+export function isMessageId(id) {
+  return /^[A-Za-z0-9_-]{1,64}$/.test(id);
+}
+
+/**
+ * @typedef {import('./protocol.js').Message} Message
+ * @typedef {{id: string, room: string, seq: number, timestamp: string}} Receipt
+ * @typedef {{room: string, id: string, message: string, error: ChorusError}} Refusal
+ * @typedef {{resolve: (receipt: Receipt) => void, reject: (error: ChorusError) => void}} Promised
+ */
+/**
+ * @typedef {object} SendingOptions
+ * @property {import('./socket.js').LiveSocket} socket
+ * @property {StorageLike | null} storage
+ * @property {import('./clock.js').Clock} clock
+ * @property {() => number} random
+ * @property {() => import('./protocol.js').Limits} limits
+ * @property {(room: string) => boolean} isLive
+ * @property {(waiting: Waiting) => void} waiting
+ * @property {(receipt: Receipt) => void} sent
+ * @property {(refusal: Refusal) => void} refused
+ */
+
+/** How long a sent message may leave the socket without any frame at all. */
+const ANSWER_MS = 15_000;
+
+/**
+ * From `send()` to its receipt: what waits goes out when it may, comes back with a receipt or a
+ * refusal, and everybody who wants to know is told. When and what may go is the outbox's matter.
+ */
+export class Sending {
+  #options;
+  #outbox;
+  #nextId;
+  /** @type {Map<string, Promised>} */
+  #promised = new Map();
+  /** @type {unknown} */
+  #timer = null;
+
+  /** @param {SendingOptions} options */
+  constructor(options) {
+    this.#options = options;
+    this.#outbox = new Outbox({ storage: options.storage });
+    this.#nextId = uuid7(options.clock.wall);
+  }
+
+  /** @param {string} prefix of the storage keys @returns {Waiting[]} what an earlier run left behind */
+  open(prefix) {
+    return this.#outbox.open(prefix);
+  }
+
+  close() {
+    this.lost();
+    this.#outbox.close();
+    const stopped = new ChorusError('stopped', 'The client was disconnected.');
+    for (const promised of this.#promised.values()) promised.reject(stopped);
+    this.#promised.clear();
+  }
+
+  /** The socket is gone. */
+  lost() {
+    this.#options.clock.clearTimeout(this.#timer);
+    this.#outbox.lost();
+  }
+
+  /** @param {string} room @param {string} message @param {string} [id] @returns {Promise<Receipt>} */
+  send(room, message, id = this.#nextId()) {
+    const waiting = { id, room, message: acceptedText(message), at: this.#options.clock.wall() };
+    try {
+      this.#check(waiting);
+      this.#outbox.add(waiting);
+    } catch (cause) {
+      const error = ChorusError.from(cause);
+      this.#options.refused({ room, id, message, error });
+      return Promise.reject(error);
+    }
+    /** @type {Promise<Receipt>} */
+    const receipt = new Promise((resolve, reject) => this.#promised.set(id, { resolve, reject }));
+    // Whoever listens to events instead need not catch it too.
+    receipt.catch(() => {});
+    this.#options.waiting(waiting);
+    return receipt;
+  }
+
+  /** @param {string} id */
+  discard(id) {
+    if (this.#outbox.remove(id)) this.#settle(id)?.reject(new ChorusError('stopped', 'The message was discarded.'));
+  }
+
+  /** @param {string} id @returns {boolean} whether it was still here and never sent */
+  withdraw(id) {
+    if (!this.#outbox.isUnsent(id)) return false;
+    this.discard(id);
+    return true;
+  }
+
+  /** @param {string} room */
+  rejectAll(room, /** @type {ChorusError} */ error) {
+    for (const id of this.#outbox.idsIn(room)) this.#reject(id, error);
+  }
+
+  /** Acknowledged, or seen in the log. @param {Receipt} receipt */
+  committed({ id, room, seq, timestamp }) {
+    if (this.#outbox.get(id)?.room !== room) return;
+    this.#outbox.remove(id);
+    const receipt = { id, room, seq, timestamp };
+    this.#settle(id)?.resolve(receipt);
+    this.#options.sent(receipt);
+  }
+
+  /** @param {string | null} id @param {ChorusError} error @returns {boolean} whether it was about a message that waits here */
+  refused(id, error) {
+    if (id === null || !this.#outbox.get(id)) return false;
+    if (mayTryAgain(error.code)) {
+      const { clock, random } = this.#options;
+      this.#outbox.postpone(id, clock.now(), (attempt) => error.retryAfterMs ?? 500 + backoff(attempt, random));
+      this.flush();
+    } else {
+      this.#reject(id, error);
+    }
+    return true;
+  }
+
+  /** Sends what may be sent, and comes back when more may. */
+  flush() {
+    const { clock, socket, limits, isLive } = this.#options;
+    clock.clearTimeout(this.#timer);
+    if (!socket.connected) return;
+    const { due, wakeAt } = this.#outbox.take(clock.now(), limits(), isLive);
+    for (const waiting of due) this.#sendNow(waiting);
+    if (due.length > 0) socket.expectFrame(ANSWER_MS);
+    if (wakeAt !== null) this.#timer = clock.setTimeout(() => this.flush(), wakeAt - clock.now());
+  }
+
+  /** @param {Waiting} waiting */
+  #sendNow(waiting) {
+    const { id, room, message } = waiting;
+    try {
+      // Again, because it may have been taken before the limits were known.
+      this.#check(waiting);
+      this.#options.socket.send({ type: 'message', room, id, message });
+    } catch (cause) {
+      this.#reject(id, ChorusError.from(cause));
+    }
+  }
+
+  /**
+   * Refuses what the server would close the socket for (1009): resent after every reconnect, such a
+   * message would keep this client out for ever. Everything else is the server's to judge.
+   * @param {Waiting} waiting
+   */
+  #check({ id, room, message }) {
+    if (!isMessageId(id)) throw new ChorusError('invalid_id', 'An id is 1 to 64 of A-Z, a-z, 0-9, _ and -.');
+    if (message === '') throw new ChorusError('message_empty', 'There is nothing to send.');
+    const frame = JSON.stringify({ type: 'message', room, id, message });
+    if (new TextEncoder().encode(frame).length > this.#options.limits().frameBytes) {
+      throw new ChorusError('message_too_long', 'The message is too long.');
+    }
+  }
+
+  /** @param {string} id @param {ChorusError} error */
+  #reject(id, error) {
+    const waiting = this.#outbox.remove(id);
+    if (!waiting) return;
+    this.#settle(id)?.reject(error);
+    this.#options.refused({ room: waiting.room, id, message: waiting.message, error });
+  }
+
+  /** @param {string} id */
+  #settle(id) {
+    const promised = this.#promised.get(id);
+    this.#promised.delete(id);
+    return promised;
   }
 }

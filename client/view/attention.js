@@ -1,14 +1,16 @@
 /**
- * What a reader who is elsewhere sees of this page: the number in its title and the dot on its icon.
- * And the choice, in the menu, whether to be notified as well.
+ * How the page reaches a reader who does not look at the thread: the number in its title, the dot on its
+ * icon, what a screen reader hears. And the choice, in the menu, whether to be notified as well.
  */
-import { pageTitle, troubleLine, unreadCount } from '../attention.js';
+import { unreadCount } from '../state.js';
+import { pageTitle, troubleLine } from '../words.js';
 import { choice } from './choice.js';
 import { byId, make, setText, show } from './dom.js';
 
 /**
  * @typedef {import('../state.js').State} State
- * @typedef {import('../attention.js').Notify} Notify
+ * @typedef {import('../state.js').Notify} Notify
+ * @typedef {import('../state.js').NotifyTrouble} NotifyTrouble
  */
 
 /** @type {[Notify, string][]} */
@@ -42,5 +44,57 @@ export class AttentionView {
     if (this.#icon?.getAttribute('href') !== icon) this.#icon?.setAttribute('href', icon);
     this.#choice.render(notify);
     setText(this.#trouble, troubleLine(notifyTrouble));
+  }
+}
+
+/** Whether this browser knows notifications at all. */
+export function knowsNotifications() {
+  return 'Notification' in window;
+}
+
+/** A choice that is kept holds only as long as the permission does. @param {Notify} kept @returns {Notify} */
+export function permitted(kept) {
+  return knowsNotifications() && Notification.permission === 'granted' ? kept : 'off';
+}
+
+/**
+ * Asks for the permission if need be; call it only on a click.
+ * @param {Notify} wanted
+ * @param {() => void} asking the browser has a question on the screen now
+ * @returns {Promise<{notify: Notify, trouble: NotifyTrouble}>}
+ */
+export async function askToNotify(wanted, asking) {
+  if (wanted === 'off') return { notify: 'off', trouble: null };
+  if (Notification.permission === 'default') asking();
+  const permission = Notification.permission === 'granted' ? 'granted' : await Notification.requestPermission();
+  // Closing the question is no answer, and no trouble either.
+  if (permission !== 'granted') return { notify: 'off', trouble: permission === 'denied' ? 'denied' : null };
+  return { notify: wanted, trouble: null };
+}
+
+/** Messages that come faster than they can be read out are told by their number. */
+const PAUSE_MS = 1_500;
+const READ_OUT = 3;
+
+/**
+ * What a screen reader hears: new messages of others, never history and never one's own. The list
+ * itself stays silent, because pages of old messages would be read out as if they had just been said.
+ */
+export class Spoken {
+  #region = byId('spoken', HTMLParagraphElement);
+  /** @type {string[]} */
+  #heard = [];
+  #timer = 0;
+
+  /** @param {{username: string, message: string}} message */
+  say({ username, message }) {
+    this.#heard.push(`${username}: ${message}`);
+    this.#timer ||= window.setTimeout(() => this.#speak(), PAUSE_MS);
+  }
+
+  #speak() {
+    this.#timer = 0;
+    this.#region.textContent = this.#heard.length > READ_OUT ? `${this.#heard.length} new messages` : this.#heard.join('. ');
+    this.#heard = [];
   }
 }

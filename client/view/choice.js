@@ -1,8 +1,17 @@
 /**
  * One of a few: radio buttons that look like one control. Each on the page has a name of its own,
- * because radio buttons of one name are one choice.
+ * because radio buttons of one name are one choice. And the one that stands in two places: the theme.
  */
 import { make } from './dom.js';
+
+/** @typedef {import('../state.js').Theme} Theme */
+
+/** @type {[Theme, string][]} */
+const THEMES = [
+  ['system', 'System'],
+  ['light', 'Light'],
+  ['dark', 'Dark'],
+];
 
 /**
  * @template {string} T
@@ -28,4 +37,13 @@ export function choice({ name, legend, choices, choose }) {
       if (input && !input.checked) input.checked = true;
     },
   };
+}
+
+/**
+ * System, light or dark. It stands on the entrance and in the menu.
+ * @param {string} place
+ * @param {(theme: Theme) => void} choose
+ */
+export function themeSwitch(place, choose) {
+  return choice({ name: `theme-${place}`, legend: make('legend', 'unseen', 'Theme'), choices: THEMES, choose });
 }

@@ -2,16 +2,16 @@
  * The sign-in screen: one form for coming in and for a new account, errors beside the field they are
  * about, and the demo accounts where the server has them.
  */
+import { themeSwitch } from './choice.js';
 import { byId, setText, show } from './dom.js';
-import { themeSwitch } from './theme-switch.js';
 
-/** @typedef {import('../state.js').State} State */
-/** @typedef {import('../state.js').Entrance} Entrance */
+/** @typedef {import('../entrance.js').Front} Front */
+/** @typedef {import('../entrance.js').Entrance} Entrance */
 /**
  * @typedef {object} EntranceActions
  * @property {(mode: Entrance['mode'], username: string, password: string) => void} enter
  * @property {(mode: Entrance['mode']) => void} setMode
- * @property {(theme: import('../state.js').Theme) => void} setTheme
+ * @property {(theme: Front['theme']) => void} setTheme
  */
 
 const WORDS = {
@@ -40,7 +40,7 @@ export class EntranceView {
   #theme;
   /** @type {Entrance | null} */
   #shown = null;
-  /** @type {import('../state.js').Limits | null} */
+  /** @type {Front['limits'] | null} */
   #limits = null;
 
   /** @param {EntranceActions} actions */
@@ -62,9 +62,8 @@ export class EntranceView {
     }
   }
 
-  /** @param {State} state */
-  render({ entrance, server, session, theme, limits }) {
-    const open = session === null;
+  /** @param {Front} front */
+  render({ open, entrance, server, theme, limits }) {
     const opened = open && this.#screen.hidden;
     show(this.#screen, open);
     this.#theme.render(theme);
@@ -78,7 +77,7 @@ export class EntranceView {
     }
   }
 
-  /** @param {Entrance} entrance @param {import('../state.js').Limits} limits */
+  /** @param {Entrance} entrance @param {Front['limits']} limits */
   #draw(entrance, limits) {
     const { mode, busy, errors, notice } = entrance;
     const failed = this.#shown !== null && errors !== this.#shown.errors;

@@ -3,14 +3,14 @@
  * keeps the focus; the arrow keys choose among what is found.
  */
 import { nothingFound, roomOptions } from '../rooms.js';
+import { dayName } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
-import { agoWord } from './time.js';
 
 /** @typedef {import('../state.js').State} State */
 /** @typedef {import('../rooms.js').RoomOption} RoomOption */
 /**
  * @typedef {object} JumpActions
- * @property {(open: boolean) => void} jump
+ * @property {() => void} close
  * @property {(room: string) => void} go
  * @property {(room: string) => void} create
  */
@@ -32,8 +32,7 @@ export class JumpView {
   /** @param {JumpActions} actions */
   constructor(actions) {
     this.#actions = actions;
-    byId('open-jump', HTMLButtonElement).addEventListener('click', () => actions.jump(true));
-    this.#dialog.addEventListener('close', () => actions.jump(false));
+    this.#dialog.addEventListener('close', () => actions.close());
     // A click on the dialog itself and not on what is in it is one beside it.
     this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
     byId('jump-form', HTMLFormElement).addEventListener('submit', (event) => {
@@ -45,12 +44,6 @@ export class JumpView {
       this.#draw();
     });
     this.#query.addEventListener('keydown', (event) => this.#key(event));
-    document.addEventListener('keydown', (event) => {
-      if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'k' && this.#state?.session) {
-        event.preventDefault();
-        actions.jump(true);
-      }
-    });
   }
 
   /** @param {State} state */
@@ -119,4 +112,13 @@ export class JumpView {
     if (meta) setText(meta, kind === 'create' ? 'a new room, open to everybody' : words.filter(Boolean).join(' · '));
     return row;
   }
+}
+
+/** How long ago, in a word. @param {number} at Unix milliseconds @param {number} now */
+export function agoWord(at, now) {
+  const minutes = Math.floor((now - at) / 60_000);
+  if (minutes < 1) return 'just now';
+  if (minutes < 60) return `${minutes} min ago`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
+  return dayName(at, now);
 }

@@ -6,7 +6,7 @@
 import { askedAt, completed, matching } from '../mention.js';
 import { currentRoom } from '../state.js';
 import { byId, make, show } from './dom.js';
-import { avatar } from './person.js';
+import { avatar } from './sides.js';
 
 /** @typedef {import('../mention.js').Asked} Asked */
 
@@ -30,12 +30,12 @@ export class MentionPicker {
     text.setAttribute('aria-autocomplete', 'list');
     text.setAttribute('aria-controls', this.#list.id);
     text.addEventListener('input', (event) => {
-      if (!(event instanceof InputEvent && event.isComposing)) this.#look();
+      if (!(event instanceof InputEvent && event.isComposing)) this.look();
     });
     text.addEventListener('compositionstart', () => this.#close());
-    text.addEventListener('compositionend', () => this.#look());
-    text.addEventListener('click', () => this.#look());
-    text.addEventListener('keyup', ({ key }) => ['ArrowLeft', 'ArrowRight', 'Home', 'End'].includes(key) && this.#look());
+    text.addEventListener('compositionend', () => this.look());
+    text.addEventListener('click', () => this.look());
+    text.addEventListener('keyup', ({ key }) => ['ArrowLeft', 'ArrowRight', 'Home', 'End'].includes(key) && this.look());
     text.addEventListener('blur', () => this.#close());
     // Before the click would take the focus away from the text.
     this.#list.addEventListener('mousedown', (event) => event.preventDefault());
@@ -51,7 +51,7 @@ export class MentionPicker {
     this.#me = state.session?.username ?? '';
     if (names === this.#names) return;
     this.#names = names;
-    if (this.#asked) this.#look();
+    if (this.#asked) this.look();
   }
 
   /** Whether the key was meant for the list. @param {KeyboardEvent} event */
@@ -69,7 +69,8 @@ export class MentionPicker {
     return true;
   }
 
-  #look() {
+  /** Is a name being written? */
+  look() {
     const { value, selectionStart, selectionEnd } = this.#text;
     this.#asked = selectionStart === selectionEnd ? askedAt(value, selectionStart) : null;
     if (this.#asked?.from !== this.#closedAt) this.#closedAt = -1;

@@ -7,7 +7,7 @@ import { byId, setText, show } from './dom.js';
 /** @typedef {import('../state.js').State} State */
 /**
  * @typedef {object} PasswordActions
- * @property {(open: boolean) => void} askForPassword
+ * @property {() => void} close
  * @property {(current: string, next: string) => void} changePassword
  */
 
@@ -28,9 +28,8 @@ export class PasswordView {
 
   /** @param {PasswordActions} actions */
   constructor(actions) {
-    byId('open-password', HTMLButtonElement).addEventListener('click', () => actions.askForPassword(true));
     byId('password-cancel', HTMLButtonElement).addEventListener('click', () => this.#dialog.close());
-    this.#dialog.addEventListener('close', () => actions.askForPassword(false));
+    this.#dialog.addEventListener('close', () => actions.close());
     this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();

@@ -10,13 +10,10 @@
 import { currentRoom } from '../state.js';
 import { hashOf } from '../route.js';
 import { chunks, thread } from '../thread.js';
-import { gapLine, backLine } from '../words.js';
+import { backLine, clockTime, dayName, exactTime, gapLine } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
-import { avatar, coloured } from './person.js';
-import { RowFocus } from './row-focus.js';
-import { messageText } from './text.js';
-import { clockTime, dayName, exactTime } from './time.js';
-import { traffic } from './traffic.js';
+import { avatar, coloured } from './sides.js';
+import { messageText, RowFocus, traffic } from './row.js';
 
 /**
  * @typedef {import('../state.js').State} State

@@ -6,7 +6,7 @@
 //!
 //! Built-in files are compressed by Brotli as far as it goes, each once, when it is first asked for.
 //! Scripts and styles are served without the comments that fill whole lines, a quarter of what a
-//! first visit would load. Their lines stay, empty, so that an error names the right one.
+//! first visit would load, and without indentation. Their lines stay, so that an error names the right one.
 //!
 //! The sdk is for pages of other origins too, and a browser loads a module from elsewhere only if
 //! its server lets everybody read it. Whether such a page may also call is the origin list's matter;
@@ -161,8 +161,9 @@ async fn read(dir: &Path, name: &str) -> Option<Bytes> {
     tokio::fs::read(place).await.ok().map(Bytes::from)
 }
 
-/// A script or style without comments that fill whole lines. Needs no parser, because in the client's
-/// files no text goes over a line's end (`tests/client/page.test.mjs` holds them to that).
+/// A script or style without comments that fill whole lines, and without indentation. Needs no parser,
+/// because in the client's files no text goes over a line's end (`tests/client/page.test.mjs` holds them to
+/// that).
 fn lean(name: &str, content: Cow<'static, [u8]>) -> Cow<'static, [u8]> {
     let script = extension(name) == "js";
     if !script && extension(name) != "css" {
@@ -191,14 +192,14 @@ fn lean(name: &str, content: Cow<'static, [u8]>) -> Cow<'static, [u8]> {
             kept.extend(line.ends_with('\n').then_some('\n'));
             continue;
         }
-        kept.extend(comment);
+        kept.extend(comment.into_iter().map(|line| line.trim_start_matches([' ', '\t'])));
     }
     Cow::Owned(kept.into_bytes())
 }
 
 /// Weak, because a compressed answer carries the same one.
 fn tag_of(content: &[u8]) -> String {
-    format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(content)[..12]))
+    format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(content)[..9]))
 }
 
 fn answer(name: &str, tag: &str, content: Bytes, asked: &HeaderMap) -> Response {
@@ -236,8 +237,9 @@ fn is_text(name: &str) -> bool {
 fn content_type(name: &str) -> &'static str {
     match extension(name) {
         "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
+        // Modules are UTF-8 whatever is said, and what a page names is what the page is.
+        "js" | "mjs" => "text/javascript",
+        "css" => "text/css",
         "svg" => "image/svg+xml",
         "json" | "map" => "application/json",
         "webmanifest" => "application/manifest+json",
@@ -340,11 +342,12 @@ mod tests {
             "\n\n\nlet a = 1; // one\n\n\nb"
         );
         assert_eq!(leaned("a.css", "/* a\n   b */\n.c {} /* d */\n"), "\n\n.c {} /* d */\n");
+        assert_eq!(leaned("a.js", "a {\n\t  b;  \n\n}\n"), "a {\nb;  \n\n}\n");
         for kept in [
             "/** @type {A} */ (b)\n",
             "/* a */ b /* c */\n",
             "/*/ a\n",
-            "a\n/* open\n b",
+            "a\n/* open\nb",
         ] {
             assert_eq!(leaned("a.js", kept), kept);
         }
@@ -359,12 +362,9 @@ mod tests {
             let lean =
                 String::from_utf8(lean(&name, whole.clone().into_bytes().into()).into_owned()).unwrap();
             assert_eq!(whole.lines().count(), lean.lines().count(), "{name}");
-            for (line, served) in whole.lines().zip(lean.lines()).filter(|(line, served)| line != served) {
-                let start = line.trim_start();
-                assert!(
-                    served.is_empty() && (start.is_empty() || start.starts_with(['/', '*'])),
-                    "{name}: {line}"
-                );
+            let lines = whole.lines().map(str::trim_start).zip(lean.lines());
+            for (line, served) in lines.filter(|(line, served)| line != served) {
+                assert!(served.is_empty() && line.starts_with(['/', '*']), "{name}: {line}");
             }
         }
     }

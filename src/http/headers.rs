@@ -29,11 +29,12 @@ const OF_DOCUMENTS: [(HeaderName, &str); 5] = [
 /// A year, as browsers' preload lists want it at least.
 const STRICT_TRANSPORT: &str = "max-age=31536000";
 
-/// Scripts and styles, which are never a document (`nosniff` sees to that): in three dozen of them these
-/// headers would be a quarter of what a first visit loads.
+/// Scripts, styles and the manifest, which are never a document (`nosniff` sees to that): in three dozen of
+/// them these headers would be a quarter of what a first visit loads.
 pub(super) fn is_part_of_a_page(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.starts_with("text/javascript") || value.starts_with("text/css"))
+    content_type
+        .is_some_and(|value| matches!(value, "text/javascript" | "text/css" | "application/manifest+json"))
 }
 
 /// Adds what every answer carries. Answers that say nothing of caching are not to be kept: they

@@ -495,19 +495,19 @@ describe('a newer client', () => {
       const page = await browser.newPage();
       let loads = 0;
       page.on('domcontentloaded', () => (loads += 1));
-      await page.route('**/words.js', (route) => (loads === 0 ? route.fulfill({ status: 404, body: '' }) : route.continue()));
+      await page.route('**/view/dom.js', (route) => (loads === 0 ? route.fulfill({ status: 404, body: '' }) : route.continue()));
       await page.goto(server.url);
       await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
       assert.equal(loads, 2);
-      assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+      await page.waitForFunction(() => sessionStorage.length === 0);
       // An old module that lacks what a new one wants of it.
-      await page.unroute('**/words.js');
-      await page.route('**/words.js', (route) => (loads === 0 ? route.fulfill({ contentType: 'text/javascript', body: 'export const old = 1;' }) : route.continue()));
+      await page.unroute('**/view/dom.js');
+      await page.route('**/view/dom.js', (route) => (loads === 0 ? route.fulfill({ contentType: 'text/javascript', body: 'export const old = 1;' }) : route.continue()));
       loads = 0;
       await page.reload();
       await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
       assert.equal(loads, 2);
-      await rm(join(folder, 'thread.js'));
+      await rm(join(folder, 'view/dom.js'));
       loads = 0;
       await page.reload();
       await page.getByText('could not be loaded').waitFor();

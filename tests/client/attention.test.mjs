@@ -1,11 +1,11 @@
 // What asks for attention, and help with writing names: the pure parts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { notificationText, pageTitle, troubleLine, unreadCount, worthTelling } from '../../client/attention.js';
 import { askedAt, completed, matching } from '../../client/mention.js';
 import { DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
-import { initialState, reduce } from '../../client/state.js';
-import { fullTrafficLines, trafficFolds } from '../../client/words.js';
+import { notificationText, worthTelling } from '../../client/notifier.js';
+import { initialState, reduce, unreadCount } from '../../client/state.js';
+import { fullTrafficLines, pageTitle, trafficFolds, troubleLine } from '../../client/words.js';
 import { line, lines } from './world.mjs';
 
 const NOW = 1_767_225_600_000;
@@ -44,7 +44,7 @@ test('all rooms are counted together', () => {
 });
 
 test('the choice to be notified is the browser’s and outlives a sign-in', () => {
-  const next = run(signedIn, { type: 'notify', notify: 'all', trouble: null }, { type: 'session.closed', notice: null });
+  const next = run(signedIn, { type: 'notify', notify: 'all', trouble: null }, { type: 'session.closed' });
   assert.equal(next.notify, 'all');
   assert.equal(run(next, { type: 'notify', notify: 'off', trouble: 'denied' }).notifyTrouble, 'denied');
 });
@@ -78,7 +78,7 @@ test('another build than the first is an update, and the same one again is none'
   assert.equal(run(first, welcomed('2')).updated, true);
   assert.equal(run(first, welcomed('2'), welcomed('1')).updated, false, 'back on a node with the old client, in the middle of a deploy');
   assert.equal(run(first, welcomed('')).updated, false, 'a server that does not say');
-  assert.equal(run(first, welcomed('2'), { type: 'session.closed', notice: null }).updated, true, 'the page is as old as before');
+  assert.equal(run(first, welcomed('2'), { type: 'session.closed' }).updated, true, 'the page is as old as before');
 });
 
 test('a name is asked for at the caret, in the beginning of a word', () => {

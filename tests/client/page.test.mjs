@@ -1,4 +1,5 @@
-// The page's files as they are served: nothing inline, every module announced, nothing from elsewhere.
+// The page's files as they are served: nothing inline, every module announced when it is needed and not
+// before, nothing from elsewhere.
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -11,14 +12,25 @@ const files = (await readdir(CLIENT, { recursive: true, withFileTypes: true }))
   .map((entry) => relative(CLIENT, join(entry.parentPath ?? entry.path, entry.name)));
 const read = (file) => readFile(join(CLIENT, file), 'utf8');
 
-/** Every module that main.js reaches, itself included. */
+const code = async (file) => (await read(file)).replace(/\/\*[^]*?\*\//g, '');
+
+/** Every module that one cannot run without, itself included. */
 async function reached(file, seen = new Set()) {
   if (seen.has(file)) return seen;
   seen.add(file);
-  const text = (await read(file)).replace(/\/\*[^]*?\*\//g, '');
-  for (const [, path] of text.matchAll(/from '(\.[^']+)'/g)) await reached(join(dirname(file), path), seen);
+  for (const [, path] of (await code(file)).matchAll(/(?:from|^import) '(\.[^']+)'/gm)) await reached(join(dirname(file), path), seen);
   return seen;
 }
+
+/** Those that it loads when it needs them. */
+async function loadedLater(files) {
+  const found = [];
+  for (const file of files) for (const [, path] of (await code(file)).matchAll(/\bimport\('([^']+)'\)/g)) found.push(join(dirname(file), path));
+  return found.sort();
+}
+
+const entrance = await reached('main.js');
+const chat = await reached('chat.js');
 
 test('the page has nothing inline, so the policy needs no exception', async () => {
   const html = await read('index.html');
@@ -42,11 +54,25 @@ test('no text goes over a line’s end, so that the server can leave out lines o
   }
 });
 
-test('every module is preloaded, and nothing is that is not there', async () => {
+test('the page announces every module of the entrance, and no other', async () => {
   const html = await read('index.html');
   const preloaded = [...html.matchAll(/rel="modulepreload" href="([^"]+)"/g)].map(([, href]) => href).sort();
-  const needed = [...(await reached('main.js'))].filter((file) => file !== 'main.js').sort();
-  assert.deepEqual(preloaded, needed);
+  assert.deepEqual(preloaded, [...entrance].filter((file) => file !== 'main.js').sort());
+});
+
+test('early.js announces every module of the chat that the entrance has not, and no other', async () => {
+  const names = (await read('early.js')).match(/const CHAT = '([^']+)'/)[1].split(' ');
+  assert.deepEqual(names.map((name) => `${name}.js`).sort(), [...chat].filter((file) => !entrance.has(file)).sort());
+});
+
+test('what is loaded later is not loaded before, and everything is loaded by somebody', async () => {
+  assert.deepEqual(await loadedLater(entrance), ['chat.js']);
+  const parts = await loadedLater([...chat].filter((file) => !entrance.has(file)));
+  assert.deepEqual(parts, ['notifier.js', 'password.js', 'view/jump.js', 'view/mention-picker.js', 'view/password.js']);
+  for (const part of parts) assert.ok(!chat.has(part), part);
+  const all = new Set([...entrance, ...chat, 'early.js']);
+  for (const part of parts) await reached(part, all);
+  assert.deepEqual([...all].sort(), files.filter((name) => name.endsWith('.js')).sort());
 });
 
 test('the sdk knows nothing of the page', async () => {

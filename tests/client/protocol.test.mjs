@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isMessageId, uuid7 } from '../../client/sdk/ids.js';
-import { backoff } from '../../client/sdk/backoff.js';
+import { isMessageId, uuid7 } from '../../client/sdk/outbox.js';
+import { backoff } from '../../client/sdk/clock.js';
 import { acceptedText, countChars, DEFAULT_LIMITS, mayTryAgain, parseFrame, parseLimits } from '../../client/sdk/protocol.js';
 
 const parsed = (frame) => parseFrame(JSON.stringify(frame));

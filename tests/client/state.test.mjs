@@ -1,13 +1,13 @@
 // The page's reducer and the thread that is drawn from it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ChorusError } from '../../client/sdk/error.js';
-import { DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
+import { ChorusError, DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
 import { currentRoom, initialState, reduce } from '../../client/state.js';
 import { MOST_ROWS } from '../../client/state-room.js';
 import { chunks, thread } from '../../client/thread.js';
-import { entranceErrors, entranceProblems, gapLine, statusLine, trafficLine, typingLine } from '../../client/words.js';
-import { hue } from '../../client/view/person.js';
+import { gapLine, missingLine, statusLine, trafficLine, typingLine } from '../../client/words.js';
+import { entranceErrors, entranceProblems } from '../../client/entrance.js';
+import { hue } from '../../client/view/sides.js';
 import { line, lines } from './world.mjs';
 
 const NOW = 1_767_225_600_000;
@@ -43,7 +43,6 @@ test('messages follow on, each once, in order', () => {
 test('an event leaves alone what it is not about', () => {
   const next = run(inLobby, message(4));
   assert.equal(next.rooms.lobby.rows[0], inLobby.rooms.lobby.rows[0]);
-  assert.equal(next.entrance, inLobby.entrance);
   assert.equal(next.rooms.lobby.users, inLobby.rooms.lobby.users);
 });
 
@@ -322,11 +321,20 @@ test('an empty room says so, but not before it is known to be empty', () => {
   assert.equal(top(run(signedIn, history([]), waiting('one'))), false);
 });
 
+test('a part that could not be loaded is told where it can be seen, until it is there', () => {
+  const open = run(inLobby, { type: 'drawer', drawer: 'menu' });
+  const told = run(open, { type: 'missing', missing: { part: 'password', reload: false } });
+  assert.deepEqual([told.missing.part, told.drawer], ['password', 'none'], 'the line lies under the drawer');
+  assert.deepEqual(run(open, { type: 'missing', missing: null }).drawer, 'menu');
+  assert.equal(run(told, { type: 'session.closed' }).missing, null);
+  assert.notEqual(missingLine({ part: 'jump' }), missingLine({ part: 'password' }));
+});
+
 // ---- the session ----
 
 test('nothing of one person’s session is left for the next', () => {
-  const state = run(inLobby, waiting('one'), { type: 'theme', theme: 'dark' }, { type: 'session.closed', notice: 'Bye' });
-  assert.deepEqual(state, { ...initialState('dark', NOW), limits: state.limits, entrance: { mode: 'signin', busy: false, errors: {}, notice: 'Bye' } });
+  const state = run(inLobby, waiting('one'), { type: 'theme', theme: 'dark' }, { type: 'session.closed' });
+  assert.deepEqual(state, { ...initialState('dark', NOW), limits: state.limits });
 });
 
 test('the limits of the server hold as soon as it tells them', () => {

@@ -1,5 +1,5 @@
-import { ChorusError } from './error.js';
-export { ChorusError } from './error.js';
+import { ChorusError } from './protocol.js';
+export { ChorusError } from './protocol.js';
 export type Session = import('./api.js').Session;
 export type ServerInfo = import('./api.js').ServerInfo;
 export type HistoryRange = import('./api.js').HistoryRange;
@@ -8,8 +8,8 @@ export type HistoryPage = import('./api.js').HistoryPage;
 export type Limits = import('./protocol.js').Limits;
 export type Message = import('./protocol.js').Message;
 export type ServerFrame = import('./protocol.js').ServerFrame;
-export type Receipt = import('./sending.js').Receipt;
-export type Refusal = import('./sending.js').Refusal;
+export type Receipt = import('./outbox.js').Receipt;
+export type Refusal = import('./outbox.js').Refusal;
 export type StorageLike = import('./outbox.js').StorageLike;
 export type Waiting = import('./outbox.js').Waiting;
 export type History = import('./room.js').History;
@@ -92,7 +92,7 @@ export type ChorusOptions = {
     /**
      * the page this runs in. When the server is its own, sign-ins can be remembered
      */
-    page?: import('./remembered.js').Page;
+    page?: import('./renewal.js').Page;
     /**
      * keeps waiting messages across runs
      */
@@ -100,7 +100,7 @@ export type ChorusOptions = {
     /**
      * where there is no global one: Node before 22
      */
-    WebSocket?: import('./connection.js').SocketClass;
+    WebSocket?: import('./socket.js').SocketClass;
     fetch?: typeof globalThis.fetch;
     /**
      * for tests

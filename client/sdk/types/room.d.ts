@@ -1,13 +1,7 @@
-/**
- * One room as this client follows it: how far it has read, and who is there. A pure state machine:
- * frames go in, what the application should hear comes out; it sends nothing itself.
- *
- * The promise: every message after the position is handed on once, in order; whatever can not be
- * had is said (`gap`). Only messages and history move the position, an acknowledgement never does,
- * because between the acknowledged one and the position others may stand that were not seen yet.
- */
+import { ChorusError } from './protocol.js';
 export type Message = import('./protocol.js').Message;
 export type JoinedFrame = import('./protocol.js').JoinedFrame;
+export type MessageFrame = import('./protocol.js').MessageFrame;
 export type PresenceFrame = import('./protocol.js').PresenceFrame;
 export type UserListFrame = import('./protocol.js').UserListFrame;
 export type JoinRequest = import('./protocol.js').JoinRequest;
@@ -71,6 +65,7 @@ export type People = {
 /**
  * @typedef {import('./protocol.js').Message} Message
  * @typedef {import('./protocol.js').JoinedFrame} JoinedFrame
+ * @typedef {import('./protocol.js').MessageFrame} MessageFrame
  * @typedef {import('./protocol.js').PresenceFrame} PresenceFrame
  * @typedef {import('./protocol.js').UserListFrame} UserListFrame
  * @typedef {import('./protocol.js').JoinRequest} JoinRequest
@@ -101,6 +96,14 @@ export type People = {
  * @property {number} userCount all of them
  * @property {string[]} joined who came, when this is a change; empty when it is a whole list
  * @property {string[]} left
+ */
+/**
+ * One room as this client follows it: how far it has read, and who is there. A pure state machine:
+ * frames go in, what the application should hear comes out; it sends nothing itself.
+ *
+ * The promise: every message after the position is handed on once, in order; whatever can not be
+ * had is said (`gap`). Only messages and history move the position, an acknowledgement never does,
+ * because between the acknowledged one and the position others may stand that were not seen yet.
  */
 export declare class Room {
     #private;
@@ -142,4 +145,48 @@ export declare class Room {
     presence(frame: PresenceFrame): People | 'ask' | null;
     /** @param {UserListFrame} frame @returns {People} */
     userList(frame: UserListFrame): People;
+}
+export type FollowingOptions = {
+    socket: import('./socket.js').LiveSocket;
+    clock: import('./clock.js').Clock;
+    random: () => number;
+    read: (room: string, range: {
+        after: number;
+        limit: number;
+    }) => Promise<import('./api.js').HistoryPage>;
+    history: (history: History) => void;
+    message: (room: string, message: Message) => void;
+    people: (people: People) => void;
+    closed: (room: string, error: ChorusError) => void;
+};
+/**
+ * The rooms this client is in, on whatever socket there is: joins them again after a loss, hands on
+ * what they bring, and fills the hole that should never be there.
+ */
+export declare class Following {
+    #private;
+    /** @param {FollowingOptions} options */
+    constructor(options: FollowingOptions);
+    /** @param {string} name */
+    isLive(name: string): boolean;
+    /** @param {string} name */
+    join(name: string): void;
+    /** @param {string} name */
+    leave(name: string): void;
+    clear(): void;
+    /** A new socket: join again, each room from where it was. */
+    welcomed(): void;
+    lost(): void;
+    /** The cheapest question that is always answered: who is here. */
+    probe(): void;
+    /** @param {JoinedFrame} frame */
+    joined(frame: JoinedFrame): void;
+    /** @param {UserListFrame} frame */
+    userList(frame: UserListFrame): void;
+    /** @param {PresenceFrame} frame */
+    presence(frame: PresenceFrame): void;
+    /** @param {MessageFrame} frame */
+    message({ type: _, room: name, ...message }: MessageFrame): void;
+    /** A join was refused, perhaps in the middle of its pages. @param {string} name @param {ChorusError} error */
+    refused(name: string, error: ChorusError): void;
 }

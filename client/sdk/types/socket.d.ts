@@ -29,7 +29,7 @@ export declare class LiveSocket {
      * @param {string} options.url origin of the sockets, `ws://host`
      * @param {() => Promise<string>} options.ticket
      * @param {boolean} options.returns whether a sign-in may return after 4001
-     * @param {import('./connection.js').SocketClass} options.WebSocket
+     * @param {SocketClass} options.WebSocket
      * @param {import('./clock.js').Clock} options.clock
      * @param {() => number} options.random
      * @param {Handlers} handlers
@@ -38,7 +38,7 @@ export declare class LiveSocket {
         url: string;
         ticket: () => Promise<string>;
         returns: boolean;
-        WebSocket: import('./connection.js').SocketClass;
+        WebSocket: SocketClass;
         clock: import('./clock.js').Clock;
         random: () => number;
     }, handlers: Handlers);
@@ -61,3 +61,7 @@ export declare class LiveSocket {
     /** The sign-in is over, as somebody else found out. @param {string} reason */
     signedOut(reason: string): void;
 }
+export type SocketClass = typeof globalThis.WebSocket;
+export type ServerFrame = import('./protocol.js').ServerFrame;
+export type WelcomeFrame = import('./protocol.js').WelcomeFrame;
+export type ClientFrame = import('./protocol.js').ClientFrame;

@@ -1,9 +1,105 @@
 /**
+ * What stands in a row of the thread (a message's text, the line of who came and went), and how the keys
+ * lead from row to row.
+ */
+import { isFewEmoji, parts, sameName } from '../text.js';
+import { fullTrafficLines, trafficFolds, trafficLine } from '../words.js';
+import { make, setText } from './dom.js';
+
+/** @typedef {import('../text.js').Part} Part */
+
+/**
+ * A message's text on the page. Every part becomes an element of its own kind with text in it and
+ * nothing else; an address that is not http(s) never gets here (text.js).
+ * @param {string} text
+ * @param {string} me whose name is told apart from other names
+ */
+export function messageText(text, me) {
+  const element = make('div', 'text', parts(text).map((part) => drawn(part, me)));
+  // Which way it runs follows from its own letters; styles/text.css does the same for each line.
+  element.dir = 'auto';
+  element.classList.toggle('emoji', isFewEmoji(text));
+  return element;
+}
+
+/** @param {Part} part @param {string} me @returns {Node} */
+function drawn(part, me) {
+  switch (part.kind) {
+    case 'text':
+      return document.createTextNode(part.text);
+    case 'link':
+      return link(part.text, part.href);
+    case 'code':
+      return leftToRight(make('code', '', part.text));
+    case 'block': {
+      const block = leftToRight(make('pre', 'block', [make('code', '', part.text)]));
+      if (part.language) block.dataset['language'] = part.language;
+      return block;
+    }
+    case 'mention':
+      return make('span', sameName(part.name, me) ? 'mention me' : 'mention', part.text);
+  }
+}
+
+/** The page that is opened learns neither this page nor its address. @param {string} text @param {string} href */
+function link(text, href) {
+  const element = leftToRight(make('a', '', text));
+  element.href = href;
+  element.target = '_blank';
+  element.rel = 'noopener noreferrer';
+  element.referrerPolicy = 'no-referrer';
+  return element;
+}
+
+/** @template {HTMLElement} E @param {E} element */
+function leftToRight(element) {
+  element.dir = 'ltr';
+  return element;
+}
+
+/**
+ * The line of who came and went. Long ones fold the names away; a button opens and closes them, the
+ * same for pointer, finger and keyboard. It is updated in place, so that it stays open and focused
+ * while more people come.
+ * @param {{joined: string[], left: string[]}} note
+ * @param {HTMLElement | null} known the element of an earlier state of the same line
+ */
+export function traffic({ joined, left }, known) {
+  const row = known ?? make('li', 'row line note traffic', [make('div', 'words')]);
+  const words = row.firstElementChild;
+  if (!(words instanceof HTMLElement)) return row;
+  const line = trafficLine(joined, left);
+  if (!trafficFolds(joined, left)) {
+    words.replaceChildren(make('span', '', line));
+    return row;
+  }
+  const fold = row.querySelector('button') ?? unfolded(words);
+  setText(fold, line);
+  const names = row.querySelector('.names');
+  names?.replaceChildren(...fullTrafficLines(joined, left).map((text) => make('p', '', text)));
+  return row;
+}
+
+/** @param {HTMLElement} words */
+function unfolded(words) {
+  const fold = make('button', 'fold');
+  const names = make('div', 'names');
+  fold.type = 'button';
+  names.hidden = true;
+  fold.setAttribute('aria-expanded', 'false');
+  fold.addEventListener('click', () => {
+    names.hidden = !names.hidden;
+    fold.setAttribute('aria-expanded', String(!names.hidden));
+    names.scrollIntoView({ block: 'nearest' });
+  });
+  words.replaceChildren(fold, names);
+  return fold;
+}
+
+/**
  * Messages can be reached without a pointer: the last one in sight is one stop of the Tab key, arrows lead
  * from there to the others. The one that has the focus, or was touched, tells its exact time.
  */
-import { make } from './dom.js';
-
 export class RowFocus {
   #list;
   /** Where Tab stops. @type {HTMLElement | null} */

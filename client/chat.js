@@ -1,0 +1,586 @@
+/**
+ * Wires the chat: what the sdk and the reader do becomes events, events become the next state, and the
+ * views draw it. Everything that has an effect is started here. It is loaded by main.js, which shows the
+ * entrance until somebody is signed in; what only an action needs is loaded later still.
+ */
+import * as keep from './keep.js';
+import { later, warm } from './later.js';
+import { hashOf, placeOf, serverUrl } from './route.js';
+import { Chorus } from './sdk/chorus.js';
+import { ChorusError } from './sdk/protocol.js';
+import { currentRoom, initialState, reduce } from './state.js';
+import { askToNotify, AttentionView, knowsNotifications, permitted, Spoken } from './view/attention.js';
+import { byId, show } from './view/dom.js';
+import { ComposerView, StatusView, UpdatedView } from './view/foot.js';
+import { MenuView, PeopleView } from './view/sides.js';
+import { ThreadView } from './view/thread.js';
+import { refusalLine } from './words.js';
+
+/**
+ * @typedef {object} Page what is around the chat
+ * @property {(inside: boolean) => void} inside whether somebody is signed in, in the frame in which it is drawn
+ * @property {(notice: string | null) => void} closed why they are not any more
+ * @property {(theme: import('./state.js').Theme) => void} setTheme
+ */
+
+/** The room that is always there. */
+const LOBBY = 'lobby';
+const PAGE = 100;
+
+/** The largest page that the server gives. */
+const LARGE_PAGE = 200;
+
+/** How many of the server's rooms are offered, and how many people of a room can be searched. */
+const ROOMS_READ = 2_000;
+const PEOPLE_READ = 5_000;
+
+/** What was read is kept this long after it was. */
+const KEEP_MS = 500;
+
+/** Hidden for longer than this, a page asks whether its connection still lives when it is seen again. */
+const ASLEEP_MS = 30_000;
+
+/** So many messages wait for what notifies of them to be loaded. */
+const MOST_UNTOLD = 100;
+
+/** @type {Page} */
+let page = { inside: () => {}, closed: () => {}, setTheme: () => {} };
+let state = initialState(keep.keptTheme(), Date.now());
+let scheduled = false;
+/** Until what was read is kept. */
+let keepTimer = 0;
+
+/** The token last shown to the server: whether a refusal is about the kept one. @type {string | null} */
+let shownToken = null;
+
+const chorus = new Chorus({
+  url: serverUrl(),
+  storage: keep.openStorage(),
+  page: { origin: location.origin, locks: navigator.locks },
+  getToken: () => (shownToken = keep.keptSession()?.token ?? null),
+  onSession: (session) => {
+    keep.keepSession(session);
+    if (!state.session) open(session.username);
+  },
+});
+
+const spoken = new Spoken();
+const threadView = new ThreadView({ loadOlder, loadNewer, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
+const composer = new ComposerView({
+  send,
+  recall,
+  typing: () => chorus.typing(state.current),
+  toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd(),
+  helpWithNames: () => parts.names(),
+});
+/** @type {{render(state: import('./state.js').State): void}[]} */
+const views = [
+  new MenuView({
+    openDrawer: (drawer) => dispatch({ type: 'drawer', drawer }),
+    askToLeave,
+    leave,
+    stay: () => dispatch({ type: 'leaving', leaving: false }),
+    setTheme: (theme) => page.setTheme(theme),
+    leaveRoom,
+    jump: () => void openPart('jump'),
+    changePassword: () => void openPart('password'),
+  }),
+  new PeopleView({ everybody }),
+  new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
+  composer,
+  threadView,
+  new AttentionView({ notify: (wanted) => void chooseNotify(wanted), possible: knowsNotifications() }),
+  new UpdatedView({ reload: () => location.reload(), again: () => state.missing && void openPart(state.missing.part) }),
+];
+
+/** What only an action needs. */
+const parts = {
+  jump: later(async () => {
+    const { JumpView } = await import('./view/jump.js');
+    add(new JumpView({ close: () => state.jump.open && dispatch({ type: 'jump', open: false }), go: (room) => go({ room, seq: null }), create }));
+  }),
+  password: later(async () => {
+    const [{ PasswordView }, words] = await Promise.all([import('./view/password.js'), import('./password.js')]);
+    const changePassword = (/** @type {string} */ current, /** @type {string} */ next) => void setPassword(current, next, words);
+    add(new PasswordView({ close: () => state.password.open && dispatch({ type: 'password', open: false }), changePassword }));
+  }),
+  names: later(async () => (await import('./view/mention-picker.js')).MentionPicker),
+  notifier: later(async () => {
+    const { Notifier } = await import('./notifier.js');
+    notifier = new Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
+    notifier?.render(state.notify, state.session?.username ?? '');
+    for (const told of untold.splice(0)) notifier.heard(told);
+  }),
+};
+/** @type {import('./notifier.js').Notifier | null} */
+let notifier = null;
+/** What it has not heard yet. @type {import('./notifier.js').Told[]} */
+const untold = [];
+let warmed = false;
+const chat = byId('chat', HTMLDivElement);
+
+/** @param {import('./state.js').Event} event */
+function dispatch(event) {
+  const before = state.rooms;
+  state = reduce(state, event);
+  if (state.rooms !== before) keepTimer ||= window.setTimeout(keepRead, KEEP_MS);
+  if (scheduled) return;
+  scheduled = true;
+  // A hidden page draws no frames, but its list must not fall behind without bound.
+  if (document.hidden) setTimeout(render, 200);
+  else requestAnimationFrame(render);
+}
+
+function render() {
+  scheduled = false;
+  const appeared = state.session !== null && chat.hidden;
+  const inside = state.session !== null;
+  if (inside === chat.hidden) page.inside(inside);
+  show(chat, inside);
+  for (const view of views) view.render(state);
+  // Only now that it can be seen can its height be measured.
+  const draft = appeared && state.session ? keep.takeDraft(state.session.username) : '';
+  if (draft !== '' && composer.text === '') composer.write(draft);
+  notifier?.render(state.notify, state.session?.username ?? '');
+  // On a touch screen the focus would throw up the keyboard before anything was read.
+  if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
+}
+
+/** A view that came later. @param {{render(state: import('./state.js').State): void}} view */
+function add(view) {
+  views.push(view);
+  view.render(state);
+}
+
+/** @param {string} username */
+function open(username) {
+  dispatch({ type: 'session.opened', username, now: Date.now() });
+  const { rooms, current } = keep.keptPlaces(username);
+  for (const room of [LOBBY, ...rooms]) follow(room);
+  for (const { room, id, message, reason, at } of keep.keptRefused(username)) {
+    follow(room);
+    dispatch({ type: 'waiting.refused', room, id, message, reason, at });
+  }
+  const place = placeOf(location.hash) ?? { room: current || LOBBY, seq: null };
+  history.replaceState(null, '', hashOf(place));
+  go(place);
+}
+
+/** The reader is in this room from now on, whether it is shown or not. @param {string} room */
+function follow(room) {
+  if (!Object.hasOwn(state.rooms, room)) {
+    const read = keep.keptRead(state.session?.username ?? '').get(room) ?? null;
+    dispatch({ type: 'room.opened', room, read });
+  }
+  chorus.join(room);
+}
+
+/** Shows a room, or a message in it. @param {import('./route.js').Place} place */
+function go({ room, seq }) {
+  follow(room);
+  dispatch({ type: 'entered', room });
+  if (location.hash !== hashOf({ room, seq })) history.pushState(null, '', hashOf({ room, seq }));
+  keepPlaces();
+  if (seq === null) return;
+  dispatch({ type: 'room.pointed', room, seq, now: Date.now() });
+  void pursue(room);
+}
+
+/** Reads the part of the log that a link points into, unless it is on the page. @param {string} room */
+async function pursue(room) {
+  const { target, rows = [], opened } = state.rooms[room] ?? {};
+  const [first, last] = [rows[0]?.seq, rows.at(-1)?.seq];
+  if (!target || !opened || first === undefined || last === undefined || (target.seq >= first && target.seq <= last)) return;
+  try {
+    const { messages } = await chorus.history(room, { after: Math.max(0, target.seq - PAGE / 2), limit: PAGE });
+    if (state.rooms[room]?.target === target) dispatch({ type: 'room.around', room, messages });
+  } catch {
+    // The room is shown without it; the link can be followed again.
+  }
+}
+
+/** Rooms that turned out not to exist are not looked for again. */
+function keepPlaces() {
+  const username = state.session?.username;
+  if (username === undefined) return;
+  const rooms = Object.values(state.rooms).filter(({ closed }) => !closed?.missing);
+  keep.keepPlaces(username, { rooms: rooms.map(({ name }) => name), current: state.current });
+}
+
+/** @param {string} room */
+function leaveRoom(room) {
+  chorus.leave(room);
+  if (room === state.current) go({ room: LOBBY, seq: null });
+  dispatch({ type: 'left', room });
+  keepPlaces();
+}
+
+/**
+ * Opens a dialog, once it is loaded. What can't be loaded is said in the line above the composer.
+ * @param {import('./state.js').Part} part
+ */
+async function openPart(part) {
+  const username = state.session?.username;
+  const failed = state.missing?.part === part;
+  try {
+    await parts[part]();
+  } catch (cause) {
+    console.warn(`chorus: ${part}: ${cause}`);
+    // The server is there and still it does not come: what it has belongs to another version of the page.
+    return dispatch({ type: 'missing', missing: { part, reload: failed && state.link.state === 'connected' } });
+  }
+  // Somebody else by now.
+  if (username === undefined || username !== state.session?.username) return;
+  if (failed) dispatch({ type: 'missing', missing: null });
+  if (state[part].open) return;
+  dispatch({ type: part, open: true });
+  if (part === 'jump') void readRooms();
+}
+
+async function readRooms() {
+  /** @type {import('./state.js').RoomInfo[]} */
+  const rooms = [];
+  try {
+    for (let after = ''; rooms.length < ROOMS_READ; ) {
+      const page = await chorus.rooms({ limit: LARGE_PAGE, ...(after && { after }) });
+      rooms.push(...page.rooms);
+      dispatch({ type: 'jump.rooms', rooms: [...rooms] });
+      if (page.next === null) return;
+      after = page.next;
+    }
+  } catch {
+    dispatch({ type: 'jump.failed', error: 'The list of rooms could not be read. Those you are in are here.' });
+  }
+}
+
+/** @param {string} room */
+async function create(room) {
+  dispatch({ type: 'jump.busy' });
+  try {
+    await chorus.createRoom(room);
+  } catch (cause) {
+    const error = ChorusError.from(cause);
+    // Somebody was faster: then it is there, which is what was wanted.
+    if (error.code !== 'room_taken') return dispatch({ type: 'jump.failed', error: refusalLine(error) });
+  }
+  go({ room, seq: null });
+}
+
+/** All the people of the room that is shown, who may be more than the list has. @returns {Promise<string[]>} */
+async function everybody() {
+  /** @type {string[]} */
+  const users = [];
+  for (let after = ''; users.length < PEOPLE_READ; ) {
+    const page = await chorus.people(state.current, { limit: LARGE_PAGE, ...(after && { after }) });
+    users.push(...page.users);
+    if (page.next === null) break;
+    after = page.next;
+  }
+  return users;
+}
+
+/** @param {string | null} notice */
+function close(notice) {
+  chorus.disconnect();
+  composer.clear();
+  notifier?.render('off', '');
+  untold.length = 0;
+  keep.clearTold(null);
+  page.closed(notice);
+  dispatch({ type: 'session.closed' });
+}
+
+/** @param {string} current @param {string} next @param {typeof import('./password.js')} words */
+async function setPassword(current, next, { passwordErrors, passwordProblems }) {
+  const problems = passwordProblems(current, next, state.limits);
+  if (Object.keys(problems).length > 0) return dispatch({ type: 'password.failed', errors: problems });
+  dispatch({ type: 'password.busy' });
+  try {
+    await chorus.changePassword(current, next);
+    dispatch({ type: 'password.changed' });
+  } catch (cause) {
+    dispatch({ type: 'password.failed', errors: passwordErrors(ChorusError.from(cause)) });
+  }
+}
+
+function askToLeave() {
+  const waits = Object.values(state.rooms).some((room) => room.waiting.some((row) => row.state !== 'sent'));
+  if (waits) dispatch({ type: 'leaving', leaving: true });
+  else void leave();
+}
+
+/** Signing out leaves nothing on this machine of what the person wrote and where they read. */
+async function leave() {
+  for (const room of Object.values(state.rooms)) for (const row of room.waiting) discard(row.id);
+  const told = chorus.signOut();
+  keep.forgetPlaces(state.session?.username ?? '');
+  keep.forgetSession();
+  close(null);
+  try {
+    await told;
+  } catch (cause) {
+    if (ChorusError.from(cause).status === 401 || state.session) return;
+    page.closed('Signed out here. The server could not be told; there the sign-in ends by itself.');
+  }
+}
+
+/** @param {string} text */
+function send(text) {
+  dispatch({ type: 'room.reader', room: state.current, atEnd: true });
+  // What becomes of it arrives as events.
+  chorus.send(state.current, text).catch(() => {});
+}
+
+/** Refused means that nothing was committed, so it goes as a new message. @param {string} id */
+function retry(id) {
+  const row = currentRoom(state)?.waiting.find((other) => other.id === id);
+  if (!row) return;
+  discard(id);
+  send(row.message);
+}
+
+/** The latest own text here that was not sent; it is no message any more. @returns {string | null} */
+function recall() {
+  const row = currentRoom(state)?.waiting.findLast(({ id, state: its }) => its === 'refused' || (its === 'waiting' && chorus.withdraw(id)));
+  if (!row) return null;
+  discard(row.id);
+  return row.message;
+}
+
+/** @param {string} id */
+function discard(id) {
+  chorus.discard(id);
+  keep.forgetRefused(state.session?.username ?? '', id);
+  const room = Object.values(state.rooms).find(({ waiting }) => waiting.some((row) => row.id === id));
+  if (room) dispatch({ type: 'waiting.removed', room: room.name, id });
+}
+
+async function loadOlder() {
+  const room = state.current;
+  const { rows, older } = currentRoom(state) ?? {};
+  const before = rows?.[0]?.seq;
+  if (before === undefined || older === 'loading') return;
+  dispatch({ type: 'older.asked', room });
+  try {
+    const { messages, hasMore } = await chorus.history(room, { before, limit: PAGE });
+    dispatch({ type: 'older.loaded', room, before, messages, hasMore });
+  } catch {
+    dispatch({ type: 'older.failed', room });
+  }
+}
+
+async function loadNewer() {
+  const room = state.current;
+  dispatch({ type: 'newer.asked', room });
+  const { rows, newer } = currentRoom(state) ?? {};
+  const after = rows?.at(-1)?.seq;
+  // It may be at hand.
+  if (after === undefined || newer !== 'loading') return;
+  try {
+    const { messages } = await chorus.history(room, { after, limit: PAGE });
+    dispatch({ type: 'newer.loaded', room, after, messages });
+  } catch {
+    dispatch({ type: 'newer.failed', room });
+  }
+}
+
+/** @param {import('./state.js').Notify} wanted */
+async function chooseNotify(wanted) {
+  const { notify, trouble } = await askToNotify(wanted, () => setNotify('off', 'asking'));
+  setNotify(notify, trouble);
+}
+
+/** @param {import('./state.js').Notify} notify @param {import('./state.js').NotifyTrouble} trouble */
+function setNotify(notify, trouble) {
+  keep.keepNotify(notify);
+  dispatch({ type: 'notify', notify, trouble });
+  if (notify !== 'off') wantNotifier();
+}
+
+/** It is asked for again with each connection. */
+function wantNotifier() {
+  if (!notifier) parts.notifier().catch((cause) => console.warn(`chorus: notifier: ${cause}`));
+}
+
+/** A message of the log, however it came. @param {import('./notifier.js').Told} told */
+function heard(told) {
+  if (notifier) notifier.heard(told);
+  else if (state.notify !== 'off' && untold.push(told) > MOST_UNTOLD) untold.shift();
+}
+
+/** Somebody clicked on what was said there. @param {string} room */
+function notified(room) {
+  go({ room, seq: null });
+  composer.focus();
+}
+
+chorus.on('status', (status) => {
+  dispatch({ type: 'link', status, now: Date.now() });
+  if (status.state !== 'signed_out') return;
+  const kept = keep.keptSession();
+  // The token that was refused is an old one: another tab has signed in since.
+  if (kept && kept.token !== shownToken) return restart(kept.username);
+  keep.forgetSession();
+  close('Your sign-in has ended. Sign in again to go on.');
+});
+chorus.on('welcome', ({ username, build, limits }) => {
+  dispatch({ type: 'welcomed', username, build, limits });
+  if (state.notify !== 'off') wantNotifier();
+  if (!warmed) void warm(Object.values(parts));
+  warmed = true;
+});
+chorus.on('history', (history) => {
+  const { room, messages, resumed, reason } = history;
+  dispatch({ type: 'room.history', room, history, now: Date.now() });
+  if (history.first) keepPlaces();
+  if (history.last) void pursue(room);
+  // It starts anew: what was told of it counts no more.
+  if (reason === 'log_changed') keep.clearTold(room);
+  if (resumed) for (const message of messages) heard({ room, ...message });
+});
+chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: Date.now() }));
+chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: Date.now() }));
+chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: Date.now() }));
+chorus.on('closed', ({ room, error }) => {
+  dispatch({ type: 'room.closed', room, reason: error.message || error.code, missing: error.code === 'room_not_found' });
+  keepPlaces();
+});
+chorus.on('message', ({ room, ...message }) => {
+  dispatch({ type: 'room.message', room, message });
+  if (room === state.current && message.username !== state.session?.username) spoken.say(message);
+  heard({ room, ...message });
+});
+chorus.on('waiting', ({ room, id, message, at }) => dispatch({ type: 'waiting.added', room, id, message, at }));
+chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
+chorus.on('refused', ({ room, id, message, error }) => {
+  const refused = { room, id, message, reason: refusalLine(error), at: Date.now() };
+  keep.keepRefused(state.session?.username ?? '', refused);
+  dispatch({ type: 'waiting.refused', ...refused });
+});
+chorus.on('error', (error) => console.warn(`chorus: ${error.code}: ${error.message}`));
+
+/** @param {string} username */
+function restart(username) {
+  close(null);
+  open(username);
+  chorus.connect(username);
+}
+
+keep.onSessionElsewhere(() => {
+  const kept = keep.keptSession();
+  if (!kept && state.session) return close('You signed out in another window.');
+  // A new token of the same person is found when the next one is needed.
+  if (kept && kept.username !== state.session?.username) restart(kept.username);
+});
+
+keep.onNotifyElsewhere(notifyAsKept);
+function notifyAsKept() {
+  const notify = permitted(keep.keptNotify());
+  dispatch({ type: 'notify', notify, trouble: null });
+  if (notify !== 'off') wantNotifier();
+}
+
+addEventListener('pagehide', () => state.session && keep.keepDraft(state.session.username, composer.text));
+
+if (!navigator.onLine) chorus.offline();
+addEventListener('online', () => chorus.online());
+addEventListener('offline', () => chorus.offline());
+let hiddenAt = 0;
+document.addEventListener('visibilitychange', () => {
+  dispatch({ type: 'looking', looking: !document.hidden });
+  // The frame that was asked for while the page was visible does not come any more.
+  if (document.hidden) setTimeout(render, 0);
+  if (document.hidden) hiddenAt = Date.now();
+  else if (Date.now() - hiddenAt > ASLEEP_MS && navigator.onLine) chorus.online();
+});
+
+// Time passes for countdowns, for who is typing, and at midnight; otherwise nothing is drawn.
+setInterval(() => {
+  const now = Date.now();
+  const { link } = state;
+  const runs = link.retryAt !== null || link.back !== null || Object.keys(currentRoom(state)?.typing ?? {}).length > 0;
+  if (runs || new Date(now).getMinutes() !== new Date(state.now).getMinutes()) dispatch({ type: 'tick', now });
+}, 1_000);
+
+document.addEventListener('keydown', (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || event.key.toLowerCase() !== 'k' || !state.session) return;
+  event.preventDefault();
+  void openPart('jump');
+});
+
+// Whoever is not writing anywhere begins to write.
+document.addEventListener('keydown', (event) => {
+  const elsewhere = event.target instanceof Element && event.target.closest('input, textarea, select, dialog');
+  if (event.key !== '/' || elsewhere || event.ctrlKey || event.metaKey || event.altKey || !state.session) return;
+  event.preventDefault();
+  composer.focus();
+});
+
+// A link in the page, or the way back: the address says where to.
+addEventListener('hashchange', () => {
+  const place = placeOf(location.hash);
+  if (place && state.session) go(place);
+});
+
+// What was read is kept for the next time, and for the other tabs.
+function keepRead() {
+  keepTimer = 0;
+  const username = state.session?.username;
+  if (username === undefined) return;
+  const kept = keep.keptRead(username);
+  const further = Object.values(state.rooms).filter(({ name, read }) => read !== null && read > (kept.get(name) ?? -1));
+  for (const { name, read } of further) kept.set(name, read ?? 0);
+  if (further.length > 0) keep.keepRead(username, kept);
+}
+addEventListener('pagehide', keepRead);
+keep.onReadElsewhere(() => state.session?.username, {
+  read: () => {
+    for (const [room, seq] of keep.keptRead(state.session?.username ?? '')) {
+      if (Object.hasOwn(state.rooms, room)) dispatch({ type: 'room.read', room, seq });
+    }
+  },
+  places: () => keep.keptPlaces(state.session?.username ?? '').rooms.forEach(follow),
+});
+
+/** The page that it is a part of, and what that knows of the server. @param {Page} around @param {import('./sdk/api.js').ServerInfo | null} server */
+export function begin(around, server) {
+  page = around;
+  if (server) serverKnown(server);
+  notifyAsKept();
+}
+
+/** @param {import('./sdk/api.js').ServerInfo} server */
+export function serverKnown(server) {
+  dispatch({ type: 'server.known', server });
+}
+
+/** @param {import('./state.js').Theme} theme */
+export function themed(theme) {
+  dispatch({ type: 'theme', theme });
+}
+
+/**
+ * Signs in, with a new account or an old one; rejects with a `ChorusError`.
+ * @param {import('./entrance.js').Entrance['mode']} mode @param {string} username @param {string} password
+ */
+export async function enter(mode, username, password) {
+  if (mode === 'register') await chorus.register(username, password);
+  await chorus.signIn(username, password, { remember: true });
+}
+
+/** Whose token is kept goes on. When it has expired, the sdk takes the sign-in up by the cookie. @param {string} username */
+export function resume(username) {
+  if (state.session) return;
+  open(username);
+  chorus.connect(username);
+}
+
+/** Whom this browser remembers comes in past the entrance. @returns {Promise<boolean>} whether somebody did */
+export async function takeUp() {
+  try {
+    if (!(await chorus.takeUp()) && !keep.keptSession()) keep.forgetSession();
+  } catch (cause) {
+    console.warn(`chorus: ${ChorusError.from(cause).code}: nobody could be taken up`);
+  }
+  return state.session !== null;
+}

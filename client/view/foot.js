@@ -1,0 +1,206 @@
+/**
+ * The foot of the room, where the thread ends: where one writes, and the lines above that.
+ */
+import { acceptedText, countChars } from '../sdk/protocol.js';
+import { currentRoom } from '../state.js';
+import { missingLine, statusLine, typingLine } from '../words.js';
+import { byId, setText, show } from './dom.js';
+
+/** @typedef {import('../state.js').State} State */
+/**
+ * @typedef {object} ComposerActions
+ * @property {(text: string) => void} send
+ * @property {() => string | null} recall takes back the latest own text that was not sent
+ * @property {() => void} typing
+ * @property {() => void} toEnd
+ * @property {() => Promise<typeof import('./mention-picker.js').MentionPicker>} helpWithNames
+ */
+
+/** So many characters before the limit the count appears. */
+const NEAR = 60;
+
+/**
+ * Where one writes. Enter sends where there is a real keyboard, and never in the middle of composing
+ * a character; the length is counted as the server counts it, and said only when it matters.
+ */
+export class ComposerView {
+  #form = byId('composer', HTMLFormElement);
+  #text = byId('text', HTMLTextAreaElement);
+  #count = byId('count', HTMLParagraphElement);
+  #send = byId('send', HTMLButtonElement);
+  /** From the first @ on. @type {import('./mention-picker.js').MentionPicker | null} */
+  #picker = null;
+  /** @type {State | null} */
+  #state = null;
+  #actions;
+  #limit = 500;
+
+  /** @param {ComposerActions} actions */
+  constructor(actions) {
+    this.#actions = actions;
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#text.addEventListener('input', () => {
+      this.#measure();
+      if (this.#text.value.trim() !== '') actions.typing();
+      if (!this.#picker && this.#text.value.includes('@')) void this.#helpWithNames();
+    });
+    this.#text.addEventListener('keydown', (event) => this.#key(event));
+    window.addEventListener('resize', () => this.#grow());
+  }
+
+  /** @param {State} state */
+  render(state) {
+    this.#state = state;
+    this.#picker?.render(state);
+    const limit = state.limits.messageChars;
+    const placeholder = `Write to ${state.current}`;
+    if (this.#text.placeholder !== placeholder) this.#text.placeholder = placeholder;
+    if (limit === this.#limit) return;
+    this.#limit = limit;
+    this.#measure();
+  }
+
+  focus() {
+    this.#text.focus({ preventScroll: true });
+  }
+
+  /** Nothing one person wrote may be left for the next. */
+  clear() {
+    this.write('');
+  }
+
+  get text() {
+    return this.#text.value;
+  }
+
+  /** @param {string} text */
+  write(text) {
+    this.#text.value = text;
+    this.#text.setSelectionRange(text.length, text.length);
+    this.#measure();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (this.#picker?.key(event)) return;
+    if (event.key === 'ArrowUp' && this.#text.value === '' && !event.isComposing) return this.#recall(event);
+    // 229: browsers that end the composition before they tell of the key that ended it.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (matchMedia('(hover: none) and (pointer: coarse)').matches) return;
+    event.preventDefault();
+    this.#submit();
+  }
+
+  async #helpWithNames() {
+    try {
+      const Picker = await this.#actions.helpWithNames();
+      if (this.#picker || !this.#state) return;
+      const picker = new Picker(this.#text);
+      picker.render(this.#state);
+      picker.look();
+      this.#picker = picker;
+    } catch {
+      // A name can be written without help; the next letter asks again.
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  #recall(event) {
+    const text = this.#actions.recall();
+    if (text === null) return;
+    event.preventDefault();
+    this.write(text);
+  }
+
+  #submit() {
+    const text = acceptedText(this.#text.value);
+    if (text === '' || countChars(text) > this.#limit) return this.focus();
+    this.clear();
+    this.#actions.send(text);
+    this.focus();
+  }
+
+  #measure() {
+    const length = countChars(acceptedText(this.#text.value));
+    const left = this.#limit - length;
+    this.#form.classList.toggle('over', left < 0);
+    setText(this.#count, left < 0 ? `${-left} too many` : left <= NEAR && left < this.#limit ? `${left} left` : '');
+    this.#text.setAttribute('aria-invalid', String(left < 0));
+    this.#send.classList.toggle('ready', length > 0 && left >= 0);
+    this.#grow();
+  }
+
+  /** As high as its text, up to what the style allows. */
+  #grow() {
+    this.#text.style.height = 'auto';
+    const { scrollHeight } = this.#text;
+    // Nothing is high while it is not shown.
+    if (scrollHeight > 0) this.#text.style.height = `${scrollHeight}px`;
+    this.#actions.toEnd();
+  }
+}
+
+/** The line of the connection's state, never more than it is, and of who is typing. */
+export class StatusView {
+  #chat = byId('chat', HTMLDivElement);
+  #text = byId('status-text', HTMLParagraphElement);
+  #now = byId('status-now', HTMLButtonElement);
+  #typing = byId('typing', HTMLParagraphElement);
+
+  /** @param {{reconnectNow: () => void}} actions */
+  constructor(actions) {
+    this.#now.addEventListener('click', () => actions.reconnectNow());
+  }
+
+  /** @param {State} state */
+  render(state) {
+    const { tone, text, action } = statusLine(state);
+    this.#chat.dataset['tone'] = tone;
+    // The seconds run; a screen reader should hear of the loss once, not every second.
+    this.#text.setAttribute('aria-live', text.includes('Reconnecting in') && this.#text.textContent?.includes('Reconnecting in') ? 'off' : 'polite');
+    setText(this.#text, text);
+    show(this.#now, action === 'now');
+    const line = typingLine(typing(state));
+    setText(this.#typing, line);
+    // Two long names do not fit on a phone.
+    if (this.#typing.title !== line) this.#typing.title = line;
+  }
+}
+
+/** @param {State} state */
+function typing(state) {
+  const { now, session } = state;
+  const until = currentRoom(state)?.typing ?? {};
+  return Object.keys(until).filter((name) => (until[name] ?? 0) > now && name !== session?.username);
+}
+
+/**
+ * One quiet line above the composer when the server has a newer client than this page, or a part of the
+ * page could not be loaded. Nothing is reloaded without being asked: somebody may be writing.
+ */
+export class UpdatedView {
+  #line = byId('updated', HTMLDivElement);
+  #text = byId('updated-text', HTMLSpanElement);
+  #button = byId('updated-button', HTMLButtonElement);
+  #reloads = true;
+
+  /** @param {{reload: () => void, again: () => void}} actions */
+  constructor(actions) {
+    this.#button.addEventListener('click', () => (this.#reloads ? actions.reload() : actions.again()));
+  }
+
+  /** @param {State} state */
+  render({ updated, missing }) {
+    const shown = updated || missing !== null;
+    // What belongs to another version is not found by trying again.
+    this.#reloads = updated || missing?.reload === true;
+    this.#line.classList.toggle('shown', shown);
+    // Written when it happens, so that it is also heard.
+    setText(this.#text, updated ? 'Chorus was updated.' : missing ? missingLine(missing) : '');
+    setText(this.#button, this.#reloads ? 'Reload' : 'Try again');
+    show(this.#button, shown);
+  }
+}
