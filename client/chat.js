@@ -27,11 +27,8 @@ import { refusalLine } from './words.js';
 const LOBBY = 'lobby';
 const PAGE = 100;
 
-/** The largest page that the server gives. */
+/** The largest page that the server gives, and how many people of a room can be searched. */
 const LARGE_PAGE = 200;
-
-/** How many of the server's rooms are offered, and how many people of a room can be searched. */
-const ROOMS_READ = 2_000;
 const PEOPLE_READ = 5_000;
 
 /** What was read is kept this long after it was. */
@@ -96,20 +93,22 @@ const views = [
 /** What only an action needs. */
 const parts = {
   jump: later(async () => {
-    const { JumpView } = await import('./view/jump.js');
-    add(new JumpView({ close: () => state.jump.open && dispatch({ type: 'jump', open: false }), go: (room) => go({ room, seq: null }), create }));
+    const [{ JumpView }, { Finding }] = await Promise.all([import('./view/jump.js'), import('./finding.js')]);
+    const finding = new Finding(chorus, dispatch, (room) => go({ room, seq: null }));
+    add(new JumpView({ opened: () => finding.read(), close: () => state.jump.open && dispatch({ type: 'jump', open: false }), go: finding.go, create: (room) => finding.create(room) }));
   }),
   password: later(async () => {
-    const [{ PasswordView }, words] = await Promise.all([import('./view/password.js'), import('./password.js')]);
-    const changePassword = (/** @type {string} */ current, /** @type {string} */ next) => void setPassword(current, next, words);
+    const [{ PasswordView }, { changing }] = await Promise.all([import('./view/password.js'), import('./password.js')]);
+    const changePassword = changing(chorus, dispatch, () => state.limits);
     add(new PasswordView({ close: () => state.password.open && dispatch({ type: 'password', open: false }), changePassword }));
   }),
   names: later(async () => (await import('./view/mention-picker.js')).MentionPicker),
   notifier: later(async () => {
     const { Notifier } = await import('./notifier.js');
-    notifier = new Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
-    notifier?.render(state.notify, state.session?.username ?? '');
-    for (const told of untold.splice(0)) notifier.heard(told);
+    const made = new Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
+    made.render(state.notify, state.session?.username ?? '');
+    for (const told of untold.splice(0)) made.heard(told);
+    notifier = made;
   }),
 };
 /** @type {import('./notifier.js').Notifier | null} */
@@ -133,8 +132,8 @@ function dispatch(event) {
 
 function render() {
   scheduled = false;
-  const appeared = state.session !== null && chat.hidden;
   const inside = state.session !== null;
+  const appeared = inside && chat.hidden;
   if (inside === chat.hidden) page.inside(inside);
   show(chat, inside);
   for (const view of views) view.render(state);
@@ -234,36 +233,6 @@ async function openPart(part) {
   if (failed) dispatch({ type: 'missing', missing: null });
   if (state[part].open) return;
   dispatch({ type: part, open: true });
-  if (part === 'jump') void readRooms();
-}
-
-async function readRooms() {
-  /** @type {import('./state.js').RoomInfo[]} */
-  const rooms = [];
-  try {
-    for (let after = ''; rooms.length < ROOMS_READ; ) {
-      const page = await chorus.rooms({ limit: LARGE_PAGE, ...(after && { after }) });
-      rooms.push(...page.rooms);
-      dispatch({ type: 'jump.rooms', rooms: [...rooms] });
-      if (page.next === null) return;
-      after = page.next;
-    }
-  } catch {
-    dispatch({ type: 'jump.failed', error: 'The list of rooms could not be read. Those you are in are here.' });
-  }
-}
-
-/** @param {string} room */
-async function create(room) {
-  dispatch({ type: 'jump.busy' });
-  try {
-    await chorus.createRoom(room);
-  } catch (cause) {
-    const error = ChorusError.from(cause);
-    // Somebody was faster: then it is there, which is what was wanted.
-    if (error.code !== 'room_taken') return dispatch({ type: 'jump.failed', error: refusalLine(error) });
-  }
-  go({ room, seq: null });
 }
 
 /** All the people of the room that is shown, who may be more than the list has. @returns {Promise<string[]>} */
@@ -288,19 +257,6 @@ function close(notice) {
   keep.clearTold(null);
   page.closed(notice);
   dispatch({ type: 'session.closed' });
-}
-
-/** @param {string} current @param {string} next @param {typeof import('./password.js')} words */
-async function setPassword(current, next, { passwordErrors, passwordProblems }) {
-  const problems = passwordProblems(current, next, state.limits);
-  if (Object.keys(problems).length > 0) return dispatch({ type: 'password.failed', errors: problems });
-  dispatch({ type: 'password.busy' });
-  try {
-    await chorus.changePassword(current, next);
-    dispatch({ type: 'password.changed' });
-  } catch (cause) {
-    dispatch({ type: 'password.failed', errors: passwordErrors(ChorusError.from(cause)) });
-  }
 }
 
 function askToLeave() {
@@ -561,7 +517,7 @@ export function themed(theme) {
 
 /**
  * Signs in, with a new account or an old one; rejects with a `ChorusError`.
- * @param {import('./entrance.js').Entrance['mode']} mode @param {string} username @param {string} password
+ * @param {import('./view/entrance.js').Entrance['mode']} mode @param {string} username @param {string} password
  */
 export async function enter(mode, username, password) {
   if (mode === 'register') await chorus.register(username, password);

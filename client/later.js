@@ -3,7 +3,7 @@
  * so that it is at hand when the network is not.
  */
 
-/** A load that has not come to an end by then is a failed one. */
+/** Nobody waits longer than this for a load. */
 const LONGEST_MS = 20_000;
 
 /** The first pause before what nobody asked for is loaded; each further one is twice as long. */
@@ -11,7 +11,8 @@ const PAUSE_MS = 3_000;
 const TRIES = 8;
 
 /**
- * Loads once, however often it is asked for. A load that failed is forgotten: asked again, it tries again.
+ * Loads once, however often it is asked for. A load that failed is forgotten: asked again, it tries again. One
+ * that took too long goes on, and is waited for again.
  * @template T
  * @param {() => Promise<T>} load
  * @returns {() => Promise<T>}
@@ -20,11 +21,11 @@ export function later(load) {
   /** @type {Promise<T> | null} */
   let loading = null;
   return () => {
-    loading ??= inTime(load()).catch((cause) => {
+    loading ??= load().catch((cause) => {
       loading = null;
       throw cause;
     });
-    return loading;
+    return inTime(loading);
   };
 }
 

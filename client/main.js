@@ -3,20 +3,19 @@
  * entrance, which needs little and is there at once. The chat is loaded behind it while somebody still
  * writes their name. What both stand on is kept here: the theme, and what the server says of itself.
  */
-import { entranceErrors, entranceProblems, freshEntrance } from './entrance.js';
 import { isRemembered, keepTheme, keptSession, keptTheme } from './keep.js';
 import { later } from './later.js';
 import { serverUrl } from './route.js';
 import { Api } from './sdk/api.js';
 import { systemClock } from './sdk/clock.js';
 import { ChorusError, DEFAULT_LIMITS } from './sdk/protocol.js';
-import { EntranceView } from './view/entrance.js';
+import { entranceErrors, entranceProblems, EntranceView, freshEntrance } from './view/entrance.js';
 
-/** @typedef {import('./entrance.js').Entrance} Entrance */
+/** @typedef {import('./view/entrance.js').Entrance} Entrance */
 
 const LONGEST_WAIT_MS = 30_000;
 
-/** @type {import('./entrance.js').Front} */
+/** @type {import('./view/entrance.js').Front} */
 let front = { open: false, entrance: freshEntrance(null), server: null, limits: { ...DEFAULT_LIMITS }, theme: keptTheme() };
 
 const view = new EntranceView({ enter, setMode: (mode) => change({ entrance: { ...freshEntrance(null), mode } }), setTheme });
@@ -33,7 +32,7 @@ const loadChat = later(async () => {
   return loaded;
 });
 
-/** @param {Partial<import('./entrance.js').Front>} part */
+/** @param {Partial<import('./view/entrance.js').Front>} part */
 function change(part) {
   front = { ...front, ...part };
   view.render(front);

@@ -1,9 +1,27 @@
 /**
- * What is said of a change of the password, beside the field that it is about. Pure.
+ * Changing one's password, and what is said of it beside the field that it is about.
  */
-import { entranceErrors } from './entrance.js';
+import { ChorusError } from './sdk/protocol.js';
+import { entranceErrors } from './view/entrance.js';
 
-/** @typedef {import('./sdk/protocol.js').ChorusError} ChorusError */
+/**
+ * @param {import('./sdk/chorus.js').Chorus} chorus
+ * @param {(event: import('./state.js').Event) => void} dispatch
+ * @param {() => import('./sdk/protocol.js').Limits} limits
+ */
+export function changing(chorus, dispatch, limits) {
+  return async (/** @type {string} */ current, /** @type {string} */ next) => {
+    const problems = passwordProblems(current, next, limits());
+    if (Object.keys(problems).length > 0) return dispatch({ type: 'password.failed', errors: problems });
+    dispatch({ type: 'password.busy' });
+    try {
+      await chorus.changePassword(current, next);
+      dispatch({ type: 'password.changed' });
+    } catch (cause) {
+      dispatch({ type: 'password.failed', errors: passwordErrors(ChorusError.from(cause)) });
+    }
+  };
+}
 
 /**
  * Why it could not be changed.

@@ -4,8 +4,7 @@
  */
 import { unreadCount } from '../state.js';
 import { pageTitle, troubleLine } from '../words.js';
-import { choice } from './choice.js';
-import { byId, make, setText, show } from './dom.js';
+import { byId, choice, make, setText, show } from './dom.js';
 
 /**
  * @typedef {import('../state.js').State} State
@@ -22,6 +21,7 @@ const CHOICES = [
 
 export class AttentionView {
   #icon = document.querySelector('link[rel="icon"]');
+  #plain = this.#icon?.getAttribute('href') ?? '';
   #place = byId('menu-notify', HTMLDivElement);
   #trouble = make('p', 'hint');
   #choice;
@@ -40,7 +40,7 @@ export class AttentionView {
     const name = server?.name ?? 'Chorus';
     const unread = unreadCount(state);
     document.title = session ? pageTitle(unread, current, name) : name;
-    const icon = unread > 0 ? 'favicon-unread.svg' : 'favicon.svg';
+    const icon = unread > 0 ? 'favicon-unread.svg' : this.#plain;
     if (this.#icon?.getAttribute('href') !== icon) this.#icon?.setAttribute('href', icon);
     this.#choice.render(notify);
     setText(this.#trouble, troubleLine(notifyTrouble));

@@ -1,5 +1,6 @@
 /**
- * Making and keeping elements. Text enters the page here and only as text.
+ * Making and keeping elements, and the one control that HTML lacks. Text enters the page here and only as
+ * text.
  */
 
 /**
@@ -74,4 +75,50 @@ export function keyed(parent, items, draw, known) {
     }
   }
   return changed;
+}
+
+/** @typedef {import('../state.js').Theme} Theme */
+
+/** @type {[Theme, string][]} */
+const THEMES = [
+  ['system', 'System'],
+  ['light', 'Light'],
+  ['dark', 'Dark'],
+];
+
+/**
+ * One of a few: radio buttons that look like one control. Each on the page has a name of its own, because
+ * radio buttons of one name are one choice.
+ * @template {string} T
+ * @param {{name: string, legend: HTMLLegendElement, choices: [T, string][], choose: (value: T) => void}} what
+ */
+export function choice({ name, legend, choices, choose }) {
+  /** @type {Map<T, HTMLInputElement>} */
+  const inputs = new Map();
+  const labels = choices.map(([value, words]) => {
+    const input = make('input', 'unseen');
+    input.type = 'radio';
+    input.name = name;
+    input.value = value;
+    input.addEventListener('change', () => choose(value));
+    inputs.set(value, input);
+    return make('label', '', [input, make('span', '', words)]);
+  });
+  return {
+    element: make('fieldset', 'choice', [legend, make('div', 'theme', labels)]),
+    /** @param {T} value */
+    render(value) {
+      const input = inputs.get(value);
+      if (input && !input.checked) input.checked = true;
+    },
+  };
+}
+
+/**
+ * System, light or dark. It stands on the entrance and in the menu.
+ * @param {string} place
+ * @param {(theme: Theme) => void} choose
+ */
+export function themeSwitch(place, choose) {
+  return choice({ name: `theme-${place}`, legend: make('legend', 'unseen', 'Theme'), choices: THEMES, choose });
 }

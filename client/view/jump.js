@@ -10,6 +10,7 @@ import { byId, keyed, make, setText, show } from './dom.js';
 /** @typedef {import('../rooms.js').RoomOption} RoomOption */
 /**
  * @typedef {object} JumpActions
+ * @property {() => void} opened
  * @property {() => void} close
  * @property {(room: string) => void} go
  * @property {(room: string) => void} create
@@ -56,6 +57,7 @@ export class JumpView {
       this.#chosen = 0;
       this.#dialog.showModal();
       this.#query.focus();
+      this.#actions.opened();
     } else if (!open && this.#dialog.open) this.#dialog.close();
     if (open && (before?.jump !== state.jump || before.rooms !== state.rooms)) this.#draw();
   }

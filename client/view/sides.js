@@ -2,8 +2,7 @@
  * What lies beside the room: rooms and account on one side, people on the other.
  */
 import { currentRoom, unreadIn } from '../state.js';
-import { themeSwitch } from './choice.js';
-import { byId, keyed, make, setText, show } from './dom.js';
+import { byId, keyed, make, setText, show, themeSwitch } from './dom.js';
 
 /** @typedef {import('../state.js').State} State */
 /**

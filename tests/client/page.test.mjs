@@ -68,11 +68,16 @@ test('early.js announces every module of the chat that the entrance has not, and
 test('what is loaded later is not loaded before, and everything is loaded by somebody', async () => {
   assert.deepEqual(await loadedLater(entrance), ['chat.js']);
   const parts = await loadedLater([...chat].filter((file) => !entrance.has(file)));
-  assert.deepEqual(parts, ['notifier.js', 'password.js', 'view/jump.js', 'view/mention-picker.js', 'view/password.js']);
+  assert.deepEqual(parts, ['finding.js', 'notifier.js', 'password.js', 'view/jump.js', 'view/mention-picker.js', 'view/password.js']);
   for (const part of parts) assert.ok(!chat.has(part), part);
   const all = new Set([...entrance, ...chat, 'early.js']);
   for (const part of parts) await reached(part, all);
   assert.deepEqual([...all].sort(), files.filter((name) => name.endsWith('.js')).sort());
+});
+
+test('the icon in the page is the file of that name', async () => {
+  const [, icon] = (await read('index.html')).match(/<link rel="icon" href="data:image\/svg\+xml,([^"]+)"/);
+  assert.equal(decodeURIComponent(icon).replaceAll("'", '"'), (await read('favicon.svg')).trim());
 });
 
 test('the sdk knows nothing of the page', async () => {

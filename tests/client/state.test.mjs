@@ -6,7 +6,7 @@ import { currentRoom, initialState, reduce } from '../../client/state.js';
 import { MOST_ROWS } from '../../client/state-room.js';
 import { chunks, thread } from '../../client/thread.js';
 import { gapLine, missingLine, statusLine, trafficLine, typingLine } from '../../client/words.js';
-import { entranceErrors, entranceProblems } from '../../client/entrance.js';
+import { entranceErrors, entranceProblems } from '../../client/view/entrance.js';
 import { hue } from '../../client/view/sides.js';
 import { line, lines } from './world.mjs';
 
