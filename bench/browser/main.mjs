@@ -1,5 +1,6 @@
 // What the page costs in a browser: `./bench/run browser`. A real node, a real Chromium, one page that is
 // read, and people who write; all on loopback. docs/performance.md says what the figures mean.
+import { readFile } from 'node:fs/promises';
 import { launch, Person, Server } from '../../tests/browser/house.mjs';
 import { Feeder } from './feeder.mjs';
 import { noteReady, scrollTo, watchFrames } from './page.mjs';
@@ -12,6 +13,9 @@ const ROUNDS = 5;
 const WRITERS = 8;
 /** A phone's network: what a round trip takes, and bytes per second. */
 const PHONE = { offline: false, latency: 60, downloadThroughput: 1_250_000, uploadThroughput: 625_000 };
+
+/** What the entrance can do without. */
+const CHAT = (await readFile(new URL('../../client/early.js', import.meta.url), 'utf8')).match(/const CHAT = '([^']+)'/)[1].split(' ').map((name) => `/${name}.js`);
 
 const server = await Server.start(LIMITS);
 const browser = await launch();
@@ -58,7 +62,7 @@ async function ready(page, load) {
 /** Counts what comes over the wire, heads of answers included, except what is no file of the page. */
 function wire(devtools) {
   const files = new Map();
-  const told = { files: 0, unchanged: 0, bytes: 0, bodies: 0 };
+  const told = { files: 0, unchanged: 0, bytes: 0, entrance: 0 };
   const isFile = (url) => /^\/($|favicon|manifest|[\w-]+\.(js|css)$|(sdk|view|styles)\/)/.test(new URL(url).pathname);
   devtools.on('Network.responseReceived', ({ requestId, response }) => {
     if (isFile(response.url)) files.set(requestId, response);
@@ -71,6 +75,7 @@ function wire(devtools) {
     if (!response) return;
     told.files += 1;
     told.bytes += encodedDataLength;
+    if (!CHAT.includes(new URL(response.url).pathname)) told.entrance += encodedDataLength;
     if (files.has(`304 ${requestId}`) || response.fromDiskCache || response.status === 304) told.unchanged += 1;
   });
   return told;
@@ -80,11 +85,13 @@ async function loads(account) {
   const first = [];
   const again = [];
   const phone = [];
-  let one, two;
+  let one, two, all;
   for (let round = 0; round < ROUNDS; round += 1) {
     const { context, page, devtools } = await newcomer(account);
-    one = wire(devtools);
+    all = wire(devtools);
     first.push(await ready(page, () => page.goto(server.url)));
+    one = { ...all };
+    await page.waitForFunction(() => performance.getEntriesByName(new URL('view/jump.js', location.href).href).length > 0);
     await page.waitForLoadState('networkidle');
     await devtools.detach();
     const later = await context.newCDPSession(page);
@@ -98,6 +105,12 @@ async function loads(account) {
     phone.push(await ready(far.page, () => far.page.goto(server.url)));
     await far.context.close();
   }
+  const stranger = await newcomer(undefined);
+  const before = wire(stranger.devtools);
+  await stranger.page.goto(server.url);
+  await stranger.page.locator('#entrance-submit').waitFor();
+  await stranger.page.waitForLoadState('networkidle');
+  await stranger.context.close();
   const of = (rounds, what) => ms(median(rounds.map((round) => round[what])));
   figure('first load: composer there', of(first, 'composer'));
   figure('first load: connected and the newest page shown', of(first, 'connected'));
@@ -105,7 +118,9 @@ async function loads(account) {
   figure('second load: connected and the newest page shown', of(again, 'connected'));
   figure(`first load at ${PHONE.latency} ms a round trip and 10 Mbit/s: composer there`, of(phone, 'composer'));
   figure('the same: connected and the newest page shown', of(phone, 'connected'));
-  figure(`first load: bytes of ${one.files} files, with their heads`, kb(one.bytes), '< 60 KB');
+  figure(`first load: bytes of ${one.files} files, with their heads, until the chat is ready`, kb(one.bytes), '< 60 KB');
+  figure('of these what the entrance needs', kb(before.entrance));
+  figure(`and with all that is loaded when the page has time (${all.files} files)`, kb(all.bytes));
   figure(`second load: bytes; ${two.unchanged} of ${two.files} files unchanged (304)`, kb(two.bytes), 'all unchanged');
 }
 
