@@ -31,13 +31,13 @@ const ORNAMENT = ['line', 'thread'];
 
 const styles = new URL('../../client/styles/', import.meta.url);
 const tokensCss = await readFile(new URL('tokens.css', styles), 'utf8');
-const pageCss = await readFile(new URL('page.css', styles), 'utf8');
+const componentsCss = await readFile(new URL('components.css', styles), 'utf8');
 
 /** @returns {string} what a rule says of a property */
 function declared(selector, property) {
-  const rule = pageCss.split(`\n${selector} {`)[1]?.split('}')[0] ?? '';
+  const rule = componentsCss.split(`\n${selector} {`)[1]?.split('}')[0] ?? '';
   const value = rule.match(new RegExp(`^\\s*${property}: (.+);$`, 'm'))?.[1];
-  assert.ok(value, `page.css says no ${property} of ${selector}`);
+  assert.ok(value, `components.css says no ${property} of ${selector}`);
   return value;
 }
 
