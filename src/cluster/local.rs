@@ -19,12 +19,10 @@ use super::{
     Beat, Bus, BusError, Envelope, Heard, Incarnation, Peers, Presence, Result, RoomSets, SetsVersion, Spoken,
 };
 use crate::{
-    domain::{RoomId, UserId, Username},
+    domain::{PEER_HEALTH_TTL, RoomId, UserId, Username},
     shutdown::Tasks,
 };
 
-/// How long a node's word about its health counts.
-const PEER_WORD: Duration = Duration::from_secs(5);
 /// How many notices may wait for a node before it is told that it missed some.
 const QUEUE: usize = 4096;
 
@@ -353,7 +351,7 @@ impl Peers for LocalNode {
         let mut shared = self.cluster.shared.lock();
         shared.ear(self.node)?;
         let now = Instant::now();
-        shared.healthy.retain(|_, at| now.saturating_duration_since(*at) < PEER_WORD);
+        shared.healthy.retain(|_, at| now.saturating_duration_since(*at) < PEER_HEALTH_TTL);
         let other = shared.healthy.keys().any(|who| *who != me);
         if store_reached {
             shared.healthy.insert(me, now);

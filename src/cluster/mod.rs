@@ -237,7 +237,7 @@ pub type Spoken = (UserId, Vec<Duration>);
 #[async_trait]
 pub trait Peers: Send + Sync {
     /// Notes for the other nodes whether `me` reaches the database, and answers whether another
-    /// one noted within the last 5 s that it does.
+    /// one noted within [`PEER_HEALTH_TTL`](crate::domain::PEER_HEALTH_TTL) that it does.
     async fn exchange_health(&self, me: Incarnation, store_reached: bool) -> Result<bool>;
 
     /// Replaces what `me` noted of these people's messages and answers, in the same order, what

@@ -6,6 +6,7 @@
 mod body;
 mod client_id;
 mod event;
+mod health;
 mod ids;
 mod password;
 mod room_name;
@@ -16,6 +17,7 @@ mod username;
 pub use body::{InvalidBody, MessageBody};
 pub use client_id::{ClientId, InvalidClientId};
 pub use event::{Event, Position, Seq};
+pub use health::PEER_HEALTH_TTL;
 pub use ids::{RoomId, SignInId, UserId};
 pub use password::{InvalidPassword, PASSWORD_MAX, PASSWORD_MIN, Password};
 pub use room_name::{InvalidRoomName, RoomName};

@@ -7,9 +7,10 @@ use tokio::time::{self, Instant, MissedTickBehavior};
 
 use crate::{
     cluster::{Incarnation, Peers},
+    domain::PEER_HEALTH_TTL,
     http::{Cause, Readiness},
     shutdown::Tasks,
-    store::{DbClock, PEER_WORD, Store, StoreError},
+    store::{DbClock, Store, StoreError},
 };
 
 /// How often the database's clock is read and the health of what the node stands on is asked.
@@ -24,7 +25,7 @@ const PEERS: Duration = Duration::from_secs(1);
 /// How long something must be missed before the others' word about it counts. What ends for everybody
 /// at once is found out by one node after the other, and until then their last word still stands:
 /// for so long, and as long as it may have been under way.
-const OUTWAITED: Duration = PEER_WORD.saturating_add(PEERS);
+const OUTWAITED: Duration = PEER_HEALTH_TTL.saturating_add(PEERS);
 
 /// What one look has found of something that the node stands on.
 #[derive(Debug, Clone, Copy)]

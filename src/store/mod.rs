@@ -52,7 +52,7 @@ pub trait Store: Accounts + SignIns + Cookies + Log {
     async fn check(&self) -> Result<()>;
 
     /// Notes for the other nodes whether `node` reaches the bus now, and answers whether another
-    /// one noted within [`PEER_WORD`] that it does. A store that one node has alone knows no
+    /// one noted within [`PEER_HEALTH_TTL`](crate::domain::PEER_HEALTH_TTL) that it does. A store that one node has alone knows no
     /// other: `false`.
     async fn exchange_health(&self, node: Uuid, bus_reached: bool) -> Result<bool>;
 
@@ -63,9 +63,6 @@ pub trait Store: Accounts + SignIns + Cookies + Log {
     /// Finishes what was begun and closes. Calls that come later are `Unavailable`.
     async fn close(&self);
 }
-
-/// How long a node's word about its health counts.
-pub const PEER_WORD: Duration = Duration::from_secs(5);
 
 /// Reads that may lag behind what was committed, because read replicas serve them. What a replica
 /// misses is asked of the primary, and so is everything while a replica lags too far or does not

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{RedisCluster, failure::strange, scripts};
-use crate::cluster::{Incarnation, Peers, Result, Spoken};
+use crate::{
+    cluster::{Incarnation, Peers, Result, Spoken},
+    domain::PEER_HEALTH_TTL,
+};
 
-/// How long a node's word about its health counts.
-const WORD: Duration = Duration::from_secs(5);
 /// Of how many people one script tells.
 const PEOPLE: usize = 500;
 /// How many scripts may be unanswered at once.
@@ -22,7 +23,7 @@ impl Peers for RedisCluster {
         let args = vec![
             me.to_string(),
             u8::from(store_reached).to_string(),
-            WORD.as_millis().to_string(),
+            PEER_HEALTH_TTL.as_millis().to_string(),
         ];
         let other: i64 = self.run(&scripts::HEALTH, vec![self.keys.health()], args).await?;
         Ok(other == 1)

@@ -31,8 +31,11 @@ use self::{
     replicas::Replicas,
 };
 pub use self::{failure::OpenError, lock::NodeLock};
-use super::{LaggingReads, PEER_WORD, Result, Store};
-use crate::{domain::Timestamp, shutdown::Tasks};
+use super::{LaggingReads, Result, Store};
+use crate::{
+    domain::{PEER_HEALTH_TTL, Timestamp},
+    shutdown::Tasks,
+};
 
 /// Connections for the log: its writer's lanes, and those who read from it.
 const LOG_CONNECTIONS: usize = 8;
@@ -158,8 +161,8 @@ impl Store for PostgresStore {
             )
             SELECT EXISTS (SELECT FROM node_health
                 WHERE node <> $1 AND bus_reached AND at > chorus_now() - $3)";
-        let word = millis(PEER_WORD);
-        let row = self.other.one(Effect::Read, sql, &[&node, &bus_reached, &word]).await?;
+        let counts = millis(PEER_HEALTH_TTL);
+        let row = self.other.one(Effect::Read, sql, &[&node, &bus_reached, &counts]).await?;
         Ok(row.try_get(0)?)
     }
 
