@@ -5,6 +5,7 @@
 //! the bell rings. Backends pass the contract suite of `tests/cluster_contract.rs` unchanged.
 
 pub mod local;
+mod queue;
 pub mod redis;
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -29,10 +29,9 @@ use super::{
     envelope,
     failure::{failed, late},
     keys::Keys,
-    queue::Queue,
 };
 use crate::{
-    cluster::{Bus, Envelope, Heard, Result},
+    cluster::{Bus, Envelope, Heard, Result, queue::Queue},
     domain::RoomId,
     shutdown::Tasks,
 };

@@ -16,7 +16,6 @@ mod keys;
 mod peers;
 mod presence;
 mod probe;
-mod queue;
 mod scripts;
 
 use std::{
@@ -45,9 +44,8 @@ use self::{
     keys::Keys,
     presence::Indexed,
     probe::{Events, Tender},
-    queue::Queue,
 };
-use super::Heard;
+use super::{Heard, queue::Queue};
 use crate::shutdown::Tasks;
 
 /// How long opening waits for Redis. A node starts without it.

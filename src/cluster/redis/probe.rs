@@ -24,8 +24,11 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{ears::Ears, queue::Queue};
-use crate::{cluster::Heard, shutdown::Tasks};
+use super::ears::Ears;
+use crate::{
+    cluster::{Heard, queue::Queue},
+    shutdown::Tasks,
+};
 
 /// How often a probe is sent.
 const EVERY: Duration = Duration::from_secs(1);
