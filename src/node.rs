@@ -1,9 +1,11 @@
-//! The composition root: picks the backends, wires the rooms of the house, starts and drains one
-//! node. With `node/` the only place that names a backend.
+//! The composition root: starts and drains one node. `node/` has its parts: the backends that the
+//! settings name, the listeners, the wiring of the rooms of the house, and the upkeep. With it the
+//! only place that names a backend.
 
 mod backends;
 mod listeners;
 mod upkeep;
+mod wiring;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,19 +17,16 @@ use tokio_util::sync::CancellationToken;
 use self::upkeep::Upkeep;
 pub use self::{backends::Backends, listeners::Listeners};
 use crate::{
-    auth::{self, Auth, Origins, Proxies},
-    chat::{self, Chat, window::WindowLimit},
-    cluster::{Incarnation, redis},
+    auth::Auth,
+    chat::Chat,
+    cluster::{Peers, redis},
     config::{Config, Problem},
-    domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
     error::Refusal,
     http::{self, Cause, Readiness},
-    hub::Hub,
-    protocol::Limits,
     shutdown::Tasks,
     store::{DbClock, Store, StoreError, postgres, sqlite::OpenError},
     telemetry::Meters,
-    ws::{self, Door, Reception, Sockets},
+    ws::{Door, Reception, Sockets},
 };
 
 /// Why a node did not start.
@@ -104,78 +103,83 @@ impl Node {
         backends: Backends,
         meters: Option<&Meters>,
     ) -> Result<Self, StartError> {
-        describe_metrics();
+        wiring::describe_metrics();
         let secret = config.signing_secret().map_err(StartError::Setting)?;
-        // Not before the database is ours: until then a token is another node's.
-        // Beside a server the operator's commands work in the database itself.
-        let wants_token = listeners.operator.is_some() && config.database.is_none();
-        let admin_token = wants_token.then(|| config.new_admin_token()).transpose();
-        let admin_token = admin_token.map_err(StartError::Setting)?;
+        let admin_token = new_admin_token(config, &listeners)?;
         let clock = DbClock::new();
         clock.refresh(&*backends.store).await?;
         let tasks = listeners.tasks.clone();
-        let auth = wire_auth(config, secret, &backends, &clock);
+        let auth = wiring::auth(config, secret, &backends, &clock);
         auth.start(&tasks);
         if config.demo_accounts {
             auth.make_demo_accounts().await?;
         }
-        let chat = wire_chat(config, &backends, &clock, &tasks, &auth);
-        let draining = CancellationToken::new();
         let node = Self {
             address: listeners.address(),
             metrics_address: listeners.metrics_address(),
-            sockets: Sockets::start(&tasks, ws_settings(config)),
-            readiness: listeners.readiness,
-            accepting: listeners.accepting.disarm(),
-            shutdown_timeout: config.shutdown_timeout,
-            store: backends.store,
-            draining: draining.clone(),
-            auth: auth.clone(),
-            chat: chat.clone(),
-            tasks,
-        };
-        let reception = Reception {
-            auth: auth.clone(),
-            chat: chat.clone(),
-            limits: limits(config),
-            build: http::build(),
-            allow_query_token: config.allow_query_token,
-            draining,
-        };
-        let state = http::State {
+            chat: wiring::chat(config, &backends, &clock, &tasks, &auth),
             auth,
-            chat,
-            readiness: node.readiness.clone(),
-            limits: limits(config),
-            config: Arc::new(config.clone()),
+            store: backends.store,
+            readiness: listeners.readiness,
+            sockets: Sockets::start(&tasks, wiring::ws_settings(config)),
+            draining: CancellationToken::new(),
+            accepting: listeners.accepting.disarm(),
+            tasks,
+            shutdown_timeout: config.shutdown_timeout,
         };
-        let door = Door::new(node.sockets.clone(), Arc::new(Arc::new(reception)));
-        let state = Arc::new(state);
+        let state = node.state(config);
         if let Some(face) = listeners.operator {
-            let render = meters.map_or_else(|| Arc::new(String::new) as http::Render, Meters::render);
-            face.show(http::metrics_router(state.clone(), render, admin_token));
+            face.show(http::metrics_router(state.clone(), render(meters), admin_token));
         }
-        listeners.public.show(node.public_routes(&state, door));
+        listeners.public.show(node.public_routes(config, &state));
         if let Some(meters) = meters {
             meters.start(&node.tasks);
         }
-        let upkeep = Upkeep {
-            store: node.store.clone(),
-            peers: backends.peers,
-            alone: backends.alone,
-            clock,
-            readiness: node.readiness.clone(),
-        };
-        upkeep.start(&node.tasks);
+        node.upkeep(backends.peers, backends.alone, clock).start(&node.tasks);
         node.readiness.set(Cause::Starting, false);
         Ok(node)
     }
 
-    fn public_routes(&self, state: &Arc<http::State>, door: Door) -> Router {
+    /// What the HTTP calls work with.
+    fn state(&self, config: &Config) -> Arc<http::State> {
+        Arc::new(http::State {
+            auth: self.auth.clone(),
+            chat: self.chat.clone(),
+            readiness: self.readiness.clone(),
+            limits: wiring::limits(config),
+            config: Arc::new(config.clone()),
+        })
+    }
+
+    fn public_routes(&self, config: &Config, state: &Arc<http::State>) -> Router {
+        let door = self.door(config);
         let socket = any(move |request: Request| async move {
             door.open(request).await.map(|opened| opened.map(|()| Body::empty()))
         });
         http::router(state, socket, &self.tasks)
+    }
+
+    /// Where sockets come in.
+    fn door(&self, config: &Config) -> Door {
+        let reception = Reception {
+            auth: self.auth.clone(),
+            chat: self.chat.clone(),
+            limits: wiring::limits(config),
+            build: http::build(),
+            allow_query_token: config.allow_query_token,
+            draining: self.draining.clone(),
+        };
+        Door::new(self.sockets.clone(), Arc::new(reception))
+    }
+
+    fn upkeep(&self, peers: Arc<dyn Peers>, alone: bool, clock: DbClock) -> Upkeep {
+        Upkeep {
+            store: self.store.clone(),
+            peers,
+            alone,
+            clock,
+            readiness: self.readiness.clone(),
+        }
     }
 
     /// Who may sign in here, for tests that need no HTTP.
@@ -234,94 +238,21 @@ impl Node {
     }
 }
 
+/// The operator's token of this run. Not before the database is ours: until then a token is another
+/// node's. Beside a server the operator's commands work in the database itself and need none.
+fn new_admin_token(config: &Config, listeners: &Listeners) -> Result<Option<SecretString>, StartError> {
+    let wants_token = listeners.operator.is_some() && config.database.is_none();
+    wants_token.then(|| config.new_admin_token()).transpose().map_err(StartError::Setting)
+}
+
+/// What the operator's listener shows as metrics.
+fn render(meters: Option<&Meters>) -> http::Render {
+    meters.map_or_else(|| Arc::new(String::new) as http::Render, Meters::render)
+}
+
 /// What of `limit` is the database's: a quarter, but a second, but not more than half.
 fn closing_time(limit: Duration) -> Duration {
     (limit / 4).max(Duration::from_secs(1)).min(limit / 2)
-}
-
-/// What each room counts, in words and units. (Chat's are described with the recorder.)
-fn describe_metrics() {
-    http::describe_metrics();
-    crate::hub::describe_metrics();
-    ws::describe_metrics();
-    crate::store::sqlite::describe_metrics();
-    postgres::describe_metrics();
-    redis::describe_metrics();
-}
-
-fn wire_auth(config: &Config, secret: SecretString, backends: &Backends, clock: &DbClock) -> Arc<Auth> {
-    let clock = clock.clone();
-    let parts = auth::Parts {
-        store: Arc::clone(&backends.store),
-        replicas: backends.replicas.clone(),
-        bus: Arc::clone(&backends.bus),
-        me: Incarnation::random(),
-        now: Arc::new(move || clock.now()),
-    };
-    let settings = auth::Settings {
-        secret,
-        previous_secret: config.jwt_secret_previous.clone(),
-        token_ttl: config.token_ttl,
-        bcrypt_cost: config.bcrypt_cost,
-        max_sockets_per_user: config.max_sockets_per_user,
-        max_sockets_per_address: config.max_sockets_per_address,
-        registration_open: config.registration_open,
-        origins: Origins::new(config.allowed_origins.clone(), config.require_origin),
-        proxies: Proxies::new(config.trusted_proxies.clone()),
-    };
-    Arc::new(Auth::new(settings, parts))
-}
-
-fn wire_chat(
-    config: &Config,
-    backends: &Backends,
-    clock: &DbClock,
-    tasks: &Tasks,
-    auth: &Arc<Auth>,
-) -> Arc<Chat> {
-    let seams = chat::Seams {
-        store: Arc::clone(&backends.store),
-        bus: Arc::clone(&backends.bus),
-        presence: Arc::clone(&backends.presence),
-        peers: Arc::clone(&backends.peers),
-        replicas: backends.replicas.clone(),
-        clock: clock.clone(),
-    };
-    let settings = chat::Settings {
-        message_chars: config.message_max_chars,
-        window: WindowLimit {
-            messages: config.message_limit as usize,
-            window: config.message_window,
-        },
-        max_rooms_per_socket: config.max_rooms_per_socket,
-        grace: config.presence_grace,
-    };
-    let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let hub = Hub::start(tasks, shards);
-    let auth = Arc::clone(auth);
-    Chat::start(seams, hub, tasks, settings, Arc::new(move |sid| auth.handle_ended(sid)))
-}
-
-const fn ws_settings(config: &Config) -> ws::Settings {
-    ws::Settings {
-        ping: config.ping_interval,
-        outbox_bytes: config.outbox_bytes,
-    }
-}
-
-const fn limits(config: &Config) -> Limits {
-    Limits {
-        message_chars: config.message_max_chars,
-        messages: config.message_limit,
-        window_seconds: config.message_window.as_secs(),
-        frame_bytes: ws::FRAME_BYTES,
-        rooms_per_socket: config.max_rooms_per_socket,
-        resume: chat::join::RESUME,
-        username_min: USERNAME_MIN,
-        username_max: USERNAME_MAX,
-        password_min: PASSWORD_MIN,
-        password_max: PASSWORD_MAX,
-    }
 }
 
 #[cfg(test)]

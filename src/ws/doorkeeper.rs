@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
 use axum::extract::ConnectInfo;
+use bytes::Bytes;
 use http::{Uri, request::Parts};
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use crate::{
     auth::{Admission, Asker, Auth, Credential, bearer},
     chat::{Chat, Person, Visitor},
     error::{Code, Refusal},
-    hub::frame,
+    hub::{Member, frame},
     protocol::{Dialect, Limits, v1},
 };
 
@@ -36,7 +37,7 @@ pub struct Reception {
 }
 
 #[async_trait]
-impl Doorkeeper for Arc<Reception> {
+impl Doorkeeper for Reception {
     async fn admit(&self, request: &Parts, dialect: Dialect) -> Result<Admitted, Refusal> {
         if self.draining.is_cancelled() {
             return Err(Refusal::new(
@@ -63,24 +64,21 @@ impl Doorkeeper for Arc<Reception> {
 
 impl Reception {
     /// What happens when the socket is there.
-    fn welcome(
-        self: &Arc<Self>,
-        admission: Admission,
-        dialect: Dialect,
-        origin: Option<Box<str>>,
-    ) -> Admitted {
+    fn welcome(&self, admission: Admission, dialect: Dialect, origin: Option<Box<str>>) -> Admitted {
         let Admission { who, seat, places } = admission;
-        let reception = Arc::clone(self);
-        let tag = who.user.0;
-        let arrive = move |member: Arc<crate::hub::Member>| {
-            if dialect == Dialect::V1 {
-                let text = v1::welcome(&who.username, &reception.build, &reception.limits, who.expires_at);
-                member.send(frame::text(&text));
+        let welcome = match dialect {
+            Dialect::V1 => {
+                frame::text(&v1::welcome(&who.username, &self.build, &self.limits, who.expires_at))
             }
+            Dialect::Seed => Bytes::new(),
+        };
+        let (auth, chat, tag) = (Arc::clone(&self.auth), Arc::clone(&self.chat), who.user.0);
+        let arrive = move |member: Arc<Member>| {
+            member.send(welcome);
             seat.attach(&member);
             let person = Arc::new(Person { user: who.user, username: who.username });
-            let visitor = Visitor::new(Arc::clone(&reception.chat), member, person);
-            Guest::new(visitor, Arc::clone(&reception.auth), Held { seat, places }, origin).begin()
+            let visitor = Visitor::new(chat, member, person);
+            Guest::new(visitor, auth, Held { seat, places }, origin).begin()
         };
         Admitted { tag, arrive: Box::new(arrive) }
     }

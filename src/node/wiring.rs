@@ -1,0 +1,111 @@
+//! From the settings and the backends to the rooms of the house: what each is made of.
+//!
+//! Nothing here decides anything; whoever looks for where a setting goes finds it here.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::Backends;
+use crate::{
+    auth::{self, Auth, Origins, Proxies},
+    chat::{self, Chat, window::WindowLimit},
+    cluster::{Incarnation, redis},
+    config::Config,
+    domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
+    http,
+    hub::{self, Hub},
+    protocol::Limits,
+    shutdown::Tasks,
+    store::{DbClock, postgres, sqlite},
+    ws,
+};
+
+/// What each room counts, in words and units. (Chat's are described with the recorder.)
+pub(super) fn describe_metrics() {
+    http::describe_metrics();
+    hub::describe_metrics();
+    ws::describe_metrics();
+    sqlite::describe_metrics();
+    postgres::describe_metrics();
+    redis::describe_metrics();
+}
+
+/// Who somebody is, by the settings.
+pub(super) fn auth(config: &Config, secret: SecretString, backends: &Backends, clock: &DbClock) -> Arc<Auth> {
+    let clock = clock.clone();
+    let parts = auth::Parts {
+        store: Arc::clone(&backends.store),
+        replicas: backends.replicas.clone(),
+        bus: Arc::clone(&backends.bus),
+        me: Incarnation::random(),
+        now: Arc::new(move || clock.now()),
+    };
+    let settings = auth::Settings {
+        secret,
+        previous_secret: config.jwt_secret_previous.clone(),
+        token_ttl: config.token_ttl,
+        bcrypt_cost: config.bcrypt_cost,
+        max_sockets_per_user: config.max_sockets_per_user,
+        max_sockets_per_address: config.max_sockets_per_address,
+        registration_open: config.registration_open,
+        origins: Origins::new(config.allowed_origins.clone(), config.require_origin),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
+    };
+    Arc::new(Auth::new(settings, parts))
+}
+
+/// Chat on this node, its tasks started.
+pub(super) fn chat(
+    config: &Config,
+    backends: &Backends,
+    clock: &DbClock,
+    tasks: &Tasks,
+    auth: &Arc<Auth>,
+) -> Arc<Chat> {
+    let seams = chat::Seams {
+        store: Arc::clone(&backends.store),
+        bus: Arc::clone(&backends.bus),
+        presence: Arc::clone(&backends.presence),
+        peers: Arc::clone(&backends.peers),
+        replicas: backends.replicas.clone(),
+        clock: clock.clone(),
+    };
+    let settings = chat::Settings {
+        message_chars: config.message_max_chars,
+        window: WindowLimit {
+            messages: config.message_limit as usize,
+            window: config.message_window,
+        },
+        max_rooms_per_socket: config.max_rooms_per_socket,
+        grace: config.presence_grace,
+    };
+    let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let hub = Hub::start(tasks, shards);
+    let auth = Arc::clone(auth);
+    Chat::start(seams, hub, tasks, settings, Arc::new(move |sid| auth.handle_ended(sid)))
+}
+
+/// What is decided about sockets.
+pub(super) const fn ws_settings(config: &Config) -> ws::Settings {
+    ws::Settings {
+        ping: config.ping_interval,
+        outbox_bytes: config.outbox_bytes,
+    }
+}
+
+/// The limits a client is told.
+pub(super) const fn limits(config: &Config) -> Limits {
+    Limits {
+        message_chars: config.message_max_chars,
+        messages: config.message_limit,
+        window_seconds: config.message_window.as_secs(),
+        frame_bytes: ws::FRAME_BYTES,
+        rooms_per_socket: config.max_rooms_per_socket,
+        resume: chat::join::RESUME,
+        username_min: USERNAME_MIN,
+        username_max: USERNAME_MAX,
+        password_min: PASSWORD_MIN,
+        password_max: PASSWORD_MAX,
+    }
+}
