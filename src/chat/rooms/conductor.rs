@@ -1,12 +1,15 @@
 //! The rooms' task: what it is told goes into the pure cores, what they answer goes to the hub.
 //!
 //! It never waits for the store, the bus or a socket; such work runs beside it and comes back as
-//! a command, one of each kind at a time, so the work in flight is bounded. What it does is in four
-//! parts: [`opening`] rooms, ordering [`messages`], serving [`members`], and [`repair`].
+//! a command, one of each kind at a time, so the work in flight is bounded. What it does is in six
+//! parts: [`opening`] rooms, ordering [`messages`], serving [`members`], telling of [`presence`],
+//! [`repair`], and the [`agenda`] of what is due.
 
+mod agenda;
 mod members;
 mod messages;
 mod opening;
+mod presence;
 mod repair;
 
 use std::{
@@ -15,11 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Command, Settings, room::Room};
 use crate::{
-    chat::{Here, presence_pump::OwnSets, roster::Knowledge, sequencer::Patience},
+    chat::{Here, presence_pump::OwnSets, sequencer::Patience},
     domain::RoomId,
     hub::Hub,
 };
@@ -91,91 +94,36 @@ impl Conductor {
         }
     }
 
+    /// Each command is one function of one of the parts.
     async fn obey(&mut self, command: Command) {
         let now = Instant::now();
         match command {
             Command::Enter { room, name, answer } => self.enter(now, room, name, answer),
-            Command::GoLive { entry, answer } => {
-                let joining = self.go_live(now, entry).await;
-                let _ = answer.send(joining);
-            }
-            Command::Leave { room, member, how } => {
-                if let Some(here) = self.rooms.get_mut(&room)
-                    && let Some(gone) = here.forget(member)
-                {
-                    self.hub.leave(room.0, member).await;
-                    let name = &gone.person.username;
-                    if here.roster.depart(name, now, how, self.settings.grace) {
-                        self.own.left(room, name);
-                    }
-                    self.look(now, room).await;
-                }
-            }
-            Command::Fragment { room, answer } => {
-                let _ = answer.send(self.rooms.get_mut(&room).map(|room| room.roster.fragment()));
-            }
-            Command::Users { room, member, reference } => self.users(room, member, reference.as_ref()).await,
-            Command::People { room, after, limit, answer } => {
-                let _ = answer
-                    .send(self.rooms.get(&room).map(|room| members::people(room, after.as_ref(), limit)));
-            }
-            Command::Counts { answer } => {
-                let _ = answer.send(self.rooms.iter().map(|(id, room)| (*id, room.roster.count())).collect());
-            }
-            Command::Typing { room, user, username } => self.typing(room, Some(user), &username).await,
+            Command::Opened { room, at } => self.opened(now, room, at).await,
+            Command::GoLive { entry, answer } => tell(answer, self.go_live(now, entry).await),
+            Command::Leave { room, member, how } => self.leave(now, room, member, how).await,
             Command::Committed(committed) => self.hear_committed(now, committed, false).await,
             Command::Heard { from, notice } => self.hear(now, from, notice).await,
-            Command::BusTrouble if self.troubled.is_none() => {
-                self.troubled = Some(TICK_TROUBLED.0);
-                self.next_tick = now;
+            Command::Typing { room, user, username } => self.typing(room, Some(user), &username).await,
+            Command::Users { room, member, reference } => self.users(room, member, reference.as_ref()).await,
+            Command::Fragment { room, answer } => tell(answer, self.fragment(room)),
+            Command::People { room, after, limit, answer } => {
+                tell(answer, self.people(room, after.as_ref(), limit));
             }
-            Command::BusTrouble => {}
-            Command::BusFine => {
-                self.troubled = None;
-                // Whatever was said meanwhile of who came and went was not heard.
-                self.own.doubt();
-            }
-            Command::Opened { room, at } => self.opened(now, room, at).await,
+            Command::Counts { answer } => tell(answer, self.counts()),
+            Command::SetsVersions { answer } => tell(answer, self.sets_versions()),
+            Command::Sets { room, sets, reading } => self.sets(now, room, &sets, reading).await,
+            Command::OwnTold { room, version } => self.own_told(room, version),
+            Command::Died(who) => self.died(now, who).await,
+            Command::BusTrouble => self.bus_trouble(now),
+            Command::BusFine => self.bus_fine(),
             Command::Repaired(found) => self.repaired(now, found).await,
             Command::Checked(heads) => self.checked(now, heads).await,
-            Command::SetsVersions { answer } => {
-                let open = self.rooms.iter().filter(|(_, room)| room.waiting.is_none());
-                let _ = answer.send(open.map(|(id, room)| (*id, room.roster.sets_version())).collect());
-            }
-            Command::Sets { room, sets, reading } => self.sets(now, room, &sets, reading).await,
-            Command::OwnTold { room, version } => {
-                if let Some(here) = self.rooms.get_mut(&room)
-                    && here.roster.own_change_told(version) == Knowledge::Behind
-                {
-                    self.own.look();
-                }
-            }
-            Command::Died(who) => {
-                let ids: Vec<RoomId> = self.rooms.keys().copied().collect();
-                for id in ids {
-                    if let Some(room) = self.rooms.get_mut(&id) {
-                        room.roster.bury(who);
-                    }
-                    self.look(now, id).await;
-                }
-            }
         }
     }
+}
 
-    /// Everything that is due: rooms on the agenda, and the slow tick.
-    async fn look_around(&mut self, now: Instant) {
-        while let Some((at, room)) = self.agenda.first().copied() {
-            if at > now {
-                break;
-            }
-            self.agenda.pop_first();
-            if let Some(room) = self.rooms.get_mut(&room) {
-                room.wake = None;
-            }
-            self.look(now, room).await;
-        }
-        if now >= self.next_tick {
-            self.tick(now);
-        }
-    }
+/// Whoever asked may be gone.
+fn tell<T>(answer: oneshot::Sender<T>, what: T) {
+    let _ = answer.send(what);
 }

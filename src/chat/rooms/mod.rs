@@ -3,6 +3,7 @@
 //!
 //! Everything reaches it by one bounded queue; whoever hands something in waits when it is full.
 
+mod command;
 mod conductor;
 mod room;
 
@@ -10,22 +11,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
+pub(super) use command::{Arrival, Command, GoLive, NotLive, Reading};
 pub use conductor::Conductor;
 
-use super::{
-    Person,
-    roster::{Departure, LISTED},
-};
+use super::roster::LISTED;
 use crate::{
-    cluster::{Committed, Incarnation, Notice, RoomSets, SetsVersion},
-    domain::{Event, Position, RoomId, RoomName, Seq, Username},
+    cluster::SetsVersion,
+    domain::{RoomId, RoomName, Username},
     error::Refusal,
-    hub::{Behind, Member, MemberId},
-    protocol::{
-        Ref,
-        v1::{PeopleFragment, Reason},
-    },
-    store::{Head, StoreError},
+    protocol::v1::PeopleFragment,
 };
 
 /// How many commands may wait.
@@ -40,120 +34,6 @@ pub struct People {
     pub user_count: usize,
     /// The last name of this page, if the list goes on.
     pub next: Option<Username>,
-}
-
-/// The last step of joining.
-pub(super) struct GoLive {
-    pub(super) room: RoomId,
-    pub(super) member: Arc<Member>,
-    pub(super) person: Arc<Person>,
-    pub(super) arrival: Arrival,
-    /// Whether it only comes back after a reset: who has left meanwhile stays away.
-    pub(super) rejoining: bool,
-}
-
-/// With what a member goes live.
-pub(super) enum Arrival {
-    /// `v1`: it has read the log up to `at`; `events` is the last page, to be sent as `joined`.
-    Page {
-        at: Position,
-        events: Vec<Event>,
-        recovered: bool,
-        reason: Option<Reason>,
-        reference: Option<Ref>,
-    },
-    /// The seed dialect: from now on.
-    Now,
-}
-
-/// Why a member did not go live.
-pub(super) enum NotLive {
-    /// The room delivered more than it has read: read on.
-    Behind,
-    /// The room was closed or reset meanwhile: enter again.
-    Closed,
-}
-
-/// Why a room's sets were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// A change was missed.
-    Missed,
-    /// The cluster was out of reach for a while: the list changes, but nobody is announced.
-    Rebuilt,
-    /// The cluster's memory was lost, and others may not have written theirs again yet.
-    BegunAnew,
-}
-
-/// What the rooms' task is told.
-pub(super) enum Command {
-    Enter {
-        room: RoomId,
-        name: RoomName,
-        answer: oneshot::Sender<Result<(), Refusal>>,
-    },
-    GoLive {
-        entry: GoLive,
-        answer: oneshot::Sender<Option<oneshot::Receiver<Result<(), Behind>>>>,
-    },
-    Leave {
-        room: RoomId,
-        member: MemberId,
-        how: Departure,
-    },
-    Fragment {
-        room: RoomId,
-        answer: oneshot::Sender<Option<Arc<PeopleFragment>>>,
-    },
-    /// The list for one member, in order with the changes it is told.
-    Users {
-        room: RoomId,
-        member: MemberId,
-        reference: Option<Ref>,
-    },
-    People {
-        room: RoomId,
-        after: Option<Username>,
-        limit: usize,
-        answer: oneshot::Sender<Option<People>>,
-    },
-    Counts {
-        answer: oneshot::Sender<Vec<(RoomId, usize)>>,
-    },
-    Typing {
-        room: RoomId,
-        user: i64,
-        username: Username,
-    },
-    Committed(Committed),
-    Heard {
-        from: Incarnation,
-        notice: Notice,
-    },
-    /// The bus was interrupted, or a publish failed.
-    BusTrouble,
-    /// All subscriptions have been renewed.
-    BusFine,
-    Opened {
-        room: RoomId,
-        at: Result<(Position, Option<RoomSets>), StoreError>,
-    },
-    Repaired(Result<Vec<Event>, StoreError>),
-    Checked(Result<Vec<(Seq, Head)>, StoreError>),
-    SetsVersions {
-        answer: oneshot::Sender<Vec<(RoomId, SetsVersion)>>,
-    },
-    /// What a room's sets are now.
-    Sets {
-        room: RoomId,
-        sets: RoomSets,
-        reading: Reading,
-    },
-    OwnTold {
-        room: RoomId,
-        version: SetsVersion,
-    },
-    Died(Incarnation),
 }
 
 /// A handle on the rooms' task.

@@ -6,10 +6,11 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::Reading;
+use super::{Arrival, Reading};
 use crate::{
     chat::{
         Person,
@@ -91,15 +92,49 @@ impl Room {
         Some(attendee)
     }
 
+    /// What a member that goes live is told first, and up to where it has the log then.
+    pub(super) fn greeting(&mut self, arrival: Arrival, name: &Username) -> Option<(Seq, Bytes)> {
+        match arrival {
+            Arrival::Page { at, events, recovered, reason, reference } => {
+                let people = self.roster.fragment_with(name);
+                let joined = v1::Joined {
+                    room: &self.name,
+                    seq: at.seq,
+                    recovered,
+                    reason,
+                    has_more: false,
+                    messages: &events,
+                    people: &people,
+                    reference: reference.as_ref(),
+                };
+                Some((at.seq, frame::text(&v1::joined(&joined))))
+            }
+            Arrival::Now => Some((self.sequencer.delivered()?.seq, self.seed_list(Some(name)))),
+        }
+    }
+
+    /// The list as seed members are shown it, with `newcomer`, who may not have been told of yet.
+    pub(super) fn seed_list(&self, newcomer: Option<&Username>) -> Bytes {
+        let mut names: Vec<Username> = self.roster.list(None).take(seed::USERS_MAX).cloned().collect();
+        if let Some(name) = newcomer
+            && !names.contains(name)
+            && names.len() < seed::USERS_MAX
+        {
+            let place = names.partition_point(|other| other.list_order(name).is_lt());
+            names.insert(place, name.clone());
+        }
+        frame::text(&seed::user_list(&names))
+    }
+
     /// The frames of committed events, encoded once for each dialect that is present.
     pub(super) fn frames(&self, events: &[Arc<Event>]) -> Vec<(u64, Frame)> {
         let encode = |event: &Arc<Event>| {
             let v1 = if self.attendees.len() > self.seeds {
                 frame::text(&v1::message(&self.name, event))
             } else {
-                bytes::Bytes::new()
+                Bytes::new()
             };
-            let seed = if self.seeds > 0 { frame::text(&seed::message(event)) } else { bytes::Bytes::new() };
+            let seed = if self.seeds > 0 { frame::text(&seed::message(event)) } else { Bytes::new() };
             (event.seq.0, Frame { v1, seed })
         };
         events.iter().map(encode).collect()

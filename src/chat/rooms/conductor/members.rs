@@ -1,20 +1,27 @@
-//! Members go live, and are told who else is there.
+//! Members go live, leave, and are told who else is there when they ask.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::Conductor;
 use crate::{
-    chat::rooms::{Arrival, GoLive, People, Reading, room::Room},
-    cluster::RoomSets,
+    chat::{
+        rooms::{GoLive, People},
+        roster::Departure,
+    },
     domain::{RoomId, Username},
-    hub::{Behind, Frame, Hub, MemberId, frame},
-    protocol::{Ref, seed, v1},
+    hub::{Behind, Frame, MemberId, frame},
+    protocol::{
+        Ref,
+        v1::{self, PeopleFragment},
+    },
 };
 
 impl Conductor {
+    /// The last step of joining: from the hub's answer on the member is told everything. Nothing is
+    /// answered when the room is not open.
     pub(super) async fn go_live(
         &mut self,
         now: Instant,
@@ -31,35 +38,23 @@ impl Conductor {
         // In a quiet room the others are told now, so that the newcomer's list is the new one.
         self.look(now, id).await;
         let room = self.rooms.get_mut(&id)?;
-        let people = room.roster.fragment_with(&entry.person.username);
-        let (at, greeting) = match entry.arrival {
-            Arrival::Page { at, events, recovered, reason, reference } => {
-                let joined = v1::Joined {
-                    room: &room.name,
-                    seq: at.seq,
-                    recovered,
-                    reason,
-                    has_more: false,
-                    messages: &events,
-                    people: &people,
-                    reference: reference.as_ref(),
-                };
-                (at.seq, frame::text(&v1::joined(&joined)))
-            }
-            Arrival::Now => {
-                let mut names: Vec<Username> =
-                    room.roster.list(None).take(seed::USERS_MAX).cloned().collect();
-                if !names.contains(&entry.person.username) && names.len() < seed::USERS_MAX {
-                    let me = &entry.person.username;
-                    let place = names.partition_point(|other| other.list_order(me).is_lt());
-                    names.insert(place, me.clone());
-                }
-                (room.sequencer.delivered()?.seq, frame::text(&seed::user_list(&names)))
-            }
-        };
+        let (at, greeting) = room.greeting(entry.arrival, &entry.person.username)?;
         Some(self.hub.join(id.0, entry.member, at.0, greeting).await)
     }
 
+    /// A socket is out. Its person leaves the list now or when the grace time ends.
+    pub(super) async fn leave(&mut self, now: Instant, id: RoomId, member: MemberId, how: Departure) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some(gone) = room.forget(member) else { return };
+        self.hub.leave(id.0, member).await;
+        let name = &gone.person.username;
+        if room.roster.depart(name, now, how, self.settings.grace) {
+            self.own.left(id, name);
+        }
+        self.look(now, id).await;
+    }
+
+    /// The list for one member, in order with the changes it is told.
     pub(super) async fn users(&mut self, id: RoomId, member: MemberId, reference: Option<&Ref>) {
         if let Some(room) = self.rooms.get_mut(&id) {
             let people = room.roster.fragment();
@@ -73,102 +68,24 @@ impl Conductor {
         }
     }
 
-    pub(super) async fn sets(&mut self, now: Instant, id: RoomId, sets: &RoomSets, reading: Reading) {
-        let me = self.here.me();
-        // What was read before a change that is known by now is older than that.
-        let outdated = |room: &Room| {
-            let known = room.roster.sets_version();
-            reading != Reading::BegunAnew
-                && known.era != 0
-                && sets.version != known
-                && sets.version.is_within(known)
-        };
-        let open = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none() && !outdated(room));
-        if let Some(room) = open {
-            room.read(now, reading);
-            let keep = room.unsettled.is_some();
-            room.roster.replace(sets, keep, me, |who| self.here.is_dead(who));
-            // What changes from now on is announced again, if this has changed nothing.
-            room.quiet &= keep || room.roster.is_dirty();
-            self.look(now, id).await;
-        }
+    /// The list, encoded.
+    pub(super) fn fragment(&mut self, id: RoomId) -> Option<Arc<PeopleFragment>> {
+        self.rooms.get_mut(&id).map(|room| room.roster.fragment())
     }
 
-    /// Does what is due in a room and notes when to look again.
-    pub(super) async fn look(&mut self, now: Instant, id: RoomId) {
-        let Some(room) = self.rooms.get_mut(&id) else { return };
-        if room.waiting.is_none() {
-            for name in room.roster.expire(now) {
-                self.own.left(id, &name);
-            }
-            if room.settles(now) {
-                self.own.look();
-            }
-            if room.roster.is_dirty() && room.announcer.delta_at(now) <= now {
-                Self::tell_change(&self.hub, now, id, room).await;
-            }
-            if room.seeds > 0 && room.announcer.list_at(now).is_some_and(|at| at <= now) {
-                Self::tell_seeds(&self.hub, now, id, room).await;
-            }
-            if room.is_over(now) {
-                return self.close(id).await;
-            }
-            // Only for a room in need: this is on every message's way, and a repair looks at all rooms.
-            if room.sequencer.overdue(now, self.patience.duration()).is_some() {
-                self.repair(now);
-            }
-        }
-        self.plan(now, id);
+    /// A page of the list.
+    pub(super) fn people(&self, id: RoomId, after: Option<&Username>, limit: usize) -> Option<People> {
+        let room = self.rooms.get(&id)?;
+        let mut users: Vec<Username> = room.roster.list(after).take(limit + 1).cloned().collect();
+        let more = users.len() > limit;
+        users.truncate(limit);
+        let next = if more { users.last().cloned() } else { None };
+        Some(People { users, user_count: room.roster.count(), next })
     }
 
-    pub(super) fn plan(&mut self, now: Instant, id: RoomId) {
-        let Some(room) = self.rooms.get_mut(&id) else { return };
-        let blocked = self.repairing || self.repair_after.is_some_and(|at| at > now);
-        let mut next = room.next_look(now, self.patience, blocked);
-        if let Some(after) = self.repair_after.filter(|at| *at > now && room.sequencer.gap_since().is_some())
-        {
-            next = Some(next.map_or(after, |at| at.min(after)));
-        }
-        if room.wake != next {
-            if let Some(at) = room.wake {
-                self.agenda.remove(&(at, id));
-            }
-            room.wake = next;
-            self.agenda.extend(next.map(|at| (at, id)));
-        }
-    }
-
-    pub(super) async fn tell_change(hub: &Hub, now: Instant, id: RoomId, room: &mut Room) {
-        let change = room.roster.flush();
-        let quiet = std::mem::replace(&mut room.quiet, room.unsettled.is_some());
-        let Some(change) = change else { return };
-        let text = if quiet {
-            room.announcer.told_quietly(now);
-            v1::user_list(&room.name, &room.roster.fragment(), None)
-        } else {
-            room.announcer.told(now, &change);
-            let change = room.roster.told_of(change);
-            v1::presence(&room.name, &change.joined, &change.left, change.count, change.version)
-        };
-        if room.seeds == 0 {
-            room.announcer.lines();
-        }
-        hub.signal(id.0, Frame { v1: frame::text(&text), seed: Bytes::new() }, None).await;
-    }
-
-    pub(super) async fn tell_seeds(hub: &Hub, now: Instant, id: RoomId, room: &mut Room) {
-        let mut bytes = 0;
-        for line in room.announcer.lines() {
-            let person = line.about.and_then(|name| room.tag_of(&name));
-            let seed = frame::text(&seed::announcement(&line.text));
-            bytes += seed.len();
-            hub.signal(id.0, Frame { v1: Bytes::new(), seed }, person).await;
-        }
-        let names: Vec<Username> = room.roster.list(None).take(seed::USERS_MAX).cloned().collect();
-        let seed = frame::text(&seed::user_list(&names));
-        bytes += seed.len();
-        room.announcer.spent(now, bytes);
-        hub.signal(id.0, Frame { v1: Bytes::new(), seed }, None).await;
+    /// How many people are in each room.
+    pub(super) fn counts(&self) -> Vec<(RoomId, usize)> {
+        self.rooms.iter().map(|(id, room)| (*id, room.roster.count())).collect()
     }
 }
 
@@ -177,12 +94,4 @@ fn settled() -> oneshot::Receiver<Result<(), Behind>> {
     let (answer, settled) = oneshot::channel();
     let _ = answer.send(Ok(()));
     settled
-}
-
-pub(super) fn people(room: &Room, after: Option<&Username>, limit: usize) -> People {
-    let mut users: Vec<Username> = room.roster.list(after).take(limit + 1).cloned().collect();
-    let more = users.len() > limit;
-    users.truncate(limit);
-    let next = if more { users.last().cloned() } else { None };
-    People { users, user_count: room.roster.count(), next }
 }

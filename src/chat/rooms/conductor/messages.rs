@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::Conductor;
 use crate::{
-    chat::roster::Knowledge,
     cluster::{Committed, Incarnation, Notice},
     domain::{Event, RoomId, Timestamp, Username},
     hub::{Frame, frame},
@@ -14,6 +13,29 @@ use crate::{
 };
 
 impl Conductor {
+    /// What another node says.
+    pub(super) async fn hear(&mut self, now: Instant, from: Incarnation, notice: Notice) {
+        if from == self.here.me() {
+            return;
+        }
+        match notice {
+            Notice::Committed(committed) => self.hear_committed(now, committed, true).await,
+            Notice::Presence(id, change) => self.hear_change(now, from, id, &change).await,
+            Notice::Typing(room, username) => self.typing(room, None, &username).await,
+            Notice::SignInEnded(_) => {}
+        }
+    }
+
+    /// Committed events, here or (`by_bus`) elsewhere.
+    pub(super) async fn hear_committed(&mut self, now: Instant, committed: Committed, by_bus: bool) {
+        let Committed { room: id, events, traces } = committed;
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.trace(&traces, by_bus);
+        }
+        self.offer(now, id, events, by_bus).await;
+    }
+
+    /// Gives them to the room's sequencer, and what is next in order to the hub. (From `repair` too.)
     pub(super) async fn offer(&mut self, now: Instant, id: RoomId, events: Vec<Arc<Event>>, by_bus: bool) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let gap = room.sequencer.gap_since();
@@ -36,15 +58,7 @@ impl Conductor {
         self.look(now, id).await;
     }
 
-    /// Committed events, here or (`by_bus`) elsewhere.
-    pub(super) async fn hear_committed(&mut self, now: Instant, committed: Committed, by_bus: bool) {
-        let Committed { room: id, events, traces } = committed;
-        if let Some(room) = self.rooms.get_mut(&id) {
-            room.trace(&traces, by_bus);
-        }
-        self.offer(now, id, events, by_bus).await;
-    }
-
+    /// What is next in order: encoded once per dialect, for all members.
     pub(super) async fn deliver(&mut self, id: RoomId, events: &[Arc<Event>]) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         if events.is_empty() {
@@ -58,25 +72,7 @@ impl Conductor {
         self.hub.deliver(id.0, room.frames(events), spans).await;
     }
 
-    pub(super) async fn hear(&mut self, now: Instant, from: Incarnation, notice: Notice) {
-        if from == self.here.me() {
-            return;
-        }
-        match notice {
-            Notice::Committed(committed) => self.hear_committed(now, committed, true).await,
-            Notice::Presence(id, change) => {
-                if let Some(room) = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none()) {
-                    if !self.here.is_dead(from) && room.roster.change(from, &change) == Knowledge::Behind {
-                        self.own.look();
-                    }
-                    self.look(now, id).await;
-                }
-            }
-            Notice::Typing(room, username) => self.typing(room, None, &username).await,
-            Notice::SignInEnded(_) => {}
-        }
-    }
-
+    /// Somebody is typing; all but that person's own sockets are told.
     pub(super) async fn typing(&self, id: RoomId, except: Option<i64>, username: &Username) {
         if let Some(room) = self.rooms.get(&id) {
             let v1 = frame::text(&v1::typing(&room.name, username));

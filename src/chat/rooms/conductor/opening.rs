@@ -21,6 +21,7 @@ use crate::{
 };
 
 impl Conductor {
+    /// Somebody wants to come in: opens the room unless it is open, and keeps it open for a while.
     pub(super) fn enter(
         &mut self,
         now: Instant,
@@ -59,6 +60,7 @@ impl Conductor {
         });
     }
 
+    /// The room was subscribed and the log asked, with or without success.
     pub(super) async fn opened(
         &mut self,
         now: Instant,
@@ -67,46 +69,57 @@ impl Conductor {
     ) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let waiting = room.waiting.take().unwrap_or_default();
-        match at {
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                for answer in waiting {
-                    let _ = answer.send(Err(refusal.clone()));
-                }
-                if room.attendees.is_empty() {
-                    return self.close(id).await;
-                }
-                // A reset room keeps its members; it goes on trying until the log answers.
-                room.waiting = Some(Vec::new());
-                self.open(id, REPAIR_PAUSE);
-            }
+        let opened = match at {
             Ok((at, sets)) => {
-                self.hub.open(id.0, at.seq.0).await;
-                if let Some(sets) = sets {
-                    let me = self.here.me();
-                    room.roster.replace(&sets, false, me, |who| self.here.is_dead(who));
-                } else {
-                    // Who is found there later did not come later. And the room may not be
-                    // subscribed: an end of trouble that was told meanwhile did not mean it.
-                    room.roster.doubt();
-                    self.troubled.get_or_insert(TICK_TROUBLED.0);
-                    self.next_tick = now;
-                }
-                let events = room.sequencer.start(now, at);
-                self.deliver(id, &events).await;
-                for answer in waiting {
-                    let _ = answer.send(Ok(()));
-                }
-                self.look(now, id).await;
+                self.follow(now, id, at, sets).await;
+                Ok(())
             }
+            Err(error) => Err(Refusal::from(error)),
+        };
+        for answer in waiting {
+            let _ = answer.send(opened.clone());
+        }
+        if opened.is_ok() {
+            self.look(now, id).await;
+        } else {
+            self.open_again_or_close(id).await;
         }
     }
 
-    pub(super) fn unsubscribe(&self, room: RoomId) {
+    /// From now on the room is delivered, from the end of its log.
+    async fn follow(&mut self, now: Instant, id: RoomId, at: Position, sets: Option<RoomSets>) {
+        self.hub.open(id.0, at.seq.0).await;
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if let Some(sets) = sets {
+            let me = self.here.me();
+            room.roster.replace(&sets, false, me, |who| self.here.is_dead(who));
+        } else {
+            // Who is found there later did not come later. And the room may not be subscribed: an end
+            // of trouble that was told meanwhile did not mean it.
+            room.roster.doubt();
+            self.troubled.get_or_insert(TICK_TROUBLED.0);
+            self.next_tick = now;
+        }
+        let events = room.sequencer.start(now, at);
+        self.deliver(id, &events).await;
+    }
+
+    /// A reset room keeps its members; it goes on trying until the log answers.
+    async fn open_again_or_close(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if room.attendees.is_empty() {
+            return self.close(id).await;
+        }
+        room.waiting = Some(Vec::new());
+        self.open(id, REPAIR_PAUSE);
+    }
+
+    fn unsubscribe(&self, room: RoomId) {
         let bus = Arc::clone(&self.here.bus);
         self.here.tasks.spawn("unsubscribe", async move { bus.unsubscribe(room).await });
     }
 
+    /// Nobody is here any more.
     pub(super) async fn close(&mut self, id: RoomId) {
         if let Some(room) = self.rooms.remove(&id) {
             if let Some(at) = room.wake {

@@ -14,6 +14,21 @@ use crate::{
 };
 
 impl Conductor {
+    /// The bus may have lost something: the log is asked at once, and more often from now on.
+    pub(super) const fn bus_trouble(&mut self, now: Instant) {
+        if self.troubled.is_none() {
+            self.troubled = Some(TICK_TROUBLED.0);
+            self.next_tick = now;
+        }
+    }
+
+    /// All rooms are subscribed again.
+    pub(super) fn bus_fine(&mut self) {
+        self.troubled = None;
+        // Whatever was said meanwhile of who came and went was not heard.
+        self.own.doubt();
+    }
+
     /// Asks the log for what has been missing for too long, for all rooms in one query.
     pub(super) fn repair(&mut self, now: Instant) {
         if self.repairing || self.repair_after.is_some_and(|at| at > now) {
