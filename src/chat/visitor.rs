@@ -9,10 +9,11 @@ use std::{
 
 use super::{Chat, Person, PostRefused, join::Joining, rooms::Command, roster::Departure};
 use crate::{
+    cluster::{Envelope, Notice},
     domain::{ClientId, Position, RoomId, RoomName},
     error::{Code, Refusal},
     hub::{Member, frame},
-    protocol::{Dialect, Ref, v1},
+    protocol::{self, Dialect, Ref, v1},
 };
 
 /// The least time between two typing hints of one socket in one room.
@@ -108,19 +109,17 @@ impl Visitor {
         re: Option<Ref>,
     ) -> Result<(), PostRefused> {
         let room = self.attendance(name)?.id;
-        let (member, room_name, client_id) = (Arc::clone(&self.member), name.clone(), id.clone());
+        let (member, name, its_id) = (Arc::clone(&self.member), name.clone(), id.clone());
         self.chat.submit(&self.person, room, id, text, move |answer| {
-            if member.dialect() == Dialect::Seed {
-                if let Err(refusal) = answer {
-                    member.send(frame::text(&crate::protocol::seed::error(&refusal.message)));
+            let told = match (answer, member.dialect()) {
+                (Ok(at), Dialect::V1) => {
+                    v1::ack(&its_id, &name, at.seq, at.timestamp, at.duplicate, re.as_ref())
                 }
-                return;
-            }
-            let text = match answer {
-                Ok(at) => v1::ack(&client_id, &room_name, at.seq, at.timestamp, at.duplicate, re.as_ref()),
-                Err(refusal) => v1::error(&refusal, Some(&client_id), re.as_ref()),
+                // It sees its own message come.
+                (Ok(_), Dialect::Seed) => return,
+                (Err(refusal), dialect) => protocol::error(dialect, &refusal, Some(&its_id), re.as_ref()),
             };
-            member.send(frame::text(&text));
+            member.send(frame::text(&told));
         })
     }
 
@@ -146,7 +145,10 @@ impl Visitor {
         }
         attended.typed = Some(Instant::now());
         let room = attended.id;
-        self.chat.typing(room, &self.person).await;
+        let (user, username) = (self.person.user.0, self.person.username.clone());
+        let here = &self.chat.here;
+        here.rooms.send(Command::Typing { room, user, username: username.clone() }).await;
+        here.ring(Envelope { from: here.me(), notice: Notice::Typing(room, username) });
         Ok(())
     }
 

@@ -14,6 +14,16 @@ pub mod v1;
 pub use client::{ClientFrame, Ref, Rejected};
 pub use limits::Limits;
 
+use crate::{domain::ClientId, error::Refusal};
+
+/// The frame that refuses something, in the words of a dialect. Seed clients know neither ids nor refs.
+pub fn error(dialect: Dialect, refusal: &Refusal, id: Option<&ClientId>, reference: Option<&Ref>) -> String {
+    match dialect {
+        Dialect::V1 => v1::error(refusal, id, reference),
+        Dialect::Seed => seed::error(&refusal.message),
+    }
+}
+
 /// The subprotocol a client offers in `Sec-WebSocket-Protocol` to speak v1.
 pub const SUBPROTOCOL: &str = "chorus.v1";
 

@@ -1,12 +1,16 @@
 //! One socket's session: texts in its dialect become calls on its [`Visitor`], answers become
 //! frames.
+//!
+//! From top to bottom as a text goes: it is read in the socket's dialect, then a message is posted
+//! at once, and whatever else was asked is served while nothing more is read. What is refused on the
+//! way is told to the client, and counts as a bad frame if it would be refused again.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    patience::Asked,
+    session::{Departure, Later, Session, Step},
 };
-
-use super::session::{Departure, Later, Session, Step};
 use crate::{
     auth::{AddressKey, Auth, Place, Seat},
     chat::{self, PostRefused, Visitor},
@@ -14,18 +18,14 @@ use crate::{
     error::{Advice, Code, Refusal},
     hub::{Member, frame},
     protocol::{
-        Dialect,
+        self, Dialect,
         client::{self, ClientFrame, Ref, Rejected},
-        seed, v1,
+        v1,
     },
 };
 
 /// The close code of policy: too many messages or too many bad frames.
 const POLICY: u16 = 1008;
-/// How many joins, lists and the like one socket may ask for in [`ASKED_WINDOW`]: enough to come
-/// back into all its rooms twice.
-const ASKED_MOST: u16 = 120;
-const ASKED_WINDOW: Duration = Duration::from_secs(10);
 /// What the predecessor says when it closes for too many messages.
 const RATE_LIMIT_EXCEEDED: &str = "Rate limit exceeded";
 
@@ -47,26 +47,6 @@ pub(super) struct Guest {
     asked: Asked,
 }
 
-/// How often this socket has asked for what costs the store or the rooms something.
-#[derive(Default)]
-struct Asked {
-    since: Option<Instant>,
-    times: u16,
-}
-
-impl Asked {
-    /// Counts one; answers how long to wait when there were too many lately.
-    fn once_more(&mut self, now: Instant) -> Option<Duration> {
-        let since = *self.since.get_or_insert(now);
-        let gone = now.saturating_duration_since(since);
-        if gone >= ASKED_WINDOW {
-            (self.since, self.times) = (Some(now), 0);
-        }
-        self.times = self.times.saturating_add(1);
-        (self.times > ASKED_MOST).then(|| ASKED_WINDOW.saturating_sub(gone))
-    }
-}
-
 impl Guest {
     pub(super) fn new(visitor: Visitor, auth: Arc<Auth>, held: Held, origin: Option<Box<str>>) -> Box<Self> {
         let (connection, user) = (visitor.member().id(), visitor.person().user.0);
@@ -86,7 +66,7 @@ impl Guest {
         }
         Step::Wait(Box::pin(async move {
             if let Err(refusal) = self.visitor.join(RoomName::lobby(), None, None).await {
-                self.member().send(frame::text(&seed::error(&refusal.message)));
+                self.tell(&refusal, None, None);
                 self.member().close(1011, "the lobby can't be read");
             }
             Step::Next(self as Box<dyn Session>)
@@ -100,17 +80,56 @@ impl Guest {
     const fn sid(&self) -> SignInId {
         self.held.seat.sid()
     }
+}
 
-    fn refuse(&self, refusal: &Refusal, id: Option<&ClientId>, re: Option<&Ref>) {
-        if let Some(cause) = &refusal.cause {
-            let connection = self.member().id();
-            tracing::warn!(%cause, connection, code = refusal.code.as_str(), "a frame could not be served");
+impl Session for Guest {
+    fn text(self: Box<Self>, text: &str) -> Step {
+        match self.member().dialect() {
+            Dialect::V1 => self.v1_text(text),
+            Dialect::Seed => self.seed_text(text),
         }
-        let text = match self.member().dialect() {
-            Dialect::V1 => v1::error(refusal, id, re),
-            Dialect::Seed => seed::error(&refusal.message),
-        };
-        self.member().send(frame::text(&text));
+    }
+
+    /// Whoever's sign-in ended has left; anybody else may be reloading the page, however politely
+    /// the old page said goodbye, and stays in the lists for the grace time.
+    fn gone(self: Box<Self>, how: Departure) -> Later<()> {
+        let signed_out = self.held.seat.has_ended();
+        let (connection, code) = (self.member().id(), self.member().closed_with());
+        tracing::debug!(connection, ?how, ?code, "a socket is gone");
+        Box::pin(async move {
+            let how = if signed_out { chat::Departure::Left } else { chat::Departure::Lost };
+            let Self { visitor, held, .. } = *self;
+            visitor.gone(how).await;
+            drop(held.places);
+        })
+    }
+}
+
+impl Guest {
+    /// A text of a `v1` client: one frame.
+    fn v1_text(self: Box<Self>, text: &str) -> Step {
+        match client::parse_v1(text) {
+            Ok((ClientFrame::Message { room, id, text }, re)) => self.post(&room, &id, &text, re.as_ref()),
+            Ok((asked, re)) => self.ask(asked, re),
+            Err(Rejected { refusal, reference, id }) => {
+                self.refuse(&refusal, id.as_ref(), reference.as_ref());
+                Step::Refused(self)
+            }
+        }
+    }
+
+    /// A text of a seed client: something it says in the lobby.
+    fn seed_text(self: Box<Self>, text: &str) -> Step {
+        match client::parse_seed(text) {
+            Ok(said) => {
+                let id = ClientId::from_store(uuid::Uuid::now_v7().simple().to_string());
+                self.post(&RoomName::lobby(), &id, &said, None)
+            }
+            Err(refusal) => {
+                self.refuse(&refusal, None, None);
+                Step::Refused(self)
+            }
+        }
     }
 
     /// A message: handed to the log, which answers later; reading goes on at once. One that breaks
@@ -133,30 +152,6 @@ impl Guest {
     /// The predecessor closes at the first message over the limit.
     fn is_over_the_seed_limit(&self, refusal: &Refusal) -> bool {
         self.member().dialect() == Dialect::Seed && refusal.code == Code::RateLimited
-    }
-
-    fn seed_text(self: Box<Self>, text: &str) -> Step {
-        match client::parse_seed(text) {
-            Ok(said) => {
-                let id = ClientId::from_store(uuid::Uuid::now_v7().simple().to_string());
-                self.post(&RoomName::lobby(), &id, &said, None)
-            }
-            Err(refusal) => {
-                self.refuse(&refusal, None, None);
-                Step::Refused(self)
-            }
-        }
-    }
-
-    fn v1_text(self: Box<Self>, text: &str) -> Step {
-        match client::parse_v1(text) {
-            Ok((ClientFrame::Message { room, id, text }, re)) => self.post(&room, &id, &text, re.as_ref()),
-            Ok((asked, re)) => self.ask(asked, re),
-            Err(Rejected { refusal, reference, id }) => {
-                self.refuse(&refusal, id.as_ref(), reference.as_ref());
-                Step::Refused(self)
-            }
-        }
     }
 
     /// Everything but a message.
@@ -195,32 +190,23 @@ impl Guest {
         self.member().send(frame::text(&v1::renewed(expires_at, re.as_ref())));
         Ok(())
     }
+
+    /// Says no, and in the log why not if the fault is ours.
+    fn refuse(&self, refusal: &Refusal, id: Option<&ClientId>, re: Option<&Ref>) {
+        if let Some(cause) = &refusal.cause {
+            let connection = self.member().id();
+            tracing::warn!(%cause, connection, code = refusal.code.as_str(), "a frame could not be served");
+        }
+        self.tell(refusal, id, re);
+    }
+
+    fn tell(&self, refusal: &Refusal, id: Option<&ClientId>, re: Option<&Ref>) {
+        let text = protocol::error(self.member().dialect(), refusal, id, re);
+        self.member().send(frame::text(&text));
+    }
 }
 
 /// How reading goes on after a refusal: what would be refused again counts as a bad frame.
 fn after(code: Code, guest: Box<Guest>) -> Step {
     if code.advice() == Advice::Change { Step::Refused(guest) } else { Step::Next(guest) }
-}
-
-impl Session for Guest {
-    fn text(self: Box<Self>, text: &str) -> Step {
-        match self.member().dialect() {
-            Dialect::V1 => self.v1_text(text),
-            Dialect::Seed => self.seed_text(text),
-        }
-    }
-
-    /// Whoever's sign-in ended has left; anybody else may be reloading the page, however politely
-    /// the old page said goodbye, and stays in the lists for the grace time.
-    fn gone(self: Box<Self>, how: Departure) -> Later<()> {
-        let signed_out = self.held.seat.has_ended();
-        let (connection, code) = (self.member().id(), self.member().closed_with());
-        tracing::debug!(connection, ?how, ?code, "a socket is gone");
-        Box::pin(async move {
-            let how = if signed_out { chat::Departure::Left } else { chat::Departure::Lost };
-            let Self { visitor, held, .. } = *self;
-            visitor.gone(how).await;
-            drop(held.places);
-        })
-    }
 }

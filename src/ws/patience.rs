@@ -1,30 +1,57 @@
-//! How many bad frames in a row are forgiven: a bug in a client deserves an error frame, a flood of
-//! them a closed socket.
+//! How much of one socket is borne: a bug in a client deserves an error frame, a flood of bad frames
+//! a closed socket, and who asks for much at once has to wait.
 
 use std::time::{Duration, Instant};
 
-/// Bad frames within the window that are one too many.
-const TOO_MANY: u8 = 10;
-/// The window; it begins with the first bad frame.
-const WINDOW: Duration = Duration::from_secs(10);
+/// Bad frames within their window that are one too many.
+const TOO_MANY: u16 = 10;
+/// Their window.
+const BAD_WINDOW: Duration = Duration::from_secs(10);
+/// How many joins, lists and the like one socket may ask for in their window: enough to come back
+/// into all its rooms twice.
+const ASKED_MOST: u16 = 120;
+/// Their window.
+const ASKED_WINDOW: Duration = Duration::from_secs(10);
 
-/// Counts the bad frames of one socket.
+/// Counts in a window that begins with the first that is counted.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+struct Window {
     since: Option<Instant>,
-    bad: u8,
+    times: u16,
 }
+
+impl Window {
+    /// Counts one more; answers how many that makes, and how long the window still lasts.
+    fn count(&mut self, now: Instant, length: Duration) -> (u16, Duration) {
+        let gone = now.saturating_duration_since(*self.since.get_or_insert(now));
+        if gone >= length {
+            (self.since, self.times) = (Some(now), 0);
+        }
+        self.times = self.times.saturating_add(1);
+        (self.times, length.saturating_sub(gone))
+    }
+}
+
+/// The bad frames of one socket.
+#[derive(Debug, Default)]
+pub(super) struct Patience(Window);
 
 impl Patience {
     /// Notes a bad frame; answers whether patience is at its end.
     pub(super) fn is_over(&mut self, now: Instant) -> bool {
-        let running = self.since.is_some_and(|since| now.duration_since(since) < WINDOW);
-        if !running {
-            self.since = Some(now);
-            self.bad = 0;
-        }
-        self.bad += 1;
-        self.bad >= TOO_MANY
+        self.0.count(now, BAD_WINDOW).0 >= TOO_MANY
+    }
+}
+
+/// How often one socket has asked for what costs the store or the rooms something.
+#[derive(Debug, Default)]
+pub(super) struct Asked(Window);
+
+impl Asked {
+    /// Counts one; answers how long to wait when there were too many lately.
+    pub(super) fn once_more(&mut self, now: Instant) -> Option<Duration> {
+        let (times, left) = self.0.count(now, ASKED_WINDOW);
+        (times > ASKED_MOST).then_some(left)
     }
 }
 
