@@ -2,33 +2,23 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::{
-    FutureExt, StreamExt,
-    stream::{self, FuturesUnordered},
-};
+use futures_util::{StreamExt, stream};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
 use super::{
+    bell::BELLS,
     leases::Leases,
     presence_pump::bounded,
     rooms::{Command, Rooms},
-    trace,
 };
 use crate::{
-    cluster::{Bus, Committed, Envelope, Heard, Incarnation, Notice, Peers, Presence, RoomSets},
-    domain::{Event, RoomId, Seq, SignInId},
+    cluster::{Bus, Envelope, Incarnation, Peers, Presence, RoomSets},
+    domain::{Event, RoomId, Seq},
     shutdown::Tasks,
     store::{DbClock, LaggingReads, Page, Slice, Store, StoreError},
 };
 
-/// How many notices may wait to be published. More are dropped: a bell may be lost, the log has
-/// everything.
-const BELLS: usize = 4096;
-
-/// How many of them may be on their way at once, each for at most the bus' own limit: a slow bus
-/// delays notices, but does not make them queue behind each other's answers.
-const IN_FLIGHT: usize = 256;
 /// How many rooms are subscribed side by side after trouble.
 const SUBSCRIBING: usize = 32;
 /// For how many rooms it is remembered up to where this node has committed.
@@ -49,7 +39,7 @@ pub struct Here {
     pub(super) tasks: Tasks,
     pub(super) leases: Arc<Mutex<Leases>>,
     me: Arc<RwLock<Incarnation>>,
-    bells: mpsc::Sender<Envelope>,
+    pub(super) bells: mpsc::Sender<Envelope>,
 }
 
 /// What [`Here::new`] is made of.
@@ -121,13 +111,6 @@ impl Here {
         Some(sets)
     }
 
-    /// Hands a notice to the publisher.
-    pub(super) fn ring(&self, envelope: Envelope) {
-        if self.bells.try_send(envelope).is_err() {
-            metrics::counter!("chorus_drops_total", "cause" => "publish_queue").increment(1);
-        }
-    }
-
     /// Subscribes rooms again after trouble; says so when all are.
     pub(super) async fn subscribe_again(&self, rooms: &[(RoomId, Seq)]) {
         let subscribe = async |(room, _): &(RoomId, Seq)| bounded(self.bus.subscribe(*room)).await;
@@ -150,7 +133,7 @@ impl Here {
     }
 
     /// Who was told that something is committed here finds it also on a replica.
-    fn note_committed(&self, room: RoomId, events: &[Arc<Event>]) {
+    pub(super) fn note_committed(&self, room: RoomId, events: &[Arc<Event>]) {
         let Some(last) = events.last().filter(|_| self.replicas.is_some()) else {
             return;
         };
@@ -160,59 +143,5 @@ impl Here {
             committed.clear();
         }
         committed.insert(room, last.seq);
-    }
-
-    async fn publish(self, mut ringing: mpsc::Receiver<Envelope>) {
-        let stopped = self.tasks.stopped().clone();
-        let mut under_way = FuturesUnordered::new();
-        loop {
-            let published = tokio::select! {
-                biased;
-                Some(published) = under_way.next() => published,
-                envelope = ringing.recv(), if under_way.len() < IN_FLIGHT => {
-                    let Some(envelope) = envelope else { return };
-                    let spans = trace::publish(&envelope);
-                    let publishing = bounded(self.bus.publish(envelope));
-                    under_way.push(publishing.inspect(move |_| drop(spans)));
-                    continue;
-                }
-                () = stopped.cancelled() => return,
-            };
-            if let Err(error) = published {
-                tracing::debug!(%error, "a notice was not published");
-                metrics::counter!("chorus_drops_total", "cause" => "publish_failed").increment(1);
-                self.rooms.send(Command::BusTrouble).await;
-            }
-        }
-    }
-
-    /// Hears the others until the node stops.
-    pub(super) async fn listen(self, ended: Arc<dyn Fn(SignInId) + Send + Sync>) {
-        let Some(mut heard) = self.bus.listen() else { return };
-        let stopped = self.tasks.stopped().clone();
-        loop {
-            let next = tokio::select! {
-                next = heard.recv() => next,
-                () = stopped.cancelled() => return,
-            };
-            match next {
-                None => return,
-                Some(Heard::Interrupted) => self.rooms.send(Command::BusTrouble).await,
-                Some(Heard::Said(Envelope { notice: Notice::SignInEnded(sid), .. })) => ended(sid),
-                Some(Heard::Said(Envelope { from, notice })) => {
-                    self.rooms.send(Command::Heard { from, notice }).await;
-                }
-            }
-        }
-    }
-}
-
-/// What was committed goes to this node's own rooms first, then to the others.
-#[async_trait::async_trait]
-impl super::log_writer::Outlet for Here {
-    async fn committed(&self, committed: Committed) {
-        self.note_committed(committed.room, &committed.events);
-        self.rooms.send(Command::Committed(committed.clone())).await;
-        self.ring(Envelope { from: self.me(), notice: Notice::Committed(committed) });
     }
 }
