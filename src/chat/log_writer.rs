@@ -5,6 +5,8 @@
 //! event is on disk. Nothing waits longer than [`LIMIT`]: then the sender is told `unavailable`
 //! (nothing was done) or `outcome_unknown` (ask again with the same id).
 
+mod lane;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -13,13 +15,13 @@ use std::{
 use tokio::sync::mpsc;
 use tracing::Span;
 
-use super::trace;
+use self::lane::Lane;
 use crate::{
     cluster::Committed,
-    domain::{Event, Seq, Timestamp, Username},
-    error::{Code, Refusal},
+    domain::{Seq, Timestamp, Username},
+    error::Refusal,
     shutdown::Tasks,
-    store::{Appended, Log, NewEvent, StoreError},
+    store::{Log, NewEvent},
 };
 
 /// How long an event may wait for its commit.
@@ -98,154 +100,6 @@ impl LogWriter {
     }
 }
 
-struct Lane {
-    log: Arc<dyn Log>,
-    outlet: Arc<dyn Outlet>,
-}
-
-impl Lane {
-    /// Commits what waits until the node stops, and then what still waits.
-    async fn run(self, mut waiting: mpsc::Receiver<Entry>, stopped: tokio_util::sync::CancellationToken) {
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            tokio::select! {
-                biased;
-                _ = waiting.recv_many(&mut batch, BATCH) => {}
-                () = stopped.cancelled(), if !waiting.is_closed() => waiting.close(),
-            }
-            if batch.is_empty() {
-                if waiting.is_closed() && waiting.is_empty() {
-                    return;
-                }
-                continue;
-            }
-            self.commit(std::mem::take(&mut batch)).await;
-        }
-    }
-
-    /// Commits one batch and answers everybody in it. Halves it while the data is refused, so
-    /// that only the bad row is.
-    async fn commit(&self, batch: Vec<Entry>) {
-        let mut parts = vec![refuse_the_late(batch)];
-        while let Some(mut part) = parts.pop() {
-            if part.is_empty() {
-                continue;
-            }
-            let began = Instant::now();
-            let spans: Vec<Span> = part.iter().map(|entry| trace::commit(&entry.span, part.len())).collect();
-            let appended = self.append(&part).await;
-            drop(spans);
-            match appended {
-                Ok(outcomes) => {
-                    metrics::histogram!("chorus_commit_batch_events").record(count(part.len()));
-                    metrics::histogram!("chorus_commit_seconds").record(began.elapsed().as_secs_f64());
-                    self.tell(part, &outcomes).await;
-                }
-                Err(StoreError::Rejected(_)) if part.len() > 1 => {
-                    let second = part.split_off(part.len() / 2);
-                    parts.push(second);
-                    parts.push(part);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, events = part.len(), "the log refused a batch");
-                    let refusal = match error {
-                        StoreError::Rejected(_) => {
-                            Refusal::new(Code::InvalidRequest, "This can't be stored.")
-                        }
-                        error => error.into(),
-                    };
-                    for entry in part {
-                        (entry.answer)(Err(refusal.clone()));
-                    }
-                }
-            }
-        }
-    }
-
-    /// One append, tried again with the same ids until the oldest entry's time is up.
-    async fn append(&self, part: &[Entry]) -> Result<Vec<Appended>, StoreError> {
-        let events: Vec<NewEvent> = part.iter().map(|entry| entry.event.clone()).collect();
-        let oldest = part.iter().map(|entry| entry.since).min().unwrap_or_else(Instant::now);
-        let mut unknown = false;
-        loop {
-            let left = LIMIT.saturating_sub(oldest.elapsed()).max(PAUSE);
-            let error = match tokio::time::timeout(left, self.log.append(&events)).await {
-                Ok(Ok(outcomes)) => return Ok(outcomes),
-                Ok(Err(error @ (StoreError::Rejected(_) | StoreError::Taken))) => return Err(error),
-                Ok(Err(error)) => error,
-                Err(_) => StoreError::OutcomeUnknown("no answer in time".into()),
-            };
-            unknown |= matches!(error, StoreError::OutcomeUnknown(_));
-            if oldest.elapsed() + PAUSE >= LIMIT {
-                return Err(if unknown { StoreError::OutcomeUnknown(error.to_string()) } else { error });
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Answers the senders and passes on what is new.
-    async fn tell(&self, part: Vec<Entry>, outcomes: &[Appended]) {
-        let mut fresh: Vec<Committed> = Vec::new();
-        for (entry, outcome) in part.into_iter().zip(outcomes) {
-            if let Appended::New { seq, timestamp } = *outcome {
-                let room = entry.event.room;
-                let event = Arc::new(Event {
-                    room,
-                    seq,
-                    id: entry.event.id.clone(),
-                    sender: entry.event.sender,
-                    username: entry.username.clone(),
-                    body: entry.event.body.clone(),
-                    timestamp,
-                });
-                let at = fresh.iter().position(|committed| committed.room == room).unwrap_or(fresh.len());
-                if at == fresh.len() {
-                    fresh.push(Committed { room, events: Vec::new(), traces: Vec::new() });
-                }
-                if let Some(committed) = fresh.get_mut(at) {
-                    committed.events.push(event);
-                    committed.traces.extend(trace::stands_at(&entry.span).map(|parent| (seq, parent)));
-                }
-            }
-            (entry.answer)(answer(*outcome));
-        }
-        for committed in fresh {
-            self.outlet.committed(committed).await;
-        }
-    }
-}
-
-/// Who has waited for half of its time is told to come again: a lane that can't keep up must not
-/// begin what it will not have time to finish.
-fn refuse_the_late(batch: Vec<Entry>) -> Vec<Entry> {
-    let (late, fresh): (Vec<_>, Vec<_>) =
-        batch.into_iter().partition(|entry| entry.since.elapsed() > LIMIT / 2);
-    if !late.is_empty() {
-        metrics::counter!("chorus_limits_hit_total", "limit" => "log_time").increment(late.len() as u64);
-    }
-    for entry in late {
-        (entry.answer)(Err(Refusal::unavailable()));
-    }
-    fresh
-}
-
-fn answer(outcome: Appended) -> Answer {
-    match outcome {
-        Appended::New { seq, timestamp } => Ok(Place { seq, timestamp, duplicate: false }),
-        Appended::Again { seq, timestamp } => Ok(Place { seq, timestamp, duplicate: true }),
-        Appended::Conflict => Err(Refusal::new(Code::IdConflict, "This id was used for another message.")),
-        Appended::RoomGone => Err(Refusal::room_not_found()),
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a batch has at most some hundred events"
-)]
-const fn count(n: usize) -> f64 {
-    n as f64
-}
-
 #[cfg(test)]
 mod tests {
     use parking_lot::Mutex;
@@ -253,8 +107,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{ClientId, MessageBody, RoomId, RoomName, UserId},
-        store::{Head, Missing, Page, Result, Room, Slice},
+        domain::{ClientId, Event, MessageBody, RoomId, RoomName, UserId},
+        error::Code,
+        store::{Appended, Head, Missing, Page, Result, Room, Slice, StoreError},
     };
 
     /// A log that answers appends as it is told and counts them; the rest is not asked for.
