@@ -8,12 +8,15 @@
 //! - it holds at most [`HELD_EVENTS`] events and [`HELD_BYTES`] bytes;
 //! - when the log contradicts what was delivered, it says so instead of guessing.
 
+mod patience;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+pub use self::patience::Patience;
 use crate::{
     domain::{ClientId, Event, Position, RoomId, Seq},
     store::{Head, Missing},
@@ -93,9 +96,7 @@ impl Sequencer {
         self.known = self.known.max(event.seq);
         if let Some(delivered) = &self.delivered {
             if event.seq <= delivered.seq {
-                let behind = usize::try_from(delivered.seq.0 - event.seq.0).unwrap_or(usize::MAX);
-                let told = self.recent.len().checked_sub(behind + 1).and_then(|at| self.recent.get(at));
-                return if told.is_none_or(|id| *id == event.id) {
+                return if self.told_at(event.seq).is_none_or(|id| *id == event.id) {
                     Ok(Vec::new())
                 } else {
                     Err(Contradiction)
@@ -122,8 +123,7 @@ impl Sequencer {
             head.id_at == delivered.id
         } else {
             // Delivered went on while the answer was on its way; an id of the time is enough.
-            let behind = usize::try_from(delivered.seq.0.saturating_sub(asked.0)).unwrap_or(usize::MAX);
-            let told = self.recent.len().checked_sub(behind + 1).and_then(|at| self.recent.get(at));
+            let told = self.told_at(asked);
             told.is_none() || head.id_at.as_ref() == told
         };
         if !holds || head.last_seq < asked {
@@ -163,6 +163,13 @@ impl Sequencer {
             next = seq.next();
         }
         upto
+    }
+
+    /// The id that was delivered at this number, if it is remembered.
+    fn told_at(&self, seq: Seq) -> Option<&ClientId> {
+        let behind = self.delivered.as_ref()?.seq.0.saturating_sub(seq.0);
+        let from_the_back = usize::try_from(behind).ok()?.checked_add(1)?;
+        self.recent.get(self.recent.len().checked_sub(from_the_back)?)
     }
 
     fn hold(&mut self, now: Instant, event: Arc<Event>) {
@@ -207,39 +214,6 @@ impl Sequencer {
     fn watch_gap(&mut self, now: Instant) {
         let behind = self.delivered.as_ref().is_some_and(|delivered| self.known > delivered.seq);
         self.gap_since = if behind { self.gap_since.or(Some(now)) } else { None };
-    }
-}
-
-/// How long a missing event may still be on its way before the log is asked, learned from how
-/// late events really come: at least 10 ms, at most 500 ms.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience(Duration);
-
-impl Patience {
-    /// A first guess.
-    pub const fn new() -> Self {
-        Self(Duration::from_millis(50))
-    }
-
-    /// How long to wait now.
-    pub const fn duration(self) -> Duration {
-        self.0
-    }
-
-    /// A gap closed by itself after `took`: move towards four times that.
-    pub fn closed_after(&mut self, took: Duration) {
-        self.0 = ((self.0 * 7 + took * 4) / 8).clamp(Duration::from_millis(10), Duration::from_millis(500));
-    }
-
-    /// The log was asked for an event that came by the bus after all: wait longer next time.
-    pub fn was_hasty(&mut self) {
-        self.0 = (self.0 * 5 / 4).min(Duration::from_millis(500));
-    }
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -374,19 +348,6 @@ mod tests {
         assert_eq!(first.len(), HELD_EVENTS, "the first takes the place of the last");
         let missing = sequencer.overdue(now, Duration::ZERO).unwrap();
         assert_eq!(missing.upto, Seq(many), "what was dropped is asked for");
-    }
-
-    #[test]
-    fn patience_learns_within_bounds() {
-        let mut patience = Patience::new();
-        for _ in 0..100 {
-            patience.closed_after(Duration::from_micros(100));
-        }
-        assert_eq!(patience.duration(), Duration::from_millis(10));
-        for _ in 0..100 {
-            patience.was_hasty();
-        }
-        assert_eq!(patience.duration(), Duration::from_millis(500));
     }
 
     /// What may happen to a room: events heard in any order, several times or never, heads and
