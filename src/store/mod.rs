@@ -7,6 +7,7 @@
 mod clock;
 mod cookies;
 pub mod postgres;
+mod schema;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 pub use clock::DbClock;
 pub use cookies::{CookieHash, CookieSalt, CookieUse, CookieUsed, Cookies, NewCookie};
+pub use schema::SchemaError;
 
 use crate::domain::{
     ClientId, Event, MessageBody, RoomId, RoomName, Seq, SignInId, Timestamp, UserId, Username,

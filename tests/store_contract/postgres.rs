@@ -9,7 +9,7 @@ use std::{
 use chorus::{
     shutdown::Tasks,
     store::{
-        Accounts, Appended, Log, SignIns, Slice, Store, StoreError,
+        Accounts, Appended, Log, SchemaError, SignIns, Slice, Store, StoreError,
         postgres::{NodeLock, OpenError, PostgresOptions, PostgresStore},
     },
 };
@@ -300,7 +300,7 @@ async fn a_schema_that_is_behind_or_too_new_is_refused() {
     waiting.migrate = false;
     assert!(matches!(
         PostgresStore::open(&waiting, &Tasks::new()).await,
-        Err(OpenError::Behind { found: 0, .. })
+        Err(OpenError::Schema(SchemaError::Behind { found: 0, .. }))
     ));
     PostgresStore::migrate(&waiting.url).await.unwrap();
     PostgresStore::open(&waiting, &Tasks::new()).await.unwrap().close().await;
@@ -311,7 +311,7 @@ async fn a_schema_that_is_behind_or_too_new_is_refused() {
     server.sql(&database, "UPDATE schema_compat SET oldest = 900");
     assert!(matches!(
         PostgresStore::open(&waiting, &Tasks::new()).await,
-        Err(OpenError::TooNew { found: 900, oldest: 900, .. })
+        Err(OpenError::Schema(SchemaError::TooNew { found: 900, oldest: 900, .. }))
     ));
 }
 

@@ -11,7 +11,7 @@ use std::{
 use chorus::{
     domain::{RoomName, SignInId, UserId},
     store::{
-        Accounts, Appended, Log, SignIns, Slice, Store, StoreError, TicketUse,
+        Accounts, Appended, Log, SchemaError, SignIns, Slice, Store, StoreError, TicketUse,
         sqlite::{OpenError, SqliteOptions, SqliteStore},
     },
 };
@@ -246,7 +246,10 @@ async fn a_newer_schema_is_refused_when_it_took_something_away() {
     SqliteStore::open(home.path()).unwrap().close().await;
     from_the_future(home.path(), 9000);
     let opened = SqliteStore::open(home.path());
-    assert!(matches!(opened, Err(OpenError::TooNew { found: 9000, oldest: 9000, .. })));
+    assert!(matches!(
+        opened,
+        Err(OpenError::Schema(SchemaError::TooNew { found: 9000, oldest: 9000, .. }))
+    ));
 }
 
 #[tokio::test]
@@ -363,7 +366,10 @@ async fn without_leave_to_migrate_an_older_schema_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteOptions { migrate: false, ..SqliteOptions::default() };
     let refused = SqliteStore::open_with(dir.path(), &options).map(drop).unwrap_err();
-    assert!(matches!(refused, OpenError::Behind { found: 0, .. }), "{refused}");
+    assert!(
+        matches!(refused, OpenError::Schema(SchemaError::Behind { found: 0, .. })),
+        "{refused}"
+    );
     SqliteStore::migrate(dir.path()).unwrap();
     SqliteStore::open_with(dir.path(), &options).unwrap();
 }

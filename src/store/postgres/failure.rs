@@ -7,7 +7,7 @@ use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::calls::Effect;
-use crate::store::StoreError;
+use crate::store::{SchemaError, StoreError};
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -23,29 +23,9 @@ pub enum OpenError {
     /// The server does not answer, or does not let us in.
     #[error("the database can't be reached: {0}")]
     Unreachable(String),
-    /// A newer release changed the database so that this one can't work with it.
-    #[error(
-        "the database has schema {found}, which needs a release that knows schema {oldest}; this one knows {known}"
-    )]
-    TooNew {
-        /// The newest migration that was applied to it.
-        found: i32,
-        /// The oldest schema a binary must know to use it.
-        oldest: i32,
-        /// The newest one this binary knows.
-        known: i32,
-    },
-    /// The schema is older than this release needs, and migrating was not allowed.
-    #[error("the database has schema {found}, this release needs {known}: run `chorus migrate`")]
-    Behind {
-        /// The newest migration that was applied to it.
-        found: i32,
-        /// The newest one this binary knows.
-        known: i32,
-    },
-    /// A migration failed; the database is as it was before it.
-    #[error("migrating the database: {0}")]
-    Migration(String),
+    /// Its schema does not do.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
 }
 
 impl OpenError {

@@ -1,8 +1,4 @@
-//! The schema: migrations, and whether this binary may use what a newer one has made of it.
-//!
-//! Migrations expand first and contract one release later. Whoever applies a migration that
-//! takes something away also raises `schema_compat.oldest`; a binary starts on a newer schema
-//! as long as it knows that one.
+//! The schema, brought up to date by one process at a time, or taken as a newer release has made it.
 
 use std::{
     thread,
@@ -15,6 +11,7 @@ use super::{
     failure::OpenError,
     file::{DataDir, DirLock},
 };
+use crate::store::schema::{self, SchemaError};
 
 #[allow(missing_docs, unreachable_pub, reason = "the macro writes it")]
 mod embedded {
@@ -36,18 +33,16 @@ pub(super) fn open(dir: &DataDir, may_migrate: bool) -> Result<Connection, OpenE
 
 fn migrate(dir: &DataDir, connection: &mut Connection, may_migrate: bool) -> Result<(), OpenError> {
     let runner = embedded::migrations::runner();
-    let known = runner.get_migrations().iter().map(|m| i32_of(m.version())).max().unwrap_or(0);
+    let known = schema::known(&runner);
     let found = applied(connection).map_err(|error| dir.explain(&error))?;
     if found > known {
         return tolerate(dir, connection, found, known);
     }
     if found < known && !may_migrate {
-        return Err(OpenError::Behind { found, known });
+        return Err(SchemaError::Behind { found, known }.into());
     }
-    let report = runner.run(connection).map_err(|error| OpenError::Migration(error.to_string()))?;
-    for migration in report.applied_migrations() {
-        tracing::info!(%migration, "the database was migrated");
-    }
+    let report = runner.run(connection);
+    schema::announce(&report.map_err(|error| SchemaError::Migration(error.to_string()))?);
     Ok(())
 }
 
@@ -71,21 +66,10 @@ fn applied(connection: &Connection) -> rusqlite::Result<i32> {
     if connection.query_row(table, [], |_| Ok(())).optional()?.is_none() {
         return Ok(0);
     }
-    let sql = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
-    connection.query_row(sql, [], |row| row.get(0))
+    connection.query_row(schema::APPLIED, [], |row| row.get(0))
 }
 
 fn tolerate(dir: &DataDir, connection: &Connection, found: i32, known: i32) -> Result<(), OpenError> {
-    let sql = "SELECT oldest FROM schema_compat WHERE id = 1";
-    let oldest: i32 = connection.query_row(sql, [], |row| row.get(0)).map_err(|error| dir.explain(&error))?;
-    if oldest > known {
-        return Err(OpenError::TooNew { found, oldest, known });
-    }
-    tracing::info!(found, known, "the database's schema is newer than this release, and allows it");
-    Ok(())
-}
-
-/// Refinery's version type depends on a feature of it.
-fn i32_of(version: impl TryInto<i32>) -> i32 {
-    version.try_into().unwrap_or(i32::MAX)
+    let oldest = connection.query_row(schema::OLDEST, [], |row| row.get(0));
+    Ok(schema::tolerate(found, oldest.map_err(|error| dir.explain(&error))?, known)?)
 }
