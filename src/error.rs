@@ -164,6 +164,11 @@ impl Refusal {
             .retry_after(Duration::from_secs(1))
     }
 
+    /// A fault of ours.
+    pub fn internal() -> Self {
+        Self::new(Code::Internal, "Something went wrong here.")
+    }
+
     /// No valid credential.
     pub fn unauthorized() -> Self {
         Self::new(Code::Unauthorized, "Please sign in.")
@@ -221,9 +226,7 @@ impl From<StoreError> for Refusal {
                     .retry_after(Duration::from_secs(1))
                     .because(error)
             }
-            StoreError::Taken | StoreError::Rejected(_) => {
-                Self::new(Code::Internal, "Something went wrong here.").because(error)
-            }
+            StoreError::Taken | StoreError::Rejected(_) => Self::internal().because(error),
         }
     }
 }

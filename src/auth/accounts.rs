@@ -61,10 +61,10 @@ impl Accounts {
         };
         let (Some(account), Ok(password)) = (known, Password::parse(password)) else {
             self.passwords.verify_nobody().await?;
-            return Err(wrong());
+            return Err(invalid_credentials());
         };
         match self.passwords.verify(&password, &account.password_hash).await? {
-            Verdict::Wrong => Err(wrong()),
+            Verdict::Wrong => Err(invalid_credentials()),
             Verdict::Right => Ok(account),
             Verdict::RightButOutdated => self.renew_hash(account, &password).await,
         }
@@ -84,7 +84,7 @@ impl Accounts {
         if let (Some(account), Ok(parsed)) = (known, Password::parse(password)) {
             match self.passwords.verify(&parsed, &account.password_hash).await? {
                 Verdict::Right => return Ok(account),
-                Verdict::Wrong if self.is_current(&account).await? => return Err(wrong()),
+                Verdict::Wrong if self.is_current(&account).await? => return Err(invalid_credentials()),
                 Verdict::Wrong | Verdict::RightButOutdated => {}
             }
         }
@@ -111,7 +111,8 @@ impl Accounts {
     /// form made by another node; else it was changed meanwhile and the old one does not count.
     async fn unchanged(&self, account: Account) -> Result<Account, Refusal> {
         let kept = self.store.account(&account.username).await?;
-        kept.filter(|kept| kept.password_hash == account.password_hash).ok_or_else(wrong)
+        kept.filter(|kept| kept.password_hash == account.password_hash)
+            .ok_or_else(invalid_credentials)
     }
 
     /// Changes the password of somebody who knows the current one, and ends all sign-ins but
@@ -129,7 +130,7 @@ impl Accounts {
         let account = self.authenticate(username.as_str(), current).await?;
         let hash = self.passwords.hash(new).await?;
         let ended = self.store.change_password(account.id, &account.password_hash, &hash, Some(keep)).await?;
-        ended.ok_or_else(wrong)
+        ended.ok_or_else(invalid_credentials)
     }
 
     /// Sets a password, as the operator may, and ends all sign-ins. Answers those that ended.
@@ -162,7 +163,8 @@ fn taken() -> Refusal {
     Refusal::new(Code::UsernameTaken, "Somebody has this name already.")
 }
 
-fn wrong() -> Refusal {
+/// The same for an unknown name and a wrong password.
+pub(super) fn invalid_credentials() -> Refusal {
     Refusal::new(Code::InvalidCredentials, "Wrong username or password.")
 }
 

@@ -76,7 +76,7 @@ impl Passwords {
         let (password, cost) = (password.clone(), self.cost);
         self.in_pool(move || hash(&password, cost))
             .await?
-            .map_err(|error| Refusal::new(Code::Internal, "Something went wrong here.").because(error))
+            .map_err(|error| Refusal::internal().because(error))
     }
 
     /// Compares with a kept hash. Garbage never matches.
@@ -117,7 +117,7 @@ async fn run_holding<T: Send + 'static>(
     };
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Refusal::new(Code::Internal, "Something went wrong here.").because(error))
+        .map_err(|error| Refusal::internal().because(error))
 }
 
 fn crowded() -> Refusal {

@@ -25,7 +25,7 @@ impl<S: Sync> FromRequestParts<S> for Asker {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        parts.extensions.get::<Self>().copied().ok_or_else(super::refusal::internal)
+        parts.extensions.get::<Self>().copied().ok_or_else(Refusal::internal)
     }
 }
 

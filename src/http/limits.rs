@@ -27,10 +27,7 @@ use tower_governor::{
     key_extractor::KeyExtractor,
 };
 
-use super::{
-    asker::{Asker, bearer},
-    refusal,
-};
+use super::asker::{Asker, bearer};
 use crate::{
     auth::{AddressKey, Auth},
     domain::UserId,
@@ -134,7 +131,7 @@ fn config<K: KeyExtractor>(key: K, window: Duration, calls: u32) -> Config<K> {
 
 fn refuse(error: &GovernorError, limit: &'static str) -> Response {
     let GovernorError::TooManyRequests { wait_time, .. } = error else {
-        return refusal::internal().into_response();
+        return Refusal::internal().into_response();
     };
     metrics::counter!("chorus_limits_hit_total", "limit" => limit).increment(1);
     // It was cut to whole seconds.

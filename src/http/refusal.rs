@@ -51,14 +51,9 @@ fn log_cause(refusal: &Refusal) {
     }
 }
 
-/// A fault of ours that has been logged where it happened.
-pub(super) fn internal() -> Refusal {
-    Refusal::new(Code::Internal, "Something went wrong here.")
-}
-
 /// What a caller gets when a handler panics; the panic itself is logged by the panic hook.
 pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
-    internal().into_response()
+    Refusal::internal().into_response()
 }
 
 /// No such path.

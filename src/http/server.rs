@@ -64,6 +64,6 @@ pub(super) async fn debug_sentry(Extract(state): Extract<Arc<State>>) -> Refusal
     if state.config.node_env.is_production() {
         refusal::not_found()
     } else {
-        refusal::internal().because(OnPurpose)
+        Refusal::internal().because(OnPurpose)
     }
 }
