@@ -14,6 +14,7 @@ mod asker;
 mod client_ip;
 mod counts;
 mod ends;
+mod keyed;
 mod origins;
 mod passwords;
 mod redeemer;

@@ -14,12 +14,12 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Mac;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Auth, Issued, session_ended};
+use super::{Auth, Issued, keyed::keyed, session_ended};
 use crate::{
     domain::SignInId,
     error::Refusal,
@@ -114,9 +114,8 @@ impl Cookie {
     }
 
     /// The one that follows, by this salt.
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     fn next(&self, salt: CookieSalt) -> Self {
-        let mut sum = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes keys of any length");
+        let mut sum = keyed(&self.secret);
         sum.update(&salt.0);
         Self {
             family: self.family,

@@ -9,11 +9,11 @@
 //! The origin is not inside but part of what the MAC covers.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Mac;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
 use uuid::Uuid;
 
+use super::keyed::{Keyed, keyed};
 use crate::{
     domain::{SignInId, Timestamp},
     store::TicketUse,
@@ -26,12 +26,10 @@ const VERSION: u8 = 1;
 const SIGNED_BYTES: usize = 41;
 const MAC_BYTES: usize = 32;
 
-type Sum = Hmac<Sha256>;
-
 /// Makes tickets with the current key, reads those of the current and the previous one.
 pub(super) struct Tickets {
-    current: Sum,
-    previous: Option<Sum>,
+    current: Keyed,
+    previous: Option<Keyed>,
 }
 
 impl Tickets {
@@ -58,7 +56,7 @@ impl Tickets {
     pub(super) fn read(&self, ticket: &str, origin: Option<&str>, now: Timestamp) -> Option<TicketUse> {
         let bytes: [u8; SIGNED_BYTES + MAC_BYTES] = URL_SAFE_NO_PAD.decode(ticket).ok()?.try_into().ok()?;
         let (signed, mac) = bytes.split_at(SIGNED_BYTES);
-        let ours = |key: &Sum| covering(key, signed, origin).verify_slice(mac).is_ok();
+        let ours = |key: &Keyed| covering(key, signed, origin).verify_slice(mac).is_ok();
         if !ours(&self.current) && !self.previous.as_ref().is_some_and(ours) {
             return None;
         }
@@ -73,19 +71,14 @@ impl Tickets {
 }
 
 /// HMAC of a label under the secret: a key of its own.
-fn key(secret: &SecretString) -> Sum {
+fn key(secret: &SecretString) -> Keyed {
     let mut derive = keyed(secret.expose_secret().as_bytes());
     derive.update(b"chorus ticket 1");
     keyed(&derive.finalize().into_bytes())
 }
 
-#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-fn keyed(bytes: &[u8]) -> Sum {
-    Sum::new_from_slice(bytes).expect("HMAC takes keys of any length")
-}
-
 /// The MAC over the signed bytes, which are of fixed length, and the origin.
-fn covering(key: &Sum, signed: &[u8], origin: Option<&str>) -> Sum {
+fn covering(key: &Keyed, signed: &[u8], origin: Option<&str>) -> Keyed {
     let mut mac = key.clone();
     mac.update(signed);
     match origin {

@@ -42,12 +42,12 @@ pub(super) struct Joining<'a> {
     pub(super) rejoining: bool,
 }
 
-/// From where.
+/// Where its reading begins.
 #[derive(Debug, Clone)]
-enum From {
-    /// From right after this position, which the log holds.
-    Position(Position),
-    /// From the newest page.
+enum Start {
+    /// Right after this position, which the log holds.
+    After(Position),
+    /// With the newest page.
     Newest(Reason),
 }
 
@@ -60,52 +60,52 @@ impl Joining<'_> {
         if self.member.dialect() == Dialect::Seed {
             return self.go_live_now().await;
         }
-        let from = match after {
-            None => From::Newest(Reason::Fresh),
-            Some(position) => self.honest(position).await?,
+        let start = match after {
+            None => Start::Newest(Reason::Fresh),
+            Some(position) => self.resume_after(position).await?,
         };
-        self.read_and_go_live(from, reference).await
+        self.read_and_go_live(start, reference.as_ref()).await
     }
 
-    /// Whether the log goes on from where the member says it was.
-    async fn honest(&self, position: Position) -> Result<From, Refusal> {
+    /// The position, if the log goes on from where the member says it was, or why it can't.
+    async fn resume_after(&self, position: Position) -> Result<Start, Refusal> {
         let heads = self.here.store.heads(&[(self.room, position.seq)]).await?;
         let Some(head) = heads.into_iter().next() else {
             return Err(Refusal::room_not_found());
         };
         if head.last_seq < position.seq {
-            return Ok(From::Newest(Reason::LogChanged));
+            return Ok(Start::Newest(Reason::LogChanged));
         }
         if position.seq > Seq::ZERO {
             // A client that names no id asks for no check of it, only that the log reaches back.
             match (&head.id_at, &position.id) {
-                (None, _) => return Ok(From::Newest(Reason::PositionExpired)),
-                (Some(found), Some(seen)) if found != seen => return Ok(From::Newest(Reason::LogChanged)),
+                (None, _) => return Ok(Start::Newest(Reason::PositionExpired)),
+                (Some(found), Some(seen)) if found != seen => return Ok(Start::Newest(Reason::LogChanged)),
                 _ => {}
             }
         }
         if head.last_seq.0 - position.seq.0 > RESUME {
-            return Ok(From::Newest(Reason::TooFar));
+            return Ok(Start::Newest(Reason::TooFar));
         }
-        Ok(From::Position(position))
+        Ok(Start::After(position))
     }
 
-    async fn read_and_go_live(&self, mut from: From, mut reference: Option<Ref>) -> Result<(), Refusal> {
+    /// Reads until the room has delivered no more than was read. What was sent is not read again.
+    async fn read_and_go_live(&self, mut start: Start, reference: Option<&Ref>) -> Result<(), Refusal> {
         for _ in 0..ROUNDS {
             if !self.member.is_open() {
                 return Ok(());
             }
             self.here.rooms.enter(self.room, self.name.clone()).await?;
-            let arrival = match &from {
-                From::Newest(reason) => self.newest_page(*reason, reference.clone()).await?,
-                From::Position(position) => {
-                    let (events, at) = self.last_page(position.clone(), &mut reference).await?;
-                    // Pages that were sent need not be read again should the room be ahead.
+            let arrival = match &start {
+                Start::Newest(reason) => self.newest_page(*reason, reference.cloned()).await?,
+                Start::After(position) => {
+                    let (events, at) = self.catch_up(position.clone(), reference).await?;
                     let read = events.first().map_or(at.seq, |first| Seq(first.seq.0 - 1));
                     if read > position.seq {
-                        from = From::Position(Position { seq: read, id: None });
+                        start = Start::After(Position { seq: read, id: None });
                     }
-                    let reference = reference.clone();
+                    let reference = reference.cloned();
                     Arrival::Page { at, events, recovered: true, reason: None, reference }
                 }
             };
@@ -120,15 +120,15 @@ impl Joining<'_> {
     async fn newest_page(&self, reason: Reason, reference: Option<Ref>) -> Result<Arrival, Refusal> {
         let page = self.here.store.page(self.room, Slice::Newest, PAGE, PAGE_BYTES).await?;
         let at = page.events.last().map_or(Position::START, Position::after);
-        let (reason, reference) = (Some(reason), reference);
-        Ok(Arrival::Page { at, events: page.events, recovered: false, reason, reference })
+        let (events, reason) = (page.events, Some(reason));
+        Ok(Arrival::Page { at, events, recovered: false, reason, reference })
     }
 
-    /// Sends all pages but the last, each when the socket has taken the one before.
-    async fn last_page(
+    /// Sends all pages but the last, each when the socket has taken the one before, and answers that.
+    async fn catch_up(
         &self,
         mut position: Position,
-        reference: &mut Option<Ref>,
+        reference: Option<&Ref>,
     ) -> Result<(Vec<Event>, Position), Refusal> {
         loop {
             // However slowly the socket takes its pages, the room stays open meanwhile.
@@ -139,7 +139,7 @@ impl Joining<'_> {
             if !page.has_more {
                 return Ok((page.events, end));
             }
-            self.send_page(&page.events, end.seq, reference.as_ref()).await?;
+            self.send_page(&page.events, end.seq, reference).await?;
             position = end;
             self.member.drained().await;
             if !self.member.is_open() {
@@ -164,6 +164,7 @@ impl Joining<'_> {
         Ok(())
     }
 
+    /// A seed member goes live without any of the log.
     async fn go_live_now(&self) -> Result<(), Refusal> {
         for _ in 0..ROUNDS {
             self.here.rooms.enter(self.room, self.name.clone()).await?;
@@ -205,7 +206,7 @@ pub(super) async fn rejoin(
         };
         let back = match member.dialect() {
             Dialect::Seed => joining.go_live_now().await,
-            Dialect::V1 => joining.read_and_go_live(From::Newest(Reason::LogChanged), None).await,
+            Dialect::V1 => joining.read_and_go_live(Start::Newest(Reason::LogChanged), None).await,
         };
         if back.is_err() {
             member.close(1011, "the log was lost for this socket");

@@ -60,7 +60,25 @@ impl Visitor {
         after: Option<Position>,
         re: Option<Ref>,
     ) -> Result<(), Refusal> {
-        let id = self.chat.room_id(&name).await?;
+        let room = self.chat.room_id(&name).await?;
+        self.attend(room, &name).await?;
+        let joining = Joining {
+            here: &self.chat.here,
+            room,
+            name: &name,
+            member: &self.member,
+            person: &self.person,
+            rejoining: false,
+        };
+        let joined = joining.run(after, re).await;
+        if joined.is_err() {
+            self.forget(room, Departure::Lost).await;
+        }
+        joined
+    }
+
+    /// Notes a room as joined; an old place in it is given up.
+    async fn attend(&mut self, id: RoomId, name: &RoomName) -> Result<(), Refusal> {
         if self.rooms.iter().any(|room| room.id == id) {
             self.forget(id, Departure::Lost).await;
         } else if self.rooms.len() >= self.chat.settings.max_rooms_per_socket {
@@ -70,20 +88,7 @@ impl Visitor {
             ));
         }
         self.rooms.push(Attendance { name: name.clone(), id, typed: None });
-        let (here, member, person) = (&self.chat.here, &self.member, &self.person);
-        let joining = Joining {
-            here,
-            room: id,
-            name: &name,
-            member,
-            person,
-            rejoining: false,
-        };
-        let joined = joining.run(after, re).await;
-        if joined.is_err() {
-            self.forget(id, Departure::Lost).await;
-        }
-        joined
+        Ok(())
     }
 
     /// Leaves a room.
