@@ -18,8 +18,8 @@
 //!   backends.
 //! - [`domain`] holds the nouns.
 //!
-//! To follow one message, read `ws::connection`, `chat::visitor`, `chat::log_writer`,
-//! `chat::rooms` and `hub::shard`, in this order.
+//! To follow one message, read `ws::guest`, `chat::post`, `chat::log_writer`, `chat::rooms` (its
+//! `conductor::messages`) and `hub::shard`, in this order. `ARCHITECTURE.md` walks this way and four others.
 
 pub mod auth;
 pub mod chat;
