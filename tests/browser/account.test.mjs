@@ -1,33 +1,9 @@
 // One's own account in the page: another password, and what that does to the other devices.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { launch, Person, Server } from './house.mjs';
+import { test } from 'node:test';
+import { visited } from './scene.mjs';
 
-let browser;
-let server;
-const people = [];
-
-before(async () => {
-  [browser, server] = await Promise.all([launch(), Server.start()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-afterEach(async () => {
-  for (const person of people.splice(0)) {
-    assert.deepEqual(person.complaints(), []);
-    await person.context.close();
-  }
-});
-
-async function somebody(options) {
-  const person = await Person.at(browser, server.url, options);
-  people.push(person);
-  return person;
-}
+const { somebody } = visited();
 
 const dialog = ({ page }) => page.getByRole('dialog', { name: 'Change password' });
 
@@ -36,9 +12,6 @@ async function change(person, current, next) {
   await dialog(person).getByLabel('New password').fill(next);
   await dialog(person).getByRole('button', { name: 'Change password' }).click();
 }
-
-/** Waits until a field has the focus. */
-const isIn = ({ page }, id) => page.waitForFunction((wanted) => document.activeElement?.id === wanted, id);
 
 test('a new password signs the other devices out, and this one stays', async () => {
   const desk = await somebody();
@@ -49,10 +22,10 @@ test('a new password signs the other devices out, and this one stays', async () 
   await desk.page.getByRole('button', { name: 'Change password' }).click();
   await desk.picture('password');
   await change(desk, '', 'another password');
-  await isIn(desk, 'current-password');
+  await desk.isOn('current-password');
   await change(desk, 'a good password', 'short');
   await dialog(desk).getByText('8 to 128 characters.', { exact: true }).waitFor();
-  await isIn(desk, 'next-password');
+  await desk.isOn('next-password');
   await change(desk, 'not my password', 'another password');
   await dialog(desk).getByText('This is not your password.').waitFor();
   await desk.picture('password-wrong');
@@ -95,7 +68,7 @@ test('a slash begins to write, unless somebody writes already', async () => {
   await carol.register('carol');
   await carol.page.locator('#scroll').focus();
   await carol.page.keyboard.press('/');
-  await isIn(carol, 'text');
+  await carol.isOn('text');
   await carol.page.keyboard.type('and/or');
-  assert.equal(await carol.page.getByLabel('Message', { exact: true }).inputValue(), 'and/or');
+  assert.equal(await carol.composer.inputValue(), 'and/or');
 });

@@ -4,18 +4,19 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from './cluster.mjs';
-import { assertUnbroken, launch, Person } from './house.mjs';
+import { assertUnbroken, eventually, Person } from './house.mjs';
+import { browser } from './scene.mjs';
 
 const LOSS = [/net::ERR_/, /WebSocket connection to/, /status of 50[234]/];
 
 describe('through nginx on two nodes', () => {
-  let browser, cluster, alice, bob;
+  let cluster, alice, bob;
   const nodeOf = async (person) => (await person.context.cookies()).find(({ name }) => name === 'chorus_node')?.value;
 
   before(async () => {
-    [browser, cluster] = await Promise.all([launch(), Cluster.start()]);
+    cluster = await Cluster.start();
     alice = await Person.at(browser, cluster.url, { size: [1440, 900] });
-    for (let tries = 0; tries < 6; tries++) {
+    for (let tries = 0; tries < 20; tries++) {
       bob = await Person.at(browser, cluster.url, { size: [360, 740], colorScheme: 'dark' });
       if ((await nodeOf(bob)) !== (await nodeOf(alice))) break;
       await bob.context.close();
@@ -23,7 +24,7 @@ describe('through nginx on two nodes', () => {
     for (const person of [alice, bob]) person.expected.push(...LOSS);
   });
   after(async () => {
-    await browser?.close();
+    for (const person of [alice, bob]) await person?.context.close();
     await cluster?.stop();
   });
 
@@ -37,7 +38,7 @@ describe('through nginx on two nodes', () => {
     await bob.hears('can you hear me on your node?');
     await bob.say('as if it were mine');
     await alice.hears('as if it were mine');
-    assert.deepEqual((await cluster.sockets()).map(([, sockets]) => sockets).sort(), [0, 1, 1]);
+    await eventually(async () => assert.deepEqual((await cluster.sockets()).map(([, sockets]) => sockets).sort(), [0, 1, 1]));
     await alice.picture('cluster-desktop');
   });
 

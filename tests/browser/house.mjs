@@ -12,18 +12,39 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
 const FLAGS = '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync';
-const READY_MS = 20_000;
+/** The limit of every wait: far more than it takes, for the machine may have other things to do. */
+const LIMIT_MS = 30_000;
 const PASSWORD = 'a good password';
 
 /** What Chromium complains of when a test cuts its network. */
 export const NETWORK = [/net::ERR_/, /WebSocket connection to/];
 
+/** Asks again until what is asserted holds; what does not hold in time fails with its last words. */
+export async function eventually(check) {
+  const deadline = Date.now() + LIMIT_MS;
+  for (;;) {
+    try {
+      return await check();
+    } catch (cause) {
+      if (!(cause instanceof assert.AssertionError) || Date.now() > deadline) throw cause;
+    }
+    await sleep(50);
+  }
+}
+
+/** Below those that the system gives to outgoing connections: a server that comes back finds it free. */
 async function freePort() {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const probe = net.createServer();
+    const free = await new Promise((resolve) => {
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    await new Promise((resolve) => probe.close(resolve));
+    if (free) return port;
+  }
+  throw new Error('no free port found');
 }
 
 /** The built server, started as a user would. */
@@ -60,7 +81,7 @@ export class Server {
     });
     this.ended = new Promise((resolve) => this.process.once('exit', resolve));
     for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (data) => (this.output += data));
-    const deadline = Date.now() + READY_MS;
+    const deadline = Date.now() + LIMIT_MS;
     while (!(await fetch(`${this.url}/ready`).then(({ ok }) => ok, () => false))) {
       assert.ok(Date.now() < deadline && this.process.exitCode === null, `the server did not become ready:\n${this.output}`);
       await sleep(50);
@@ -243,10 +264,10 @@ class Socket {
       'Authorization': `Bearer ${token}`,
     };
     return new Promise((resolve, reject) => {
-      const request = http.get(`${url}/ws`, { headers, agent: false, timeout: 10_000 });
+      const request = http.get(`${url}/ws`, { headers, agent: false, timeout: LIMIT_MS });
       request.on('upgrade', (_, wire, head) => resolve(new Socket(wire, head)));
       request.on('response', ({ statusCode }) => reject(new Error(`no socket: ${statusCode}`)));
-      request.on('timeout', () => request.destroy(new Error('no socket in 10 s')));
+      request.on('timeout', () => request.destroy(new Error('no socket in time')));
       request.on('error', reject);
     });
   }
@@ -264,11 +285,11 @@ class Socket {
 
   /** Waits for a frame of this type, or finds it among those that came. */
   async hears(type) {
-    const deadline = AbortSignal.timeout(10_000);
+    const deadline = AbortSignal.timeout(LIMIT_MS);
     while (!this.#heard.includes(type)) {
       await new Promise((resolve, reject) => {
         this.#waiting.push(resolve);
-        deadline.addEventListener('abort', () => reject(new Error(`no ${type} in 10 s`)), { once: true });
+        deadline.addEventListener('abort', () => reject(new Error(`no ${type} in time`)), { once: true });
       });
     }
   }
@@ -319,7 +340,7 @@ export class Person {
     const person = new this();
     person.context = context ?? (await browser.newContext({ viewport: { width: size[0], height: size[1] }, colorScheme: 'light', ...options }));
     person.page = await person.context.newPage();
-    person.page.setDefaultTimeout(10_000);
+    person.page.setDefaultTimeout(LIMIT_MS);
     person.page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) person.#complaints.push(`${message.text()} (${message.location().url})`);
     });
@@ -370,7 +391,7 @@ export class Person {
     const good = this.page.locator('#chat[data-tone="good"]');
     await now.or(good).first().waitFor();
     if (await now.isVisible()) await now.click({ timeout: 2_000 }).catch(() => {});
-    await good.waitFor({ timeout: 40_000 });
+    await good.waitFor({ timeout: 2 * LIMIT_MS });
   }
 
   /** Waits until a text is shown somewhere. */
@@ -380,17 +401,23 @@ export class Person {
     });
   }
 
-  /** The end of the log is in view, and nothing says otherwise; looked at in the next frame. */
-  isAtTheNewest() {
-    return this.page.evaluate(async () => {
-      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-      const { scrollHeight, scrollTop, clientHeight } = document.getElementById('scroll');
-      return document.getElementById('newer').hidden && scrollHeight - scrollTop - clientHeight < 2;
-    });
+  /** Waits until the end of the log is in view, and nothing says otherwise. */
+  async isAtTheNewest(where) {
+    const toEnd = () =>
+      this.page.evaluate(() => {
+        const { scrollHeight, scrollTop, clientHeight } = document.getElementById('scroll');
+        return { button: !document.getElementById('newer').hidden, below: Math.floor(Math.max(0, scrollHeight - scrollTop - clientHeight) / 2) };
+      });
+    await eventually(async () => assert.deepEqual(await toEnd(), { button: false, below: 0 }, where));
+  }
+
+  /** The colour of the page. */
+  ground() {
+    return this.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   }
 
   async write(text) {
-    await this.page.getByLabel('Message', { exact: true }).fill(text);
+    await this.composer.fill(text);
   }
 
   async press(...keys) {
@@ -399,18 +426,26 @@ export class Person {
 
   /** Waits until the focus is there. */
   async isOn(id) {
-    await this.page.waitForFunction((wanted) => document.activeElement?.id === wanted, id).catch(async () => {
-      assert.equal(await this.page.evaluate(() => document.activeElement?.id), id);
-    });
+    await eventually(async () => assert.equal(await this.page.evaluate(() => document.activeElement?.id), id));
   }
 
   async click(name) {
     await this.page.getByRole('button', { name, exact: true }).click();
   }
 
+  /** Where one writes. */
+  get composer() {
+    return this.page.getByLabel('Message', { exact: true });
+  }
+
   async say(text) {
-    await this.page.getByLabel('Message', { exact: true }).fill(text);
-    await this.page.getByLabel('Message', { exact: true }).press('Enter');
+    await this.write(text);
+    await this.composer.press('Enter');
+  }
+
+  /** Waits until the sign-in is over. */
+  async atTheEntrance() {
+    await this.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
   }
 
   /** Waits until exactly this text stands in the log (and not merely waits to be sent). */
@@ -430,9 +465,7 @@ export class Person {
   /** Waits until exactly these are here. */
   async sees(...names) {
     const wanted = [...names].sort();
-    await this.page.waitForFunction((list) => JSON.stringify([...document.querySelectorAll('#people-list .name')].map((name) => name.textContent).sort()) === list, JSON.stringify(wanted)).catch(async () => {
-      assert.deepEqual((await this.people()).sort(), wanted);
-    });
+    await eventually(async () => assert.deepEqual((await this.people()).sort(), wanted));
   }
 
   /** On narrow screens what is asked for lies in a drawer. */
@@ -455,14 +488,23 @@ export class Person {
 
   /** Nothing wider than the window, whatever stands in it. */
   async fits(where) {
-    const wide = await this.page.evaluate(() => {
+    const wide = () => this.page.evaluate(() => {
       const width = document.documentElement.clientWidth;
       const visible = [...document.querySelectorAll('body *')].filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest('.unseen, svg'));
       const over = visible.filter((element) => element.getBoundingClientRect().right > width + 0.5).map((element) => `${element.tagName}.${element.className}`);
       return document.documentElement.scrollWidth > width ? ['the page', ...over] : over;
     });
-    assert.deepEqual(wide, [], where);
+    await eventually(async () => assert.deepEqual(await wide(), [], where));
   }
+}
+
+/** Two frames: what was measured in the first is drawn in the second. And nothing moves any more. */
+export function settled(page) {
+  return page.evaluate(async () => {
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    // One that is cut short has ended, too.
+    await Promise.allSettled(document.getAnimations().map(({ finished }) => finished));
+  });
 }
 
 /** Runs in the page before everything else. */

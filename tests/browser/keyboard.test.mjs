@@ -2,11 +2,8 @@
 // the focus is.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { launch, Person, Program, Server } from './house.mjs';
-
-let browser;
-before(async () => (browser = await launch()));
-after(() => browser?.close());
+import { eventually, Person, Program, Server } from './house.mjs';
+import { browser } from './scene.mjs';
 
 /** Where the focus is and how one sees it: an outline, its own or that of what stands for it. Runs in the page. */
 function focus() {
@@ -27,14 +24,13 @@ class Typist extends Person {
     for (const key of keys) {
       await this.page.keyboard.press(key);
       await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
-      let { on, visible } = await this.page.evaluate(focus);
-      if (on === 'nothing' && key.endsWith('Tab')) {
-        // Behind the last one the browser's own buttons have their turn; the next press comes back in.
-        await this.page.keyboard.press(key);
-        ({ on, visible } = await this.page.evaluate(focus));
-      }
-      assert.notEqual(on, 'nothing', `the focus is lost after ${key}`);
-      assert.ok(visible, `the focus on “${on}” cannot be seen after ${key}`);
+      // Behind the last one the browser's own buttons have their turn; the next press comes back in.
+      if (key.endsWith('Tab') && (await this.page.evaluate(focus)).on === 'nothing') await this.page.keyboard.press(key);
+      await eventually(async () => {
+        const { on, visible } = await this.page.evaluate(focus);
+        assert.notEqual(on, 'nothing', `the focus is lost after ${key}`);
+        assert.ok(visible, `the focus on “${on}” cannot be seen after ${key}`);
+      });
     }
   }
 
@@ -97,7 +93,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
       await alice.press('Enter');
       await alice.hears('first line\nsecond line');
       await alice.isOn('text');
-      assert.equal(await alice.page.locator('#text').inputValue(), '');
+      await eventually(async () => assert.equal(await alice.page.locator('#text').inputValue(), ''));
     });
 
     test('Enter that ends a composition does not send', async () => {
@@ -124,6 +120,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
     test('reading: the log scrolls with the keys, and the button leads back', async () => {
       for (let number = 1; number <= 60; number += 1) await bob.say(`line ${number}`);
       await alice.hears('line 60');
+      await alice.isAtTheNewest();
       await alice.tabTo('scroll', 'Shift+Tab');
       const end = await scrolled();
       await alice.press('PageUp');
@@ -133,7 +130,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
       await alice.reads('To the newest');
       await alice.tabTo('newer');
       await alice.press('Enter');
-      await alice.page.locator('#newer').waitFor({ state: 'hidden' });
+      await alice.isAtTheNewest();
       assert.ok((await scrolled()) >= end);
     });
 
@@ -156,8 +153,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
     }
 
     test('the theme', async () => {
-      const ground = () => alice.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-      const light = await ground();
+      const light = await alice.ground();
       if (narrow) {
         await alice.tabTo('open-menu', 'Shift+Tab');
         await alice.press('Enter');
@@ -166,15 +162,15 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
         await alice.tabTo('system', 'Shift+Tab');
       }
       await alice.press('ArrowRight', 'ArrowRight');
-      assert.notEqual(await ground(), light);
+      await eventually(async () => assert.notEqual(await alice.ground(), light));
       await alice.press('ArrowLeft');
-      assert.equal(await ground(), light);
+      await eventually(async () => assert.equal(await alice.ground(), light));
     });
 
     test('signing out', async () => {
       await alice.tabTo('sign-out');
       await alice.press('Enter');
-      await alice.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+      await alice.atTheEntrance();
       // The name stays, for most people come back as themselves.
       await alice.isOn('password');
     });

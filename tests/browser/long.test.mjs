@@ -3,17 +3,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { scrollTo } from '../../bench/browser/page.mjs';
-import { assertUnbroken, launch, Person, Program, Server } from './house.mjs';
+import { assertUnbroken, eventually, Person, Program, Server } from './house.mjs';
+import { browser } from './scene.mjs';
 
 const SAID = 2_400;
 const MOST_ROWS = 2_000;
 const LIMIT_MS = 60_000;
 
 describe('a long room', () => {
-  let browser, server, writer, alice;
+  let server, writer, alice;
 
   before(async () => {
-    browser = await launch();
     server = await Server.start({ MESSAGE_LIMIT: '100000' });
     writer = await Program.signIn(server, 'writer');
     for (let said = 0; said < SAID; said += 50) await Promise.all(Array.from({ length: 50 }, (_, index) => writer.say(line(said + index + 1))));
@@ -22,7 +22,7 @@ describe('a long room', () => {
     await alice.page.locator(`#thread [data-seq="${SAID}"]`).waitFor();
   });
   after(async () => {
-    await browser?.close();
+    await alice?.context.close();
     await server?.stop();
   });
 
@@ -42,7 +42,8 @@ describe('a long room', () => {
     await read(1, -700);
     assert.equal(await newest(), MOST_ROWS, 'the newest have left');
     const far = alice.page.locator('#thread .chunk').last();
-    assert.equal(await far.evaluate((chunk) => chunk.firstElementChild.checkVisibility({ contentVisibilityAuto: true })), false, 'what is out of sight is not drawn');
+    const isDrawn = () => far.evaluate((chunk) => chunk.firstElementChild.checkVisibility({ contentVisibilityAuto: true }));
+    await eventually(async () => assert.equal(await isDrawn(), false, 'what is out of sight is not drawn'));
   });
 
   test('what is said meanwhile is counted, and is found by reading down', async () => {

@@ -5,7 +5,11 @@ import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { settled } from './house.mjs';
 
+/** How long something wrong may last on a page that still moves. */
+const SETTLES_MS = 5_000;
 export const SIZES = { 360: [360, 740], 768: [768, 1024], 1440: [1440, 900] };
 const THEMES = ['light', 'dark'];
 
@@ -26,7 +30,7 @@ export async function look(person, name, { shows, widths = [360, 768, 1440] }) {
   const { page } = person;
   const usual = page.viewportSize();
   const problems = [];
-  const check = async (where) => problems.push(...(await page.evaluate(seen)).map((problem) => `${where}: ${problem}`));
+  const check = async (where, find) => problems.push(...(await lasting(find)).map((problem) => `${where}: ${problem}`));
   await mkdir(folder, { recursive: true });
   const device = await deviceOf(page);
 
@@ -39,22 +43,22 @@ export async function look(person, name, { shows, widths = [360, 768, 1440] }) {
       await page.setViewportSize({ width, height });
       await settled(page);
       await person.reads(shows);
-      await check(`${theme}, ${width} px`);
+      await check(`${theme}, ${width} px`, () => page.evaluate(seen));
       if (photographed.includes(width)) await page.screenshot({ path: join(folder, `${name}-${width}-${theme}.png`) });
     }
-    for (const violation of await axe(page)) problems.push(`${theme}: axe: ${violation}`);
+    await check(`${theme}: axe`, () => axe(page));
   }
   if (widths.includes(360)) {
     // 640 px at 200 %: half as wide to the page, with twice the pixels.
     await device.send('Emulation.setDeviceMetricsOverride', { width: 320, height: 450, deviceScaleFactor: 2, mobile: false });
     await settled(page);
-    await check('at 200 %');
+    await check('at 200 %', () => page.evaluate(seen));
     if (named) await page.screenshot({ path: join(folder, `${name}-zoomed.png`) });
     await device.send('Emulation.setTouchEmulationEnabled', { enabled: true });
     await device.send('Emulation.setDeviceMetricsOverride', { width: 360, height: 740, deviceScaleFactor: 1, mobile: false });
     await settled(page);
-    await check('on a phone');
-    problems.push(...(await page.evaluate(tooSmall)).map((problem) => `on a phone: ${problem}`));
+    await check('on a phone', () => page.evaluate(seen));
+    await check('on a phone', () => page.evaluate(tooSmall));
     await device.send('Emulation.setTouchEmulationEnabled', { enabled: false });
     await device.send('Emulation.clearDeviceMetricsOverride');
   }
@@ -73,12 +77,14 @@ async function deviceOf(page) {
   return devices.get(page);
 }
 
-/** Two frames: what was measured in the first is drawn in the second. And nothing moves any more. */
-function settled(page) {
-  return page.evaluate(async () => {
-    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-    await Promise.all(document.getAnimations().map(({ finished }) => finished));
-  });
+/** What is wrong and stays so: a page that still moves is asked again for a while. */
+async function lasting(find) {
+  const deadline = Date.now() + SETTLES_MS;
+  for (;;) {
+    const problems = await find();
+    if (problems.length === 0 || Date.now() > deadline) return problems;
+    await sleep(100);
+  }
 }
 
 /** Every default rule (WCAG 2.0 to 2.2 at A and AA, and best practices), and the one on the size of targets. */

@@ -9,7 +9,8 @@ import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { launch, Person, Program, Server } from './house.mjs';
+import { Person, Program, Server } from './house.mjs';
+import { browser } from './scene.mjs';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const PATIENCE_MS = 60_000;
@@ -90,10 +91,9 @@ describe('the bot of docs/sdk.md', () => {
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Elsewhere</title><ul id="heard"></ul>`;
 
 describe('a page of another origin', () => {
-  let browser, server, site, origin, bob;
+  let server, site, origin, bob;
 
   before(async () => {
-    browser = await launch();
     site = createServer((_, response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end(PAGE)).listen(0, '127.0.0.1');
     await new Promise((listening) => site.once('listening', listening));
     origin = `http://127.0.0.1:${site.address().port}`;
@@ -101,7 +101,6 @@ describe('a page of another origin', () => {
     bob = await Program.signIn(server, 'bob');
   });
   after(async () => {
-    await browser?.close();
     site?.close();
     await server?.stop();
   });

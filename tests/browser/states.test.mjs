@@ -1,15 +1,25 @@
 // Every state of the page, reached as people reach it, looked at in both themes, from 320 px to 1440 px.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Crowd, launch, NETWORK, Person, Program, Server, Wire } from './house.mjs';
+import { Crowd, NETWORK, Person, Program, Server, Wire } from './house.mjs';
 import { look } from './look.mjs';
+import { browser } from './scene.mjs';
 
 const LONG_NAME = 'Ferdinand_the_one_with_the_very_long_name_of_fifty';
-const LATENCY_MS = 4_000;
 
-let browser;
-before(async () => (browser = await launch()));
-after(() => browser?.close());
+/** Holds back what the page asks for there, until told to let go. */
+async function hold(page, path) {
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  await page.route(path, async (route) => {
+    await held;
+    await route.continue().catch(() => {});
+  });
+  return async () => {
+    letGo();
+    await page.unroute(path);
+  };
+}
 
 describe('at the entrance', () => {
   let server, wire, alice;
@@ -48,14 +58,11 @@ describe('at the entrance', () => {
   });
 
   test('a slow network: one sees that it goes on', async () => {
-    const slow = await alice.context.newCDPSession(alice.page);
-    const throughput = 50_000;
-    await slow.send('Network.enable');
-    await slow.send('Network.emulateNetworkConditions', { offline: false, latency: LATENCY_MS, downloadThroughput: throughput, uploadThroughput: throughput });
+    const letGo = await hold(alice.page, '**/login');
     await alice.click('Sign in');
     await look(alice, 'slow', { shows: 'Signing in', widths: [1440] });
+    await letGo();
     await alice.reads('This name and password don’t belong together.');
-    await slow.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
   });
 
   test('a server that cannot be reached', async () => {
@@ -113,18 +120,12 @@ describe('in a room', () => {
   });
 
   test('loading', async () => {
-    let letGo;
-    const held = new Promise((resolve) => (letGo = resolve));
-    await alice.page.route('**/ws-ticket', async (route) => {
-      await held;
-      await route.continue().catch(() => {});
-    });
+    const letGo = await hold(alice.page, '**/ws-ticket');
     await alice.click('Create an account');
     await alice.fill('alice');
     await alice.click('Create account');
     await look(alice, 'loading', { shows: 'Connecting' });
-    letGo();
-    await alice.page.unroute('**/ws-ticket');
+    await letGo();
     await alice.comesBack();
   });
 
@@ -227,7 +228,7 @@ describe('in a room', () => {
       await bob.say(text);
       await alice.page.setViewportSize({ width, height: 900 });
       await alice.hears(text);
-      assert.ok(await alice.isAtTheNewest(), `${width} px`);
+      await alice.isAtTheNewest(`${width} px`);
     }
   });
 

@@ -2,15 +2,12 @@
 // on a desktop and on a phone.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { assertUnbroken, launch, Person, Server, Wire } from './house.mjs';
+import { assertUnbroken, eventually, NETWORK, Person, Server, Wire } from './house.mjs';
+import { browser } from './scene.mjs';
 
 const SIZES = { desktop: [1440, 900], phone: [360, 740] };
 // A server that starts answers before it can do anything.
-const NETWORK = [/net::ERR_/, /WebSocket connection to/, /status of 503/];
-
-let browser;
-before(async () => (browser = await launch()));
-after(() => browser?.close());
+const LOSS = [...NETWORK, /status of 503/];
 
 for (const [device, size] of Object.entries(SIZES)) {
   describe(`on a ${device}`, () => {
@@ -36,7 +33,7 @@ for (const [device, size] of Object.entries(SIZES)) {
       await alice.fill('nobody_here', 'not the password');
       await alice.page.getByRole('button', { name: 'Sign in', exact: true }).click();
       await alice.page.getByText('This name and password don’t belong together.').waitFor();
-      assert.equal(await alice.page.evaluate(() => document.activeElement?.id), 'password');
+      await alice.isOn('password');
       await alice.page.getByRole('button', { name: 'Create an account' }).click();
       await alice.fill('al', 'short');
       await alice.page.getByRole('button', { name: 'Create account' }).click();
@@ -62,8 +59,8 @@ for (const [device, size] of Object.entries(SIZES)) {
       await bob.hears('Hello bob');
       await bob.say('<img src=x onerror="document.title=1"> & <b>bold</b> &amp; 👍');
       await alice.hears('<img src=x onerror="document.title=1"> & <b>bold</b> &amp; 👍');
-      await alice.page.getByLabel('Message', { exact: true }).fill('one');
-      await alice.page.getByLabel('Message', { exact: true }).press('Shift+Enter');
+      await alice.composer.fill('one');
+      await alice.composer.press('Shift+Enter');
       await alice.page.keyboard.type('two');
       await alice.page.keyboard.press('Enter');
       await bob.hears('one\ntwo');
@@ -86,21 +83,21 @@ for (const [device, size] of Object.entries(SIZES)) {
     });
 
     test('the network goes and comes back: nothing missing, nothing twice', async () => {
-      alice.expected.push(...NETWORK);
+      alice.expected.push(...LOSS);
       wire.cut();
-      await alice.page.locator('#chat[data-tone="off"]').waitFor();
+      await alice.cutOff();
       for (const text of ['missed one', 'missed two', 'missed three']) await bob.say(text);
       await bob.hears('missed three');
       await alice.say('written without a network');
       await alice.say('and another');
       await alice.page.locator('.said.waiting .text', { hasText: 'and another' }).waitFor();
-      assert.equal(await alice.page.locator('.said.waiting').count(), 2);
-      assert.equal(await alice.page.getByText('Waiting to be sent').count(), 1, 'the last one says so for both');
+      await eventually(async () => {
+        assert.equal(await alice.page.locator('.said.waiting').count(), 2);
+        assert.equal(await alice.page.getByText('Waiting to be sent').count(), 1, 'the last one says so for both');
+      });
       await picture(alice, 'offline');
       wire.mend();
-      const now = alice.page.getByRole('button', { name: 'now', exact: true });
-      if (await now.isVisible()) await now.click().catch(() => {});
-      await alice.connected();
+      await alice.comesBack();
       await bob.hears('and another');
       await alice.hears('and another');
       await alice.page.getByText('Back. 3 messages while you were away, nothing missing.').waitFor();
@@ -110,7 +107,7 @@ for (const [device, size] of Object.entries(SIZES)) {
         assertUnbroken(rows);
         assert.deepEqual(rows.slice(-5).map(([, text]) => text), ['missed one', 'missed two', 'missed three', 'written without a network', 'and another']);
       }
-      assert.equal(await alice.page.locator('.said.waiting').count(), 0);
+      await eventually(async () => assert.equal(await alice.page.locator('.said.waiting').count(), 0));
     });
 
     test('a reload keeps the conversation and the sign-in', async () => {
@@ -118,7 +115,7 @@ for (const [device, size] of Object.entries(SIZES)) {
       await alice.page.reload();
       await alice.connected();
       await alice.hears('and another');
-      assert.deepEqual(await alice.rows(), rows);
+      await eventually(async () => assert.deepEqual(await alice.rows(), rows));
       await alice.sees('alice', 'bob');
     });
 
@@ -127,30 +124,25 @@ for (const [device, size] of Object.entries(SIZES)) {
       await alice.page.route('**/ws-ticket', (route) => route.abort());
       wire.cut();
       wire.mend();
-      await alice.page.locator('#chat[data-tone="off"]').waitFor();
+      await alice.cutOff();
       await alice.say('kept over a reload');
       await alice.page.getByText('Waiting to be sent').waitFor();
       await alice.page.reload();
       await alice.page.locator('.said.waiting .text', { hasText: 'kept over a reload' }).waitFor();
       await alice.page.unroute('**/ws-ticket');
-      const now = alice.page.getByRole('button', { name: 'now', exact: true });
-      if (await now.isVisible()) await now.click().catch(() => {});
+      await alice.comesBack();
       await bob.hears('kept over a reload');
       await alice.hears('kept over a reload');
       assert.equal((await bob.rows()).filter(([, text]) => text === 'kept over a reload').length, 1);
     });
 
     test('a server that dies and comes back is found again, with everything that was said', async () => {
-      bob.expected.push(...NETWORK);
+      bob.expected.push(...LOSS);
       const rows = await bob.rows();
       await server.crash();
-      await bob.page.locator('#chat[data-tone="off"]').waitFor();
+      await bob.cutOff();
       await server.run();
-      for (const person of [alice, bob]) {
-        const now = person.page.getByRole('button', { name: 'now', exact: true });
-        if (await now.isVisible()) await now.click().catch(() => {});
-        await person.page.locator('#chat[data-tone="good"]').waitFor({ timeout: 40_000 });
-      }
+      for (const person of [alice, bob]) await person.comesBack();
       await alice.say('still here');
       await bob.hears('still here');
       const later = await bob.rows();
@@ -163,14 +155,15 @@ for (const [device, size] of Object.entries(SIZES)) {
       const second = await Person.at(browser, wire.url, { context: alice.context });
       await second.connected();
       await alice.signOut();
-      await alice.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
-      await second.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+      await alice.atTheEntrance();
+      await second.atTheEntrance();
       await bob.sees('bob');
       await bob.page.locator('.traffic', { hasText: 'alice left' }).last().waitFor();
       await picture(bob, 'left-dark');
-      assert.equal(await alice.page.evaluate(() => Object.keys(localStorage).filter((key) => key !== 'chorus.theme').length), 0);
+      const kept = () => alice.page.evaluate(() => Object.keys(localStorage).filter((key) => key !== 'chorus.theme'));
+      await eventually(async () => assert.deepEqual(await kept(), []));
       await alice.page.reload();
-      await alice.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+      await alice.atTheEntrance();
       await alice.signIn('alice');
       await bob.sees('alice', 'bob');
       assert.deepEqual(second.complaints(), []);
