@@ -25,8 +25,6 @@ mod peers;
 mod presence;
 #[path = "cluster_contract/redis.rs"]
 mod redis;
-#[path = "servers/redis.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
 mod servers;
 
 #[path = "cluster_contract/lost_memory.rs"]

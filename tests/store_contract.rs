@@ -3,7 +3,12 @@
 //! [`contract!`] makes one test of each promise for a backend; a backend is a function that opens
 //! a fresh, empty store. What only the embedded backend promises is in `store_contract/sqlite.rs`.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "store_contract/accounts.rs"]
 mod accounts;
@@ -17,11 +22,9 @@ mod histories;
 mod log;
 #[path = "store_contract/postgres.rs"]
 mod postgres;
-#[path = "servers/postgres.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with other test files")]
-mod postgres_server;
 #[path = "store_contract/replicas.rs"]
 mod replicas;
+mod servers;
 #[path = "store_contract/sign_ins.rs"]
 mod sign_ins;
 #[path = "store_contract/sqlite.rs"]
@@ -108,10 +111,6 @@ macro_rules! contract {
                 what_was_begun_is_finished_by_closing;
         }
     };
-}
-
-mod servers {
-    pub(crate) use crate::postgres_server::Postgres;
 }
 
 contract!(embedded, crate::sqlite::fresh);

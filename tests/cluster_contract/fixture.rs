@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// The limit of every wait.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// What a loaded machine may add to a promised time.
-const SLACK: Duration = Duration::from_millis(1500);
+const SLACK: Duration = Duration::from_secs(3);
 
 /// One node's ends.
 #[derive(Clone)]

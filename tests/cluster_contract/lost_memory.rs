@@ -8,7 +8,7 @@ use chorus::{
 use crate::{
     fixture::{NodeEnds, any_room, set},
     redis::{Home, any_space, node},
-    servers::Redis,
+    servers::redis::Redis,
 };
 
 /// Two nodes on a server that is theirs alone.

@@ -10,7 +10,7 @@ use chorus::{
 use crate::{
     fixture::{Ears, LIMIT, NodeEnds, any_room, bell, eventually, typing},
     redis::{Home, any_space, node},
-    servers::Redis,
+    servers::redis::Redis,
 };
 
 /// Waits until a node can ring again.
@@ -30,7 +30,7 @@ async fn a_node_opens_without_redis_and_finds_it_later() {
     server.kill();
     let began = Instant::now();
     let late = node(&server.url(), &space, &tasks).await;
-    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     let (room, mut ears) = (any_room(), Ears::of(&late));
     assert!(late.bus.subscribe(room).await.is_err(), "nobody confirms it");
     assert!(late.presence.sets(room).await.is_err());
@@ -88,6 +88,6 @@ async fn a_password_opens_the_door_and_is_never_repeated() {
     let began = Instant::now();
     let bad = node(&url("hunter2-wrong"), &space, &tasks).await;
     let Err(error) = bad.presence.beat(me).await else { panic!("it got in") };
-    assert!(began.elapsed() < Duration::from_millis(3500), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(!error.to_string().contains("hunter2"), "{error}");
 }

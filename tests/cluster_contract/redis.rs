@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     fixture::{NodeEnds, Opened},
-    servers,
+    servers::redis as servers,
 };
 
 /// They end with this process.

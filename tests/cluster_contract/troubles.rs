@@ -21,11 +21,11 @@ use tokio::{
 use crate::{
     fixture::{Ears, LIMIT, NodeEnds, any_room, bell, eventually, set, sorted, typing},
     redis::{Home, any_space, node},
-    servers::{Redis, RedisCluster, Sentinels},
+    servers::redis::{Redis, RedisCluster, Sentinels},
 };
 
 /// What a call may take while nothing answers: its own limit, and what a loaded machine adds.
-const FAILS_WITHIN: Duration = Duration::from_secs(2);
+const FAILS_WITHIN: Duration = Duration::from_secs(4);
 
 /// Two nodes of one chat.
 struct Pair {
@@ -178,7 +178,7 @@ async fn a_subscription_that_is_dead_though_connected_is_noticed() {
     );
     let began = Instant::now();
     pair.is_interrupted().await;
-    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     pair.hears().await;
 }
 

@@ -16,6 +16,9 @@ use tokio::{
 
 use super::LIMIT;
 
+/// With a database server every node needs the same secret, so it must be given.
+pub const JWT_SECRET: &str = "a secret of more than thirty-two bytes";
+
 /// A running `chorus`.
 pub struct Program {
     child: Child,

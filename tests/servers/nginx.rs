@@ -1,15 +1,15 @@
-//! Debian's nginx with this project's own files, in a temporary folder and on a free port of
-//! loopback. It ends with the process that started it, however that ends: a small shell watches a
-//! pipe that only the starter holds open.
+//! Debian's nginx with this project's own files, in a temporary folder.
 
 use std::{
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
+
+use super::{Watch, free_port, signal};
 
 /// How long it may take to start, to take something over or to end.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -26,9 +26,7 @@ kill -TERM $entrypoint 2>/dev/null; wait $entrypoint
 pub struct Nginx {
     pub address: SocketAddr,
     folder: tempfile::TempDir,
-    watch: Child,
-    /// Closing it ends the server.
-    hold: Option<ChildStdin>,
+    watch: Watch,
 }
 
 impl Nginx {
@@ -37,7 +35,7 @@ impl Nginx {
         let folder = tempfile::Builder::new().prefix("chorus-nginx-").tempdir().unwrap();
         // nginx started by root works as somebody else.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         write_nodes(folder.path(), nodes);
         let mut command = Command::new("sh");
         command.args(["-c", WATCH, "watch", env!("CARGO_MANIFEST_DIR")]).env_clear();
@@ -50,9 +48,7 @@ impl Nginx {
             .env("WORKER_CONNECTIONS", "1024")
             .env("STOP_SECONDS", "1")
             .envs(settings.iter().copied());
-        let mut watch = command.stdin(Stdio::piped()).spawn().unwrap();
-        let hold = watch.stdin.take();
-        let nginx = Self { address, folder, watch, hold };
+        let nginx = Self { address, folder, watch: Watch::start(&mut command) };
         // The check of its configuration listens, too, for a moment.
         nginx.until("it serves", || {
             !nginx.workers().is_empty() && TcpStream::connect(address).is_ok()
@@ -88,7 +84,7 @@ impl Nginx {
     /// Makes it read its configuration again, and waits until that is done.
     pub fn reload(&self) {
         let before = self.workers();
-        signal("-HUP", &self.pid("entrypoint.pid"));
+        signal("-HUP", &[self.pid("entrypoint.pid")]);
         self.until_retired(&before);
     }
 
@@ -137,8 +133,7 @@ impl Nginx {
     /// Stops it as an operator does; how long that took.
     pub fn stop(&mut self) -> Duration {
         let began = Instant::now();
-        drop(self.hold.take());
-        let _ = self.watch.wait();
+        self.watch.end();
         began.elapsed()
     }
 
@@ -174,9 +169,4 @@ fn read_all(place: &Path, text: &mut String) {
             text.push_str(&String::from_utf8_lossy(&fs::read(path).unwrap()));
         }
     }
-}
-
-fn signal(signal: &str, pid: &str) {
-    let sent = Command::new("kill").args([signal, pid]).status().unwrap();
-    assert!(sent.success(), "kill {signal} {pid}");
 }

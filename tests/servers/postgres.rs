@@ -1,21 +1,19 @@
-//! A private PostgreSQL: a cluster of its own in a temporary folder, on a free port of loopback.
-//!
-//! It ends with the process that started it, however that ends: a small shell watches a pipe that
-//! only the starter holds open. Nothing is installed, and no other server is touched.
+//! A private PostgreSQL: a cluster of its own in a temporary folder.
 
 use std::{
     fs,
     io::Read,
-    net::TcpListener,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Command, Stdio},
     sync::{
         Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use super::{CERTIFY, Watch, free_port, output_of, signal};
 
 /// How long a server may take to start or to end.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -36,14 +34,8 @@ pub struct Postgres {
     port: u16,
     user: Option<(u32, u32)>,
     fast: bool,
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<Watch>>,
     databases: AtomicU32,
-}
-
-struct Running {
-    watch: Child,
-    /// Closing it ends the server.
-    hold: Option<ChildStdin>,
 }
 
 impl Postgres {
@@ -65,10 +57,9 @@ impl Postgres {
     fn begin(fast: bool, replica_of: Option<&Self>) -> Self {
         let folder = tempfile::Builder::new().prefix("chorus-pg-").tempdir().unwrap().keep();
         let user = unprivileged(&folder);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Self {
             folder,
-            port,
+            port: free_port(),
             user,
             fast,
             running: Mutex::default(),
@@ -125,33 +116,15 @@ impl Postgres {
         let mut psql = self.program("psql");
         let port = self.port.to_string();
         psql.args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-d", database]);
-        let output = psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{sql}: {error}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        output_of(psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]))
     }
 
     /// From now on it speaks TLS, under a name of `localhost`; answers the authority that vouches
     /// for it.
     pub fn enable_tls(&self) -> PathBuf {
-        let in_data = |command: &str| {
-            let mut shell = self.program("sh");
-            let output = shell.args(["-c", command]).current_dir(self.folder.join("data")).output().unwrap();
-            assert!(
-                output.status.success(),
-                "{command}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        };
-        let new = "openssl req -newkey rsa:2048 -nodes";
-        in_data(&format!("{new} -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.crt"));
-        in_data(&format!(
-            "{new} -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out asked"
-        ));
-        in_data(
-            "openssl x509 -req -days 2 -in asked -CA ca.crt -CAkey ca.key -CAcreateserial -copy_extensions copy -out server.crt",
-        );
-        in_data("chmod 600 server.key");
+        for command in CERTIFY.into_iter().chain(["chmod 600 server.key"]) {
+            output_of(self.program("sh").args(["-c", command]).current_dir(self.folder.join("data")));
+        }
         self.sql("postgres", "ALTER SYSTEM SET ssl = on");
         self.sql("postgres", "SELECT pg_reload_conf()");
         let public = self.folder.join("authority.crt");
@@ -179,11 +152,8 @@ impl Postgres {
             assert!(began.elapsed() < LIMIT, "it does not die");
             std::thread::sleep(Duration::from_millis(5));
         }
-        let mut running = self.running.lock().unwrap();
-        let Some(mut was) = running.take() else { return };
-        // Without its folder's removal: the watcher is ended before it gets there.
-        let _ = was.watch.kill();
-        let _ = was.watch.wait();
+        let Some(was) = self.running.lock().unwrap().take() else { return };
+        was.leave();
         let _ = fs::remove_file(self.folder.join("data/postmaster.pid"));
     }
 
@@ -210,9 +180,7 @@ impl Postgres {
             command.args(["-c", setting]);
         }
         self.lower(&mut command);
-        let mut watch = command.stdin(Stdio::piped()).process_group(0).spawn().unwrap();
-        let hold = watch.stdin.take();
-        *self.running.lock().unwrap() = Some(Running { watch, hold });
+        *self.running.lock().unwrap() = Some(Watch::start(command.process_group(0)));
         let began = Instant::now();
         while !self.answers() {
             assert!(began.elapsed() < LIMIT, "PostgreSQL does not start: {}", self.said());
@@ -258,9 +226,7 @@ impl Postgres {
     }
 
     fn finish(&self, name: &str, args: &[&str]) {
-        let output = self.program(name).args(args).output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{name}: {error}");
+        output_of(self.program(name).args(args));
     }
 
     fn lower(&self, command: &mut Command) {
@@ -275,15 +241,10 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.thaw();
         if let Some(mut running) = self.running.lock().unwrap().take() {
-            drop(running.hold.take());
-            let _ = running.watch.wait();
+            running.end();
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-fn signal(signal: &str, processes: &[String]) {
-    let _ = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status();
 }
 
 /// PostgreSQL refuses to run as root: then the folder is given to the user it comes with.

@@ -1,18 +1,17 @@
-//! Private Redis servers on free ports of loopback: one alone, a Redis Cluster of six, and three
-//! Sentinels with a primary and a replica.
-//!
-//! Each ends with the process that started it, however that ends: a small shell watches a pipe that
-//! only the starter holds open. Nothing is kept unless a test says so, and no other server is touched.
+//! Private Redis servers: one alone, a Redis Cluster of six, and three Sentinels with a primary and a
+//! replica. Nothing is kept unless a test says so.
 
 use std::{
     fs,
     net::TcpListener,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Command, Stdio},
     sync::Mutex,
     time::{Duration, Instant},
 };
+
+use super::{CERTIFY, Watch, free_port, output_of, signal};
 
 /// How long anything may take to start, to end, or to agree.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -37,13 +36,7 @@ pub struct Redis {
     port: u16,
     settings: Vec<String>,
     sentinel: bool,
-    running: Mutex<Option<Running>>,
-}
-
-struct Running {
-    watch: Child,
-    /// Closing it ends the server.
-    hold: Option<ChildStdin>,
+    running: Mutex<Option<Watch>>,
 }
 
 impl Redis {
@@ -73,14 +66,8 @@ impl Redis {
     /// and the authority that vouches for it.
     pub fn start_with_tls() -> (Self, String, PathBuf) {
         let mut server = Self::new(free_port(), &[], false);
-        let new = "openssl req -newkey rsa:2048 -nodes";
-        for command in [
-            format!("{new} -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.crt"),
-            format!("{new} -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out asked"),
-            "openssl x509 -req -days 2 -in asked -CA ca.crt -CAkey ca.key -CAcreateserial -copy_extensions copy -out server.crt".to_owned(),
-        ] {
-            let output = Command::new("sh").args(["-c", &command]).current_dir(&server.folder).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for command in CERTIFY {
+            output_of(Command::new("sh").args(["-c", command]).current_dir(&server.folder));
         }
         let port = free_port().to_string();
         let file = |name: &str| server.folder.join(name).display().to_string();
@@ -109,17 +96,14 @@ impl Redis {
 
     /// Runs a command and answers what `redis-cli` prints.
     pub fn cli(&self, command: &[&str]) -> String {
-        let output = self.ask(command);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?}: {error}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        output_of(&mut self.ask(command))
     }
 
-    fn ask(&self, command: &[&str]) -> std::process::Output {
+    fn ask(&self, command: &[&str]) -> Command {
         let port = self.port.to_string();
         let mut cli = Command::new("redis-cli");
         cli.args(["-h", "127.0.0.1", "-p", &port]).args(command).stdin(Stdio::null());
-        cli.output().unwrap()
+        cli
     }
 
     /// How often each command was called, by its lower-case name: `evalsha`, `publish`.
@@ -139,22 +123,20 @@ impl Redis {
 
     /// Stops it as it is.
     pub fn freeze(&self) {
-        signal("-STOP", &self.pid());
+        signal("-STOP", &[self.pid()]);
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        signal("-CONT", &self.pid());
+        signal("-CONT", &[self.pid()]);
     }
 
     /// Ends it at once; nothing of what it held is kept.
     pub fn kill(&self) {
         let pid = self.pid();
-        let Some(mut was) = self.running.lock().unwrap().take() else { return };
-        // The watcher first, so that it doesn't remove the folder.
-        let _ = was.watch.kill();
-        let _ = was.watch.wait();
-        signal("-KILL", &pid);
+        let Some(was) = self.running.lock().unwrap().take() else { return };
+        was.leave();
+        signal("-KILL", std::slice::from_ref(&pid));
         until("it ends", || Path::new("/proc").join(&pid).join("exe").read_link().is_err());
     }
 
@@ -183,10 +165,8 @@ impl Redis {
             command.arg("--dir").arg(&self.folder).args(&self.settings);
         }
         // A group of its own: Ctrl+C of the tests is for the tests.
-        let mut watch = command.stdin(Stdio::piped()).process_group(0).spawn().unwrap();
-        let hold = watch.stdin.take();
-        *self.running.lock().unwrap() = Some(Running { watch, hold });
-        let answers = || self.ask(&["PING"]).stdout.starts_with(b"PONG");
+        *self.running.lock().unwrap() = Some(Watch::start(command.process_group(0)));
+        let answers = || self.ask(&["PING"]).output().unwrap().stdout.starts_with(b"PONG");
         let began = Instant::now();
         while !answers() {
             assert!(began.elapsed() < LIMIT, "Redis does not start: {}", self.said());
@@ -207,8 +187,7 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         if let Some(mut running) = self.running.lock().unwrap().take() {
-            drop(running.hold.take());
-            let _ = running.watch.wait();
+            running.end();
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -364,16 +343,8 @@ fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-fn signal(signal: &str, process: &str) {
-    let _ = Command::new("kill").args([signal, process]).stderr(Stdio::null()).status();
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A node of a Redis Cluster listens on its port and on the one 10,000 above.
 fn free_cluster_port() -> u16 {
-    let fits = |port: &u16| *port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok();
+    let fits = |port: &u16| TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok();
     (0..1000).map(|_| free_port()).find(fits).expect("two free ports")
 }

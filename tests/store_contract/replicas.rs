@@ -16,7 +16,7 @@ use chorus::{
 
 use crate::{
     fixture::{lobby, name, person, say, signed_in, token},
-    servers::Postgres,
+    servers::postgres::Postgres,
 };
 
 /// A primary, its replicas, and a store that knows them.
@@ -98,7 +98,7 @@ async fn a_replica_that_lags_is_not_asked_until_it_has_caught_up() {
     assert!(scene.store.end_sign_in(signed.sid).await.unwrap());
     let began = Instant::now();
     while scene.reads.lagging_sign_in(signed.hash).await.unwrap().is_some() {
-        assert!(began.elapsed() < Duration::from_secs(8), "it is still believed");
+        assert!(began.elapsed() < Duration::from_secs(15), "it is still believed");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // A password that changed meanwhile begins nothing, whatever the replica says of it.
@@ -130,11 +130,11 @@ async fn a_dead_or_frozen_replica_costs_a_moment_and_no_answer() {
         began.elapsed()
     };
     scene.replicas[0].freeze();
-    assert!(asked().await < Duration::from_millis(1500));
+    assert!(asked().await < Duration::from_millis(2500));
     scene.replicas[0].thaw();
     scene.replicas[0].kill();
     for _ in 0..10 {
-        assert!(asked().await < Duration::from_millis(1500));
+        assert!(asked().await < Duration::from_millis(2500));
     }
     scene.replicas[0].restart();
     scene.until_asked().await;

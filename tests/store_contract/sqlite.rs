@@ -40,7 +40,7 @@ fn home() -> TempDir {
 
 /// Opens again as soon as the last thread of a dropped store has let go of the lock.
 fn reopen(home: &Path) -> SqliteStore {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         match SqliteStore::open(home) {
             Err(error) if error.is_locked() && Instant::now() < deadline => std::thread::yield_now(),
@@ -295,7 +295,7 @@ async fn a_call_that_was_never_begun_is_never_done() {
 }
 
 async fn wait_until_writable(store: &dyn Store) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while store.check().await.is_err() {
         assert!(Instant::now() < deadline, "it does not recover");
     }

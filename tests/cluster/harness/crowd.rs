@@ -1,0 +1,139 @@
+//! The people of a test, together.
+
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+
+use super::{
+    page::Page,
+    person::{Order, Person, Plan, Progress},
+    record::{Clock, Recording},
+};
+
+/// Everybody who was ever there, in the order they came.
+pub struct Crowd {
+    clock: Clock,
+    nodes: Vec<SocketAddr>,
+    pub people: Vec<Person>,
+    pub pages: Vec<Page>,
+    rooms: BTreeSet<String>,
+    /// What those left behind who were taken out.
+    past: Vec<Recording>,
+}
+
+impl Crowd {
+    /// Nobody yet; they will go to these addresses.
+    pub fn of(clock: Clock, nodes: &[SocketAddr]) -> Self {
+        Self {
+            clock,
+            nodes: nodes.to_vec(),
+            people: vec![],
+            pages: vec![],
+            rooms: BTreeSet::from(["lobby".to_owned()]),
+            past: vec![],
+        }
+    }
+
+    /// So many people come into the lobby, spread over the nodes; answers when all are there.
+    pub async fn enter(&mut self, count: usize) {
+        for number in 0..count {
+            self.enter_as(Plan::of(&format!("person{number:03}"), &self.nodes, number));
+        }
+        self.all_here().await;
+    }
+
+    /// Somebody comes as planned.
+    pub fn enter_as(&mut self, plan: Plan) -> &Person {
+        self.rooms.extend(plan.rooms.iter().cloned());
+        self.people.push(Person::enter(plan, self.clock));
+        self.people.last().expect("just pushed")
+    }
+
+    /// A page of the predecessor comes into the lobby.
+    pub fn enter_page(&mut self, name: &str, first: usize) {
+        self.pages.push(Page::enter(name, &self.nodes, first, self.clock));
+    }
+
+    /// Somebody is gone from the test without a word; what it wrote down stays.
+    pub async fn end(&mut self, at: usize) {
+        let person = self.people.remove(at);
+        self.past.push(person.end().await);
+    }
+
+    pub async fn all_here(&self) {
+        for person in &self.people {
+            person.until("being there", |progress| progress.here).await;
+        }
+    }
+
+    /// Everybody talks at this pace.
+    pub async fn talk(&self, pace: Duration) {
+        for person in &self.people {
+            person.tell(Order::Talk(pace)).await;
+        }
+    }
+
+    /// Waits until so many more messages have been acknowledged, all together.
+    pub async fn acked(&self, more: usize) {
+        let so_far = self.acks();
+        let enough = async || self.acks() >= so_far + more;
+        crate::common::eventually("the talk goes on", enough).await;
+    }
+
+    /// Acknowledged until now.
+    pub fn acks(&self) -> usize {
+        self.people.iter().map(|person| person.progress().acked).sum()
+    }
+
+    /// Sockets that were opened until now.
+    pub fn visits(&self) -> usize {
+        self.people.iter().map(|person| person.progress().visits).sum()
+    }
+
+    /// The last number that anybody has seen in a room.
+    pub fn seen(&self, room: &str) -> u64 {
+        let seen = self.people.iter().map(|person| person.progress().seen.get(room).copied());
+        seen.flatten().max().unwrap_or_default()
+    }
+
+    /// Waits until everybody who is not away has seen a room up to this number.
+    pub async fn all_see(&self, room: &str, seq: u64) {
+        for person in &self.people {
+            let far = |progress: &Progress| progress.away || progress.seen.get(room) >= Some(&seq);
+            person.until(&format!("message {seq}"), far).await;
+        }
+    }
+
+    /// Nobody says anything new, and what those said who are not away is acknowledged.
+    pub async fn fall_silent(&self) {
+        for person in &self.people {
+            person.tell(Order::Hush).await;
+        }
+        for person in &self.people {
+            person
+                .until("the last acknowledgement", |progress| progress.away || progress.unacked == 0)
+                .await;
+        }
+    }
+
+    /// The people's names.
+    pub fn names(&self) -> Vec<String> {
+        self.people.iter().map(|person| person.name.clone()).collect()
+    }
+
+    /// The people's names, and those of the pages.
+    pub fn everybody(&self) -> Vec<String> {
+        let pages = self.pages.iter().map(|page| page.name.clone());
+        self.names().into_iter().chain(pages).collect()
+    }
+
+    /// All rooms that were planned for.
+    pub fn rooms(&self) -> Vec<String> {
+        self.rooms.iter().cloned().collect()
+    }
+
+    /// All that was written down so far.
+    pub fn recordings(&self) -> Vec<Recording> {
+        let people = self.people.iter().map(|person| person.recorder().so_far());
+        let pages = self.pages.iter().map(|page| page.recorder().so_far());
+        self.past.iter().cloned().chain(people).chain(pages).collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! One node of the scene: the built program, what stands between it and its servers, and what may
+//! be done to it. Started again it has the same port and the same settings.
+
+use std::net::SocketAddr;
+
+use crate::{
+    common::program::Program,
+    harness::{gossip::Gossip, proxy::Proxy},
+    servers::free_port,
+};
+
+pub struct NodeProcess {
+    number: usize,
+    pub(super) settings: Vec<(String, String)>,
+    dir: tempfile::TempDir,
+    program: Option<Program>,
+    address: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
+    /// Between it and PostgreSQL.
+    pub to_postgres: Option<Proxy>,
+    /// Between it and Redis.
+    pub to_redis: Option<Proxy>,
+    /// Before that one, as the node sees it.
+    pub gossip: Option<Gossip>,
+}
+
+impl NodeProcess {
+    pub(super) fn new(number: usize, to_postgres: Option<Proxy>) -> Self {
+        Self {
+            number,
+            settings: vec![],
+            dir: tempfile::tempdir().unwrap(),
+            program: None,
+            address: None,
+            metrics: None,
+            to_postgres,
+            to_redis: None,
+            gossip: None,
+        }
+    }
+
+    pub fn name(&self) -> String {
+        format!("node{}", self.number)
+    }
+
+    /// Where it listens, or did.
+    pub const fn address(&self) -> SocketAddr {
+        self.address.expect("it was started")
+    }
+
+    pub const fn metrics(&self) -> SocketAddr {
+        self.metrics.expect("it was started")
+    }
+
+    pub const fn runs(&self) -> bool {
+        self.program.is_some()
+    }
+
+    /// Starts it, where it was before, and waits until it is ready.
+    pub async fn start(&mut self) {
+        assert!(!self.runs(), "{} runs", self.name());
+        let (port, metrics) = (port(self.address), port(self.metrics));
+        let mut settings = vec![("PORT", port.as_str()), ("METRICS_PORT", &metrics)];
+        let defaults = [("MESSAGE_LIMIT", "10000"), ("MAX_SOCKETS_PER_ADDRESS", "100000")];
+        settings.extend(defaults);
+        settings.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let (program, address, metrics) = Program::start(self.dir.path(), &settings).await;
+        (self.program, self.address, self.metrics) = (Some(program), Some(address), Some(metrics));
+    }
+
+    const fn program(&self) -> &Program {
+        self.program.as_ref().expect("it runs")
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) {
+        self.program.take().expect("it runs").kill().await;
+    }
+
+    /// SIGTERM, and waits until it has ended by itself: its exit code.
+    pub async fn stop(&mut self) -> Option<i32> {
+        self.terminate().await;
+        self.ended().await
+    }
+
+    /// SIGTERM; nothing is awaited.
+    pub async fn terminate(&self) {
+        self.program().terminate().await;
+    }
+
+    /// Waits until it has ended by itself: its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        self.program.take().expect("it runs").ended().await.0
+    }
+
+    /// Stops the process as it is.
+    pub async fn freeze(&self) {
+        self.program().signal("-STOP").await;
+    }
+
+    /// Lets it go on.
+    pub async fn thaw(&self) {
+        self.program().signal("-CONT").await;
+    }
+
+    /// Everything it said so far.
+    pub fn said(&self) -> String {
+        self.program().said()
+    }
+}
+
+/// The port it had, or one that it finds free again.
+fn port(address: Option<SocketAddr>) -> String {
+    address.map_or_else(free_port, |address| address.port()).to_string()
+}

@@ -1,0 +1,83 @@
+//! A cluster as it is run: nodes as processes of their own on a private PostgreSQL and Redis, nginx
+//! before some of them, people who talk all the time, and something that happens to them. Whatever it
+//! is, the checker judges the same rules: nothing acknowledged is lost, nothing is shown twice, one
+//! order, one list of people.
+//!
+//! What breaks: a node (`nodes`, `comeback`), Redis (`carrier`, `memory`), PostgreSQL (`database`).
+//! What is part of life: restarts (`restart`), people who come and go by the thousand (`churn`,
+//! `reloads`, `storm`), a person on several nodes (`sign_ins`, `window`), a balancer that asks
+//! (`readiness`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
+//! (`script`), traces, and the harness by itself (`harness_works`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod harness;
+#[path = "../servers/mod.rs"]
+mod servers;
+
+mod carrier;
+mod churn;
+mod comeback;
+mod database;
+mod gateway;
+mod guest;
+mod harness_works;
+mod memory;
+mod nginx;
+mod nodes;
+mod pair;
+mod readiness;
+mod reloads;
+mod restart;
+mod script;
+mod sign_ins;
+mod storm;
+mod traces;
+mod window;
+
+use std::time::{Duration, Instant};
+
+use harness::{
+    crowd::Crowd,
+    scene::{Cluster, Setup},
+};
+
+const NODES: usize = 3;
+/// Longer than a lease: what is wrong only when one has run out shows within it.
+const BEYOND_A_LEASE: Duration = Duration::from_secs(7);
+/// DESIGN: userLists are identical so soon after a `kill -9`.
+const NO_GHOSTS: Duration = Duration::from_secs(10);
+
+/// So many people, spread over the nodes, and a page of the predecessor; nobody says anything yet.
+async fn inhabited(setup: Setup, people: usize) -> (Cluster, Crowd) {
+    let cluster = setup.start().await;
+    let mut crowd = Crowd::of(cluster.clock, &cluster.addresses());
+    crowd.enter_page("oldpage", 1);
+    crowd.enter(people).await;
+    cluster.agrees(&crowd).await;
+    (cluster, crowd)
+}
+
+/// Nine people who talk, three on each node, and the page.
+async fn talking(setup: Setup) -> (Cluster, Crowd) {
+    let (cluster, crowd) = inhabited(setup, 9).await;
+    crowd.talk(nodes::PACE).await;
+    crowd.acked(100).await;
+    (cluster, crowd)
+}
+
+/// Looks again and again for so long that something stays as it is.
+async fn all_the_while(time: Duration, look: impl AsyncFn()) {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        look().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

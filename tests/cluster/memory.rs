@@ -1,0 +1,99 @@
+//! Redis comes back with nothing in it, under a cluster that goes on: no list changes and nobody is
+//! told of anybody, and after that people are announced as ever.
+
+use std::time::Duration;
+
+use crate::{
+    BEYOND_A_LEASE, NODES, all_the_while,
+    carrier::everybody_hears_everybody,
+    common::eventually,
+    harness::{
+        crowd::Crowd,
+        page::Page,
+        person::{Order, Person, Plan},
+        record::{Event, Recording},
+        scene::{Cluster, Expected, Setup},
+    },
+    inhabited,
+};
+
+const PEOPLE: usize = 30;
+/// How often each of them says something.
+const PACE: Duration = Duration::from_millis(200);
+
+/// Every node names all people, and nobody else.
+async fn all_are_listed(cluster: &Cluster) {
+    for list in cluster.lists("lobby").await {
+        assert_eq!(list.users.len(), PEOPLE + 1, "{list:?}");
+    }
+}
+
+/// What makes the memory empty: between two commands of a server that stays, or with the server, which
+/// is away for a while or back before anybody could notice.
+enum Loss {
+    Away,
+    Restarted,
+    Flushed,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_redis_changes_no_list_and_announces_nobody() {
+    let (cluster, mut crowd) = inhabited(Setup::of(NODES), PEOPLE).await;
+    crowd.talk(PACE).await;
+    let from = cluster.clock.now();
+    for loss in [Loss::Away, Loss::Restarted, Loss::Flushed] {
+        match loss {
+            Loss::Away => {
+                cluster.redis().kill();
+                everybody_hears_everybody(&crowd).await;
+                cluster.redis().restart();
+            }
+            Loss::Restarted => {
+                cluster.redis().kill();
+                cluster.redis().restart();
+            }
+            Loss::Flushed => drop(cluster.redis().cli(&["FLUSHALL"])),
+        }
+        everybody_hears_everybody(&crowd).await;
+        all_the_while(BEYOND_A_LEASE, async || all_are_listed(&cluster).await).await;
+        cluster.agrees(&crowd).await;
+    }
+    let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
+
+    // Somebody new is told to everybody, once, and is told again when leaving.
+    crowd.enter_as(Plan::of("newcomer", &cluster.addresses(), 2));
+    crowd.all_here().await;
+    everybody_is_told(&cluster, &crowd, "joined").await;
+    crowd.people[PEOPLE].tell(Order::Leave).await;
+    everybody_is_told(&cluster, &crowd, "left").await;
+    let judged = cluster.judge(&crowd, expected).await;
+    assert_eq!(judged.sockets, PEOPLE + 2, "nobody lost a socket over it");
+    for recording in crowd.recordings().iter().filter(|of| of.name != "newcomer") {
+        for moved in ["joined", "left"] {
+            assert_eq!(told(recording, moved), 1, "{} is told once that it {moved}", recording.name);
+        }
+    }
+}
+
+/// How often somebody was told that the newcomer has come, or has gone.
+fn told(recording: &Recording, moved: &str) -> usize {
+    let tells = |event: &&Event| match event {
+        Event::Presence { joined, left, .. } => {
+            let names = if moved == "joined" { joined } else { left };
+            names.iter().any(|name| name == "newcomer")
+        }
+        Event::Announced { text } => text.contains(moved) && text.contains("newcomer"),
+        _ => false,
+    };
+    recording.entries.iter().map(|entry| &entry.event).filter(tells).count()
+}
+
+async fn everybody_is_told(cluster: &Cluster, crowd: &Crowd, moved: &str) {
+    let what = format!("everybody on {} nodes is told that somebody {moved}", cluster.nodes.len());
+    eventually(&what, async || {
+        let people = crowd.people[..PEOPLE].iter().map(Person::recorder);
+        let mut all = people.chain(crowd.pages.iter().map(Page::recorder));
+        all.all(|recorder| recorder.look(|recording| told(recording, moved) > 0))
+    })
+    .await;
+}

@@ -1,0 +1,120 @@
+//! All nodes are restarted, one after the other, and one of them dies besides, while people talk:
+//! nobody notices more than a socket that was opened again.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    BEYOND_A_LEASE, NODES, all_the_while,
+    common::eventually,
+    harness::{
+        crowd::Crowd,
+        record::{Event, Recording},
+        scene::{Cluster, Expected, Setup},
+    },
+    inhabited,
+};
+
+const PEOPLE: usize = 12;
+/// How often each of the people says something.
+const PACE: Duration = Duration::from_millis(100);
+/// What a node has to stop in. Two thirds of it go to sending its people away.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+/// How long somebody may be without a socket.
+const AWAY: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_of_all_nodes_is_noticed_by_nobody() {
+    let seconds = SHUTDOWN.as_secs().to_string();
+    let setup = Setup::of(NODES).with("SHUTDOWN_TIMEOUT_SECONDS", &seconds);
+    let (mut cluster, crowd) = inhabited(setup, PEOPLE).await;
+    crowd.talk(PACE).await;
+    crowd.acked(50).await;
+    let from = cluster.clock.now();
+    for node in 0..NODES {
+        drains(&mut cluster, &crowd, node).await;
+        cluster.nodes[node].start().await;
+        crowd.acked(50).await;
+    }
+    // And once without a word: the same people come back before anybody misses them.
+    cluster.nodes[0].kill().await;
+    cluster.nodes[0].start().await;
+    crowd.all_here().await;
+    all_the_while(BEYOND_A_LEASE, async || crowd.acked(10).await).await;
+    let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
+    let judged = cluster.judge(&crowd, expected).await;
+    assert!(judged.sockets >= PEOPLE + 1 + PEOPLE, "most moved: {judged:?}");
+    for recording in crowd.recordings() {
+        for away in absences(&recording) {
+            assert!(away <= AWAY, "{} is away for {away:?}", recording.client);
+        }
+    }
+}
+
+/// A node is told to stop: it says so first, serves on, sends its people away and ends in time.
+async fn drains(cluster: &mut Cluster, crowd: &Crowd, node: usize) {
+    let address = cluster.nodes[node].address();
+    // Somebody must be there to be served on.
+    eventually("it has people", async || crowd.recordings().iter().any(|of| is_on(of, address))).await;
+    let told = Instant::now();
+    cluster.nodes[node].terminate().await;
+    let draining = (503, vec!["draining".to_owned()]);
+    eventually("it says that it drains", async || cluster.ready(node).await == draining).await;
+    let since = cluster.clock.now();
+    eventually("it serves on", async || {
+        crowd
+            .people
+            .iter()
+            .any(|person| person.recorder().look(|of| was_served(of, address, since)))
+    })
+    .await;
+    assert_eq!(cluster.nodes[node].ended().await, Some(0), "it ends by itself");
+    assert!(told.elapsed() <= SHUTDOWN, "{:?}", told.elapsed());
+}
+
+/// Whether the socket that is open leads to this node.
+fn is_on(recording: &Recording, node: SocketAddr) -> bool {
+    let last = recording.entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::Connected { node } => Some(Some(node)),
+        Event::Closed { .. } => Some(None),
+        _ => None,
+    });
+    last.flatten().is_some_and(|at| *at == node.to_string())
+}
+
+/// Whether this node has acknowledged something after that time.
+fn was_served(recording: &Recording, node: SocketAddr, since: Duration) -> bool {
+    let mut here = false;
+    for entry in &recording.entries {
+        match &entry.event {
+            Event::Connected { node: at } => here = *at == node.to_string(),
+            Event::Ack { .. } if here && entry.at > since => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// How long somebody was away each time: from the loss of a socket until being in the lobby again.
+fn absences(recording: &Recording) -> Vec<Duration> {
+    let (mut absences, mut lost) = (Vec::new(), None);
+    for entry in &recording.entries {
+        let inside = match &entry.event {
+            Event::Closed { .. } => {
+                lost = lost.or(Some(entry.at));
+                false
+            }
+            Event::Joined(joined) => !joined.more,
+            Event::People { list, .. } => list.version.is_none(),
+            _ => false,
+        };
+        if inside {
+            absences.extend(lost.take().map(|lost| entry.at.saturating_sub(lost)));
+        }
+    }
+    // Who is not back at all is away for ever.
+    absences.extend(lost.map(|_| Duration::MAX));
+    absences
+}

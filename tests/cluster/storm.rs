@@ -1,0 +1,141 @@
+//! What a storm costs: a thousand people, and then two thousand, join one room of two nodes at
+//! once. The bytes that all of them are sent and the commands that Redis is given must grow about as
+//! the people do, not as their square.
+
+#![allow(clippy::print_stdout, reason = "the figures are worth reading")]
+#![allow(clippy::disallowed_methods, reason = "the clients are tasks of the test")]
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{SinkExt, StreamExt, stream};
+use tokio::{net::TcpStream, sync::Barrier, task::JoinSet, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+
+use crate::{
+    common::web::Web,
+    harness::scene::{Cluster, Setup},
+};
+
+/// The limit of one storm.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// What everybody sends.
+const JOIN: &str = r#"{"type":"join","room":"lobby"}"#;
+/// The pause before it is sent again, as the refusal says.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What one storm cost.
+#[derive(Debug)]
+struct Cost {
+    bytes: usize,
+    commands: u64,
+    took: Duration,
+}
+
+/// Two nodes of one fresh cluster, and nothing else on this machine.
+struct Scene(Cluster);
+
+impl Scene {
+    async fn set() -> Self {
+        Self(Setup::of(2).undisturbed().start().await)
+    }
+
+    /// So many people, signed in at one of the nodes each.
+    async fn sign_in(&self, people: usize) -> Vec<(SocketAddr, String)> {
+        let webs: Vec<Web> = (0..2).map(|node| self.0.web(node)).collect();
+        let sign_in = async |n: usize| {
+            let web = &webs[n % webs.len()];
+            (web.address, web.sign_in(&format!("person{n:04}")).await)
+        };
+        stream::iter(0..people).map(sign_in).buffer_unordered(16).collect().await
+    }
+
+    /// How many commands Redis has been given.
+    fn commands(&self) -> u64 {
+        self.0.redis().calls().values().sum()
+    }
+
+    /// All of them join the lobby at once.
+    async fn storm(&self, people: usize) -> Cost {
+        let signed_in = self.sign_in(people).await;
+        let start = Arc::new(Barrier::new(people + 1));
+        let mut storm = JoinSet::new();
+        for (node, token) in signed_in {
+            storm.spawn(join(node, token, people, Arc::clone(&start)));
+        }
+        start.wait().await;
+        let (began, before) = (Instant::now(), self.commands());
+        // Everybody is told of everybody.
+        timeout(LIMIT, start.wait()).await.expect("in time");
+        let (took, commands) = (began.elapsed(), self.commands() - before);
+        Cost {
+            bytes: storm.join_all().await.into_iter().sum(),
+            commands,
+            took,
+        }
+    }
+}
+
+/// Opens a socket, joins when all have theirs, and reads until the list counts everybody, and
+/// everybody else has got there. Answers the bytes of all frames from the join on.
+async fn join(node: SocketAddr, token: String, people: usize, together: Arc<Barrier>) -> usize {
+    let mut request = format!("ws://{node}/ws").into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("Sec-WebSocket-Protocol", "chorus.v1".parse().unwrap());
+    headers.insert("Authorization", format!("Bearer {token}").parse().unwrap());
+    let (mut socket, _) = timeout(LIMIT, connect_async(request)).await.expect("in time").unwrap();
+    together.wait().await;
+    socket.send(Message::text(JOIN)).await.unwrap();
+    let (mut bytes, everybody) = (0, format!("\"userCount\":{people}"));
+    loop {
+        let Message::Text(text) = socket.next().await.expect("it stays open").unwrap() else {
+            continue;
+        };
+        if text.contains("\"welcome\"") {
+            continue;
+        }
+        // A node that has too much to do at once says so, and when to ask again.
+        if text.contains("\"unavailable\"") {
+            tokio::time::sleep(AGAIN).await;
+            socket.send(Message::text(JOIN)).await.unwrap();
+            continue;
+        }
+        bytes += text.len();
+        if text.split([',', '}']).any(|part| part == everybody) {
+            // Whoever left before the others are told would change the list again.
+            tokio::select! {
+                _ = together.wait() => return bytes,
+                () = drain(&mut socket) => panic!("the socket ended"),
+            }
+        }
+    }
+}
+
+/// Reads what still comes: a list that is not read closes its socket.
+async fn drain(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) {
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_twice_as_many_people_costs_about_twice_as_much() {
+    let mut costs = Vec::new();
+    for people in [1000, 2000] {
+        let scene = Scene::set().await;
+        let cost = scene.storm(people).await;
+        println!("{people} people: {cost:?}, {} bytes each", cost.bytes / people);
+        costs.push(cost);
+    }
+    let [one, two] = &costs[..] else { panic!("two storms") };
+    assert!(two.bytes < one.bytes * 3, "a square would be four times as much: {costs:?}");
+    // What a script does counts too; besides, nodes ask a few times a second how things stand.
+    let most = |people: u64, cost: &Cost| 2 * people + 200 * (cost.took.as_secs() + 1);
+    assert!(one.commands < most(1000, one), "{costs:?}");
+    assert!(two.commands < most(2000, two), "{costs:?}");
+}

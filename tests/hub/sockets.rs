@@ -1,0 +1,660 @@
+//! Sockets through the real accept loop, with a doorkeeper and a session that only record.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chorus::{
+    error::{Code, Refusal},
+    hub::{Frame, Hub, Member, frame},
+    protocol::Dialect,
+    shutdown::Tasks,
+    ws::{self, Admitted, Departure, Door, Doorkeeper, Later, Session, Settings, Sockets, Step},
+};
+use futures_util::{SinkExt, StreamExt};
+use http::{Request, Response, request::Parts};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use proptest::strategy::{Strategy, ValueTree};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::tungstenite::Message;
+
+/// Long enough for any machine; only a failing test waits for it.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What the session heard.
+#[derive(Debug, PartialEq, Eq)]
+enum Noted {
+    Text(String),
+    Gone(Departure),
+    /// The reservation was given back.
+    Released,
+}
+
+/// A session that notes everything and does what the text says.
+struct Recorder {
+    member: Arc<Member>,
+    notes: mpsc::UnboundedSender<Noted>,
+    /// Opened by the test, one permit per `wait`.
+    gate: Arc<tokio::sync::Semaphore>,
+    _seat: Seat,
+}
+
+struct Seat(mpsc::UnboundedSender<Noted>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let _ = self.0.send(Noted::Released);
+    }
+}
+
+impl Session for Recorder {
+    fn text(self: Box<Self>, text: &str) -> Step {
+        self.notes.send(Noted::Text(text.to_owned())).unwrap();
+        match text {
+            "bad" => return Step::Refused(self),
+            "wait" => {
+                return Step::Wait(Box::pin(async move {
+                    let gate = self.gate.clone();
+                    gate.acquire().await.unwrap().forget();
+                    Step::Next(self)
+                }));
+            }
+            "end" => self.member.close(4001, "signed out"),
+            _ => self.member.send(frame::text(text)),
+        }
+        Step::Next(self)
+    }
+
+    fn gone(self: Box<Self>, how: Departure) -> Later<()> {
+        Box::pin(async move {
+            self.notes.send(Noted::Gone(how)).unwrap();
+        })
+    }
+}
+
+struct Keeper {
+    notes: mpsc::UnboundedSender<Noted>,
+    gate: Arc<tokio::sync::Semaphore>,
+    members: mpsc::UnboundedSender<Arc<Member>>,
+}
+
+#[async_trait]
+impl Doorkeeper for Keeper {
+    async fn admit(&self, request: &Parts, _: Dialect) -> Result<Admitted, Refusal> {
+        if request.uri.query() == Some("stranger") {
+            return Err(Refusal::unauthorized());
+        }
+        let (notes, gate, members) = (self.notes.clone(), self.gate.clone(), self.members.clone());
+        let seat = Seat(notes.clone());
+        Ok(Admitted {
+            tag: 1,
+            arrive: Box::new(move |member| {
+                members.send(member.clone()).unwrap();
+                Step::Next(Box::new(Recorder { member, notes, gate, _seat: seat }))
+            }),
+        })
+    }
+}
+
+/// A node that is nothing but sockets.
+struct Node {
+    address: SocketAddr,
+    tasks: Tasks,
+    sockets: Sockets,
+    notes: mpsc::UnboundedReceiver<Noted>,
+    members: mpsc::UnboundedReceiver<Arc<Member>>,
+    gate: Arc<tokio::sync::Semaphore>,
+}
+
+async fn node() -> Node {
+    node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 256 * 1024 }).await
+}
+
+async fn node_with(settings: Settings) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tasks = Tasks::new();
+    let sockets = Sockets::start(&tasks, settings);
+    let (notes_in, notes) = mpsc::unbounded_channel();
+    let (members_in, members) = mpsc::unbounded_channel();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let keeper = Keeper { notes: notes_in, gate: gate.clone(), members: members_in };
+    let door = Door::new(sockets.clone(), Arc::new(keeper));
+    let service = tower::service_fn(move |request| answer(door.clone(), request));
+    let stop = tasks.stopped().clone();
+    tasks.spawn("accept", ws::accept(listener, tasks.clone(), stop, move |_| service.clone()));
+    Node { address, tasks, sockets, notes, members, gate }
+}
+
+async fn answer(door: Door, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    if !ws::asks_for_upgrade(request.headers()) {
+        return Ok(Response::new(Full::from("a page")));
+    }
+    Ok(match door.open(request).await {
+        Ok(response) => response.map(|()| Full::default()),
+        Err(refusal) => Response::builder()
+            .status(refusal.code.status())
+            .body(Full::from(refusal.code.as_str()))
+            .unwrap(),
+    })
+}
+
+impl Node {
+    /// Opens a raw socket.
+    async fn open(&self) -> Client {
+        self.open_as("").await
+    }
+
+    async fn open_as(&self, headers: &str) -> Client {
+        let (status, client) = self.request("/", headers).await;
+        assert_eq!(status, 101);
+        client
+    }
+
+    /// A handshake and its status.
+    async fn request(&self, path: &str, headers: &str) -> (u16, Client) {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(timeout(LIMIT, socket.read_u8()).await.unwrap().unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, Client(socket))
+    }
+
+    async fn noted(&mut self) -> Noted {
+        timeout(LIMIT, self.notes.recv()).await.expect("in time").expect("a note")
+    }
+
+    /// What is noted until the end of the socket.
+    async fn noted_to_the_end(&mut self) -> Vec<Noted> {
+        let mut all = Vec::new();
+        while all.last() != Some(&Noted::Released) {
+            all.push(self.noted().await);
+        }
+        all
+    }
+
+    async fn member(&mut self) -> Arc<Member> {
+        timeout(LIMIT, self.members.recv()).await.expect("in time").expect("a member")
+    }
+}
+
+/// A client that knows nothing but bytes.
+struct Client(TcpStream);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Got {
+    Frame(u8, Vec<u8>),
+    End,
+}
+
+impl Got {
+    fn text(text: &str) -> Self {
+        Self::Frame(1, text.into())
+    }
+
+    fn close(code: u16) -> Self {
+        Self::Frame(8, code.to_be_bytes().into())
+    }
+}
+
+impl Client {
+    async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+    }
+
+    async fn say(&mut self, text: &str) {
+        self.send(&masked(0x81, text.as_bytes())).await;
+    }
+
+    /// The next frame; a Close is cut to its code.
+    async fn get(&mut self) -> Got {
+        timeout(LIMIT, self.read()).await.expect("a frame in time").unwrap_or(Got::End)
+    }
+
+    async fn read(&mut self) -> std::io::Result<Got> {
+        let first = self.0.read_u8().await?;
+        assert_eq!(first & 0xf0, 0x80);
+        let length = match self.0.read_u8().await? {
+            126 => usize::from(self.0.read_u16().await?),
+            127 => usize::try_from(self.0.read_u64().await?).unwrap(),
+            short => short.into(),
+        };
+        let mut payload = vec![0; length];
+        self.0.read_exact(&mut payload).await?;
+        if first == 0x88 {
+            payload.truncate(2);
+        }
+        Ok(Got::Frame(first & 0x0f, payload))
+    }
+
+    /// Everything until the node hangs up.
+    async fn get_all(&mut self) -> Vec<Got> {
+        let mut all = Vec::new();
+        while all.last() != Some(&Got::End) {
+            all.push(self.get().await);
+        }
+        all
+    }
+}
+
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// A client's frame, with this first byte.
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = header(first, payload.len() as u64);
+    bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+fn header(first: u8, length: u64) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match length {
+        0..126 => bytes.push(0x80 | u8::try_from(length).unwrap()),
+        126..65_536 => {
+            bytes.push(0xfe);
+            bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
+        }
+        _ => {
+            bytes.push(0xff);
+            bytes.extend(length.to_be_bytes());
+        }
+    }
+    bytes.extend(MASK);
+    bytes
+}
+
+#[tokio::test]
+async fn the_handshake_chooses_the_dialect_or_refuses() {
+    let mut node = node().await;
+    let mut seed = node.open().await;
+    assert_eq!(node.member().await.dialect(), Dialect::Seed);
+    seed.say("hello").await;
+    assert_eq!(seed.get().await, Got::text("hello"));
+    let _v1 = node.open_as("Sec-WebSocket-Protocol: chorus.v1\r\n").await;
+    assert_eq!(node.member().await.dialect(), Dialect::V1);
+    let (status, _) = node.request("/", "Sec-WebSocket-Protocol: chorus.v9\r\n").await;
+    assert_eq!(status, Code::UnsupportedProtocol.status());
+    let (status, _) = node.request("/?stranger", "").await;
+    assert_eq!(status, Code::Unauthorized.status());
+}
+
+#[tokio::test]
+async fn a_well_behaved_client_talks_and_leaves() {
+    let mut node = node().await;
+    let (mut client, _) = tokio_tungstenite::connect_async(format!("ws://{}/", node.address)).await.unwrap();
+    client.send(Message::text("hello")).await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::text("hello"));
+    client.close(None).await.unwrap();
+    while let Some(Ok(_)) = client.next().await {}
+    let noted = node.noted_to_the_end().await;
+    assert_eq!(
+        noted,
+        [
+            Noted::Text("hello".into()),
+            Noted::Gone(Departure::Left),
+            Noted::Released
+        ]
+    );
+    assert!(node.sockets.is_empty());
+}
+
+#[tokio::test]
+async fn input_may_come_in_pieces_of_any_size() {
+    let long = "ä€😀".repeat(1700);
+    let mut input = masked(0x81, long.as_bytes());
+    // "€" split over three fragments with pings between them, the last one empty.
+    input.extend(masked(0x01, &[b'a', 0xe2]));
+    input.extend(masked(0x89, b"one"));
+    input.extend(masked(0x00, &[0x82]));
+    input.extend(masked(0x89, b""));
+    input.extend(masked(0x00, &[0xac, b'z']));
+    input.extend(masked(0x80, b""));
+    input.extend(masked(0x8a, b"nobody asked"));
+    input.extend(masked(0x81, b""));
+    input.extend(masked(0x88, &1000u16.to_be_bytes()));
+    for size in [1, 3, 7, 4096, input.len()] {
+        let mut node = node().await;
+        let mut client = node.open().await;
+        for piece in input.chunks(size) {
+            client.send(piece).await;
+        }
+        let got = client.get_all().await;
+        let (pongs, others): (Vec<_>, Vec<_>) =
+            got.into_iter().partition(|got| matches!(got, Got::Frame(0xa, _)));
+        assert_eq!(pongs, [Got::Frame(0xa, b"one".into()), Got::Frame(0xa, vec![])], "by {size}");
+        let expected = [
+            Got::text(&long),
+            Got::text("a€z"),
+            Got::text(""),
+            Got::close(1000),
+            Got::End,
+        ];
+        assert_eq!(others, expected, "by {size}");
+        assert_eq!(node.noted_to_the_end().await.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn broken_input_gets_its_close_code_and_changes_nothing() {
+    let huge = header(0x81, 1 << 62);
+    let most = header(0x81, u64::MAX);
+    let fragments = |n: usize| {
+        let mut bytes = masked(0x01, &[b'x'; 100]);
+        (0..n).for_each(|_| bytes.extend(masked(0x00, &[b'x'; 100])));
+        bytes
+    };
+    let cases: Vec<(&str, Vec<u8>, u16)> = vec![
+        ("unmasked", vec![0x81, 2, b'h', b'i'], 1002),
+        ("reserved bits", masked(0xc1, b"hi"), 1002),
+        ("a reserved opcode", masked(0x83, b"hi"), 1002),
+        ("a reserved control opcode", masked(0x8b, b""), 1002),
+        ("a control frame in fragments", masked(0x09, b""), 1002),
+        ("a control frame too big", masked(0x89, &[0; 126]), 1002),
+        ("nothing to continue", masked(0x80, b"hi"), 1002),
+        (
+            "a message within a message",
+            [masked(0x01, b"a"), masked(0x81, b"b")].concat(),
+            1002,
+        ),
+        ("a close code that may not be sent", masked(0x88, &1005u16.to_be_bytes()), 1002),
+        ("a close code that does not exist", masked(0x88, &999u16.to_be_bytes()), 1002),
+        ("half a close code", masked(0x88, &[3]), 1002),
+        ("binary", masked(0x82, b"hi"), 1003),
+        ("bad UTF-8", masked(0x81, &[0xc3, 0x28]), 1007),
+        ("half a character", masked(0x81, &[0xe2, 0x82]), 1007),
+        ("a surrogate", masked(0x81, &[0xed, 0xa0, 0x80]), 1007),
+        (
+            "bad UTF-8 in fragments",
+            [masked(0x01, &[0xc3]), masked(0x80, &[0x28])].concat(),
+            1007,
+        ),
+        (
+            "one byte too many",
+            masked(0x81, "x".repeat(ws::FRAME_BYTES + 1).as_bytes()),
+            1009,
+        ),
+        ("2^62 bytes declared", huge, 1009),
+        ("2^64 - 1 bytes declared", most, 1009),
+        ("endless fragments", fragments(200), 1009),
+    ];
+    let mut node = node().await;
+    for (what, bytes, code) in cases {
+        let mut client = node.open().await;
+        client.say("before").await;
+        client.send(&bytes).await;
+        client.send(&masked(0x81, b"after")).await;
+        assert_eq!(client.get().await, Got::text("before"), "{what}");
+        assert_eq!(client.get_all().await, [Got::close(code), Got::End], "{what}");
+        drop(client);
+        let noted = node.noted_to_the_end().await;
+        assert_eq!(
+            noted,
+            [
+                Noted::Text("before".into()),
+                Noted::Gone(Departure::Lost),
+                Noted::Released
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn any_bytes_at_all_end_in_order() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut node = node().await;
+    for _ in 0..200 {
+        let bytes = proptest::collection::vec(proptest::prelude::any::<u8>(), 1..300);
+        let bytes = bytes.new_tree(&mut runner).unwrap().current();
+        let mut client = node.open().await;
+        client.send(&bytes).await;
+        client.0.shutdown().await.unwrap();
+        client.get_all().await;
+        node.noted_to_the_end().await;
+    }
+    assert!(node.sockets.is_empty());
+}
+
+#[tokio::test]
+async fn how_a_socket_went_is_told_once() {
+    let mut node = node().await;
+    for (bytes, how) in [
+        (masked(0x88, &1000u16.to_be_bytes()), Departure::Left),
+        (masked(0x88, b""), Departure::Left),
+        (masked(0x88, &4000u16.to_be_bytes()), Departure::Left),
+        (masked(0x88, &1001u16.to_be_bytes()), Departure::Away),
+        (masked(0x88, &1011u16.to_be_bytes()), Departure::Lost),
+        (masked(0x81, b"end"), Departure::Left),
+        (vec![], Departure::Lost),
+    ] {
+        let mut client = node.open().await;
+        client.send(&bytes).await;
+        client.0.shutdown().await.unwrap();
+        client.get_all().await;
+        let noted = node.noted_to_the_end().await;
+        let gone: Vec<_> = noted.iter().filter(|noted| matches!(noted, Noted::Gone(_))).collect();
+        assert_eq!(gone, [&Noted::Gone(how)], "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_read_while_the_session_is_busy_and_nothing_is_lost() {
+    let mut node = node().await;
+    let mut client = node.open().await;
+    let texts: Vec<_> =
+        (0..300).map(|n| if n % 100 == 50 { "wait".into() } else { format!("t{n}") }).collect();
+    let input: Vec<_> = texts.iter().flat_map(|text| masked(0x81, text.as_bytes())).collect();
+    client.send(&input).await;
+    for (index, text) in texts.iter().enumerate() {
+        assert_eq!(node.noted().await, Noted::Text(text.clone()), "{index}");
+        if text == "wait" {
+            assert!(node.notes.try_recv().is_err(), "it went on before the answer");
+            node.gate.add_permits(1);
+        } else {
+            assert_eq!(client.get().await, Got::text(text));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_socket_lost_while_the_session_is_busy_is_told_afterwards() {
+    let mut node = node().await;
+    let mut client = node.open().await;
+    client.say("wait").await;
+    client.say("never heard").await;
+    assert_eq!(node.noted().await, Noted::Text("wait".into()));
+    node.member().await.close(1011, "log lost");
+    assert_eq!(client.get().await, Got::close(1011));
+    assert!(node.notes.try_recv().is_err());
+    node.gate.add_permits(1);
+    assert_eq!(node.noted_to_the_end().await, [Noted::Gone(Departure::Lost), Noted::Released]);
+}
+
+#[tokio::test]
+async fn bad_messages_again_and_again_close_with_1008() {
+    let mut node = node().await;
+    let mut client = node.open().await;
+    for _ in 0..9 {
+        client.say("bad").await;
+    }
+    client.say("still here").await;
+    assert_eq!(client.get().await, Got::text("still here"));
+    client.say("bad").await;
+    client.say("too late").await;
+    assert_eq!(client.get_all().await, [Got::close(1008), Got::End]);
+    assert_eq!(node.noted_to_the_end().await.len(), 13);
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_1013_while_others_are_served() {
+    let mut node = node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 64 * 1024 }).await;
+    let hub = Hub::start(&node.tasks, 1);
+    hub.open(1, 0).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(node.open().await);
+        let joined = hub.join(1, node.member().await, 0, Bytes::new()).await;
+        joined.await.unwrap().unwrap();
+    }
+    // The first one never reads; the others get everything.
+    let payload = "x".repeat(10_000);
+    let bytes = frame::text(&payload);
+    for mark in 1..=2000 {
+        hub.deliver(1, vec![(mark, Frame { v1: bytes.clone(), seed: bytes.clone() })], vec![])
+            .await;
+        for client in &mut clients[1..] {
+            assert_eq!(client.get().await, Got::text(&payload));
+        }
+    }
+    assert_eq!(node.noted_to_the_end().await, [Noted::Gone(Departure::Lost), Noted::Released]);
+    let got = clients[0].get_all().await;
+    let [texts @ .., close, Got::End] = &got[..] else { panic!("no end") };
+    assert_eq!(*close, Got::close(1013));
+    assert!(texts.iter().all(|got| *got == Got::text(&payload)), "a frame was cut");
+    assert!(texts.len() < 2000);
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_is_answered_and_bounded() {
+    let mut node = node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 4096 }).await;
+    let mut client = node.open().await;
+    // Answered in order, as long as the client reads.
+    let pings: Vec<_> = (0..500u32).flat_map(|n| masked(0x89, &n.to_be_bytes())).collect();
+    client.send(&pings).await;
+    for n in 0..500u32 {
+        assert_eq!(client.get().await, Got::Frame(0xa, n.to_be_bytes().into()));
+    }
+    // A client that does not read its pongs is too slow like any other.
+    let flood: Vec<_> = (0..100).flat_map(|_| masked(0x89, &[7; 125])).collect();
+    while timeout(LIMIT, client.0.write_all(&flood)).await.expect("it is read or closed").is_ok() {
+        if node.notes.try_recv().is_ok() {
+            break;
+        }
+    }
+    node.noted_to_the_end().await;
+}
+
+#[tokio::test]
+async fn a_silent_socket_is_pinged_and_then_cut() {
+    let mut node = node_with(Settings { ping: Duration::from_secs(5), outbox_bytes: 4096 }).await;
+    let (mut silent, mut alive) = (node.open().await, node.open().await);
+    tokio::time::pause();
+    let start = Instant::now();
+    assert_eq!(silent.get().await, Got::Frame(9, vec![]));
+    assert!(start.elapsed() <= Duration::from_secs(6));
+    assert_eq!(alive.get().await, Got::Frame(9, vec![]));
+    alive.send(&masked(0x8a, b"")).await;
+    assert_eq!(silent.get().await, Got::End);
+    assert!(start.elapsed() <= Duration::from_secs(12), "{:?}", start.elapsed());
+    assert_eq!(node.noted().await, Noted::Gone(Departure::Lost));
+    alive.say("hello").await;
+    while alive.get().await != Got::text("hello") {}
+}
+
+#[tokio::test]
+async fn silence_and_half_a_header_are_cut_within_ten_seconds() {
+    let node = node().await;
+    let page = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    for begin in ["", "G", "GET / HTTP/1.1\r\nHost: x\r\nCook", page] {
+        let mut socket = TcpStream::connect(node.address).await.unwrap();
+        socket.write_all(begin.as_bytes()).await.unwrap();
+        let mut all = vec![0; 4096];
+        if begin == page {
+            // Kept alive, and idle from here.
+            assert!(socket.read(&mut all).await.unwrap() > 0);
+        }
+        tokio::time::pause();
+        let start = Instant::now();
+        while socket.read(&mut all).await.is_ok_and(|count| count > 0) {}
+        assert!(
+            start.elapsed() <= Duration::from_secs(11),
+            "{begin:?} lasted {:?}",
+            start.elapsed()
+        );
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_its_101_leaves_nothing_behind() {
+    let mut node = node().await;
+    for _ in 0..50 {
+        let (status, client) = node.request("/", "").await;
+        assert_eq!(status, 101);
+        drop(client);
+        let noted = node.noted_to_the_end().await;
+        assert!(noted.ends_with(&[Noted::Released]));
+    }
+    assert!(node.sockets.is_empty());
+}
+
+#[tokio::test]
+async fn what_comes_with_the_handshake_is_heard() {
+    let mut node = node().await;
+    let mut socket = TcpStream::connect(node.address).await.unwrap();
+    let mut bytes = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        .to_vec();
+    bytes.extend(masked(0x81, b"early"));
+    socket.write_all(&bytes).await.unwrap();
+    assert_eq!(node.noted().await, Noted::Text("early".into()));
+}
+
+#[tokio::test]
+async fn draining_spreads_the_clients_over_time_and_closes_the_rest() {
+    let node = node().await;
+    let mut v1 = Vec::new();
+    for _ in 0..10 {
+        v1.push(node.open_as("Sec-WebSocket-Protocol: chorus.v1\r\n").await);
+    }
+    let mut seed = node.open().await;
+    tokio::time::pause();
+    let start = Instant::now();
+    let sockets = node.sockets.clone();
+    node.tasks.spawn("drain", async move { sockets.drain(Duration::from_secs(2)).await });
+    let mut moments = Vec::new();
+    for client in &mut v1 {
+        let Got::Frame(1, json) = client.get().await else { panic!("no hint") };
+        let hint: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(hint["type"], "reconnect");
+        moments.push(hint["afterMs"].as_u64().unwrap());
+    }
+    assert!(moments.is_sorted() && moments.iter().all(|ms| *ms < 2000), "{moments:?}");
+    assert!(moments[9] > 1000, "{moments:?}");
+    // Served until the end.
+    v1[9].say("still here").await;
+    assert_eq!(v1[9].get().await, Got::text("still here"));
+    assert_eq!(seed.get().await, Got::close(1001));
+    for client in &mut v1 {
+        assert_eq!(client.get_all().await, [Got::close(1001), Got::End]);
+    }
+    assert!(start.elapsed() < Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn stopping_closes_every_socket_and_ends_every_task() {
+    let mut node = node().await;
+    let mut client = node.open().await;
+    let _idle = TcpStream::connect(node.address).await.unwrap();
+    // This one never answers the Close frame.
+    let _stubborn = node.open().await;
+    node.member().await;
+    node.member().await;
+    node.tasks.stop();
+    assert_eq!(client.get_all().await, [Got::close(1001), Got::End]);
+    drop(client);
+    assert!(node.tasks.join(LIMIT).await, "{} tasks are left", node.tasks.len());
+}

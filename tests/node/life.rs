@@ -1,0 +1,161 @@
+//! How a node begins and ends: what it answers while it waits, and what signals do to it.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use chorus::{
+    node::{Backends, Listeners, Node, StartError},
+    shutdown::Tasks,
+    store::{Store, sqlite::SqliteStore},
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::{
+    common::{Client, LIMIT, eventually, settings},
+    servers::free_port,
+};
+
+/// What `GET` answers: 0 when nobody does.
+async fn get(client: &reqwest::Client, url: &str) -> (u16, Value) {
+    match client.get(url).send().await {
+        Ok(answer) => (answer.status().as_u16(), answer.json().await.unwrap_or_default()),
+        Err(_) => (0, Value::Null),
+    }
+}
+
+/// The program, serving on loopback with its data in `dir` and no other settings than these.
+fn program(dir: &Path, port: u16, settings: &[(&str, &str)]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_chorus"))
+        .env_clear()
+        .envs([("BIND", "127.0.0.1"), ("METRICS_PORT", "0"), ("BCRYPT_COST", "4")])
+        .env("DATA_DIR", dir)
+        .env("PORT", port.to_string())
+        .envs(settings.iter().copied())
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+async fn tell_to_stop(child: &Child) {
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+}
+
+async fn ended(child: &mut Child) -> ExitStatus {
+    timeout(LIMIT, child.wait()).await.expect("it ends in time").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_waits_for_its_database_lives_and_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = settings(dir.path());
+    let other = SqliteStore::open(dir.path()).unwrap();
+    let listeners = Listeners::bind(&config).unwrap();
+    let client = reqwest::Client::new();
+    let sites = [listeners.address(), listeners.metrics_address().unwrap()].map(|at| format!("http://{at}"));
+    for site in &sites {
+        assert_eq!(get(&client, &format!("{site}/health")).await.0, 200);
+        let starting = json!({ "status": "unavailable", "causes": ["starting"] });
+        assert_eq!(get(&client, &format!("{site}/ready")).await, (503, starting));
+        let (status, refused) = get(&client, &format!("{site}/rooms")).await;
+        assert_eq!((status, &refused["code"]), (503, &json!("unavailable")));
+    }
+    let start = async {
+        let backends = Backends::open(&config, &Tasks::new()).await.unwrap();
+        Node::start_on(listeners, &config, backends, None).await.unwrap()
+    };
+    let (node, ()) = tokio::join!(start, other.close());
+    for site in &sites {
+        assert_eq!(
+            get(&client, &format!("{site}/ready")).await,
+            (200, json!({ "status": "ready" }))
+        );
+    }
+    assert_eq!(get(&client, &format!("{}/rooms", sites[0])).await.0, 401);
+    assert!(node.stop().await);
+}
+
+#[tokio::test]
+async fn listeners_that_are_dropped_answer_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let listeners = Listeners::bind(&settings(dir.path())).unwrap();
+    let health = format!("http://{}/health", listeners.address());
+    drop(listeners);
+    eventually("nobody answers", async || get(&reqwest::Client::new(), &health).await.0 == 0).await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told_although_the_database_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let _other = SqliteStore::open(dir.path()).unwrap();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut config = settings(dir.path());
+    (config.bind, config.port) = (Ipv4Addr::LOCALHOST.into(), port);
+    let refused = Listeners::bind(&config).err();
+    assert!(matches!(refused, Some(StartError::Listen { name: "PORT", .. })), "{refused:?}");
+    let began = Instant::now();
+    assert_eq!(ended(&mut program(dir.path(), port, &[])).await.code(), Some(1));
+    assert!(began.elapsed() < Duration::from_secs(15), "it did not wait for the database");
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_wait_for_the_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let _other = SqliteStore::open(dir.path()).unwrap();
+    let port = free_port();
+    let mut waiting = program(dir.path(), port, &[]);
+    let (client, health) = (reqwest::Client::new(), format!("http://127.0.0.1:{port}/health"));
+    eventually("it lives", async || get(&client, &health).await.0 == 200).await;
+    tell_to_stop(&waiting).await;
+    assert_eq!(ended(&mut waiting).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_stopping_node_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let patient = [("DEMO_ACCOUNTS", "true"), ("SHUTDOWN_TIMEOUT_SECONDS", "600")];
+    let mut node = program(dir.path(), port, &patient);
+    let (client, site) = (reqwest::Client::new(), format!("http://127.0.0.1:{port}"));
+    let ready = format!("{site}/ready");
+    eventually("it is ready", async || get(&client, &ready).await.0 == 200).await;
+    let demo = json!({ "username": "demo", "password": "demo1234" });
+    let answer = client.post(format!("{site}/login")).json(&demo).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let token = answer.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned();
+    let _stays = Client::open(format!("127.0.0.1:{port}").parse().unwrap(), &token).await;
+    tell_to_stop(&node).await;
+    eventually("it drains", async || get(&client, &ready).await.0 == 503).await;
+    tell_to_stop(&node).await;
+    assert_eq!(ended(&mut node).await.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_commit_makes_the_node_unready() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = settings(dir.path());
+    let backends = Backends::open(&config, &Tasks::new()).await.unwrap();
+    let node = Node::start(&config, backends, None).await.unwrap();
+    let (client, ready) = (reqwest::Client::new(), format!("http://{}/ready", node.address));
+    // As good as a full disk: whoever holds this keeps others from writing, not from reading.
+    let beside = rusqlite::Connection::open(dir.path().join("chorus.db")).unwrap();
+    beside.busy_timeout(LIMIT).unwrap();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let broken = json!({ "status": "unavailable", "causes": ["database"] });
+    eventually("it says so", async || get(&client, &ready).await == (503, broken.clone())).await;
+    beside.execute_batch("ROLLBACK").unwrap();
+    eventually("it recovers", async || get(&client, &ready).await.0 == 200).await;
+    assert!(node.stop().await);
+}
