@@ -86,6 +86,15 @@ class Browser {
   }
 }
 
+/** A tab of somebody who has signed in to be remembered, and is connected. */
+async function signedIn(browser, options) {
+  const tab = browser.tab(options);
+  await tab.chorus.signIn('alice', 'right', { remember: true });
+  await settle();
+  tab.world.socket.welcome();
+  return tab;
+}
+
 test('who signs in to be remembered gets a cookie on the server’s own page, and nowhere else', async () => {
   for (const [page, cookie] of [[{ origin: 'http://server.test' }, true], [{ origin: 'http://elsewhere.test' }, false], [null, false]]) {
     const browser = new Browser();
@@ -141,10 +150,7 @@ test('elsewhere than on the server’s own page nobody asks for a cookie', async
 test('a laptop that slept longer than its token lived is signed in again without a word', async () => {
   for (const code of [4001, 1006]) {
     const browser = new Browser();
-    const { world, chorus, heard } = browser.tab();
-    await chorus.signIn('alice', 'right', { remember: true });
-    await settle();
-    world.socket.welcome();
+    const { world, chorus, heard } = await signedIn(browser);
     browser.sleep();
     world.socket.end(code);
     await world.clock.advance(500);
@@ -170,10 +176,7 @@ test('a token that was kept for days and has expired is replaced when the page c
 
 test('a sign-in that was ended is ended with its cookie, after one question', async () => {
   const browser = new Browser();
-  const { world, chorus, heard } = browser.tab();
-  await chorus.signIn('alice', 'right', { remember: true });
-  await settle();
-  world.socket.welcome();
+  const { world, chorus, heard } = await signedIn(browser);
   browser.sleep();
   browser.atServer = null;
   world.socket.end(4001);
@@ -185,10 +188,7 @@ test('a sign-in that was ended is ended with its cookie, after one question', as
 
 test('when the server can’t say whether somebody is remembered, that is asked again until it can', async () => {
   const browser = new Browser();
-  const { world, chorus, heard } = browser.tab();
-  await chorus.signIn('alice', 'right', { remember: true });
-  await settle();
-  world.socket.welcome();
+  const { world, chorus, heard } = await signedIn(browser);
   browser.sleep();
   const answer = world.answers['POST /refresh'];
   world.answers['POST /refresh'] = () => refusal(503, 'unavailable');
@@ -231,10 +231,7 @@ test('tabs that are opened together take up one sign-in with one use of the cook
 
 test('calls of one tab that are refused together show the cookie once, also where there are no locks', async () => {
   const browser = new Browser();
-  const { world, chorus } = browser.tab({ page: { origin: 'http://server.test' } });
-  await chorus.signIn('alice', 'right', { remember: true });
-  await settle();
-  world.socket.welcome();
+  const { world, chorus } = await signedIn(browser, { page: { origin: 'http://server.test' } });
   browser.sleep();
   await Promise.all([1, 2, 3].map((before) => chorus.history('lobby', { before })));
   assert.deepEqual(browser.shown, [1]);
@@ -263,10 +260,7 @@ test('somebody else’s cookie is not taken for the own', async () => {
 
 test('who has signed out is not signed in again by what was under way', async () => {
   const browser = new Browser();
-  const { world, chorus } = browser.tab();
-  await chorus.signIn('alice', 'right', { remember: true });
-  await settle();
-  world.socket.welcome();
+  const { world, chorus } = await signedIn(browser);
   browser.sleep();
   let give;
   const answer = world.answers['POST /refresh'];
@@ -296,10 +290,7 @@ test('signing out after the token has expired ends the sign-in all the same', as
 
 test('who stays for weeks uses the cookie once a day, and the token in between', async () => {
   const browser = new Browser();
-  const { world, chorus } = browser.tab();
-  await chorus.signIn('alice', 'right', { remember: true });
-  await settle();
-  world.socket.welcome();
+  const { world, chorus } = await signedIn(browser);
   const prolonged = () => new Date(world.clock.serverTime() + 3_600_000).toISOString();
   const session = browser.session;
   browser.session = (...names) => ({ ...session.apply(browser, names), expiresAt: prolonged() });
