@@ -7,7 +7,7 @@ import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
@@ -15,6 +15,10 @@ const FLAGS = '--headless --no-sandbox --disable-gpu --disable-quic --no-first-r
 /** The limit of every wait: far more than it takes, for the machine may have other things to do. */
 const LIMIT_MS = 30_000;
 const PASSWORD = 'a good password';
+/** The program as `cargo build` leaves it, unless another one is named. */
+export const PROGRAM = resolve(process.env.CHORUS_BIN ?? new URL('../../target/debug/chorus', import.meta.url).pathname);
+/** Files of the page that are served instead of those in the program. */
+const CLIENT = process.env.CLIENT_DIR ? { CLIENT_DIR: resolve(process.env.CLIENT_DIR) } : {};
 
 /** What Chromium complains of when a test cuts its network. */
 export const NETWORK = [/net::ERR_/, /WebSocket connection to/];
@@ -50,7 +54,6 @@ async function freePort() {
 /** The built server, started as a user would. */
 export class Server {
   static async start(settings = {}) {
-    assert.ok(process.env.CHORUS_BIN, 'CHORUS_BIN must name the chorus binary');
     const server = new Server();
     server.directory = await mkdtemp(join(tmpdir(), 'chorus-browser-'));
     server.port = await freePort();
@@ -61,7 +64,7 @@ export class Server {
 
   async run() {
     this.output = '';
-    this.process = spawn(process.env.CHORUS_BIN, [], {
+    this.process = spawn(PROGRAM, [], {
       cwd: this.directory,
       env: {
         PATH: process.env.PATH,
@@ -74,16 +77,18 @@ export class Server {
         RATE_LIMIT_PER_HOUR: '100000',
         API_LIMIT_PER_MINUTE: '100000',
         BCRYPT_COST: '4',
-        ...(process.env.CLIENT_DIR ? { CLIENT_DIR: process.env.CLIENT_DIR } : {}),
+        ...CLIENT,
         ...this.settings,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    this.ended = new Promise((resolve) => this.process.once('exit', resolve));
+    this.ended = new Promise((exited) => this.process.once('exit', exited));
+    // A program that is not there ends before it begins.
+    this.process.once('error', (cause) => (this.output += `${cause}`));
     for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (data) => (this.output += data));
     const deadline = Date.now() + LIMIT_MS;
     while (!(await fetch(`${this.url}/ready`).then(({ ok }) => ok, () => false))) {
-      assert.ok(Date.now() < deadline && this.process.exitCode === null, `the server did not become ready:\n${this.output}`);
+      assert.ok(Date.now() < deadline && this.process.exitCode === null && this.process.pid !== undefined, `the server did not become ready:\n${this.output}`);
       await sleep(50);
     }
   }
