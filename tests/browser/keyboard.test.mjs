@@ -68,7 +68,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
       await server?.stop();
     });
 
-    test('a new account', async () => {
+    test('a new account is made', async () => {
       await alice.isOn('username');
       await alice.tabTo('entrance-mode');
       await alice.press('Enter');
@@ -86,7 +86,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
       await alice.isOn('text');
     });
 
-    test('writing: Enter sends, Shift+Enter makes a line', async () => {
+    test('Enter sends, Shift+Enter makes a line', async () => {
       await alice.type('first line');
       await alice.press('Shift+Enter');
       await alice.type('second line');
@@ -117,7 +117,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
       assert.equal((await alice.rows()).length, 2);
     });
 
-    test('reading: the log scrolls with the keys, and the button leads back', async () => {
+    test('the log scrolls with the keys, and the button leads back', async () => {
       for (let number = 1; number <= 60; number += 1) await bob.say(`line ${number}`);
       await alice.hears('line 60');
       await alice.isAtTheNewest();
@@ -152,7 +152,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
       });
     }
 
-    test('the theme', async () => {
+    test('the arrow keys choose the theme', async () => {
       const light = await alice.ground();
       if (narrow) {
         await alice.tabTo('open-menu', 'Shift+Tab');
@@ -167,7 +167,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
       await eventually(async () => assert.equal(await alice.ground(), light));
     });
 
-    test('signing out', async () => {
+    test('signing out leads to the entrance, which keeps the name', async () => {
       await alice.tabTo('sign-out');
       await alice.press('Enter');
       await alice.atTheEntrance();
@@ -175,7 +175,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
       await alice.isOn('password');
     });
 
-    test('signing in again, with a mistake at first', async () => {
+    test('one signs in again, with a mistake at first', async () => {
       await alice.type('not the password');
       await alice.press('Enter');
       await alice.reads('This name and password don’t belong together.');
