@@ -44,8 +44,10 @@ const MOST_UNTOLD = 100;
 let page = { inside: () => {}, closed: () => {}, setTheme: () => {} };
 let state = initialState(keep.keptTheme(), Date.now());
 let scheduled = false;
-/** Until what was read is kept. */
+/** Until what was read and written is kept. */
 let keepTimer = 0;
+/** What is kept of them. @type {import('./state.js').State['drafts']} */
+let drafts = {};
 
 /** The token last shown to the server: whether a refusal is about the kept one. @type {string | null} */
 let shownToken = null;
@@ -62,11 +64,20 @@ const chorus = new Chorus({
 });
 
 const spoken = new Spoken();
-const threadView = new ThreadView({ loadOlder, loadNewer, readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }), retry, discard });
+const threadView = new ThreadView({
+  loadOlder,
+  loadNewer,
+  readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }),
+  readerSaw: (seq) => dispatch({ type: 'room.read', room: state.current, seq }),
+  isLatest: (room) => currentRoom(state) === room,
+  retry,
+  discard,
+});
 const composer = new ComposerView({
   send,
   recall,
   typing: () => chorus.typing(state.current),
+  written: (room, text) => dispatch({ type: 'draft', room, text }),
   toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd(),
   helpWithNames: () => parts.names(),
 });
@@ -120,9 +131,9 @@ const chat = byId('chat', HTMLDivElement);
 
 /** @param {import('./state.js').Event} event */
 function dispatch(event) {
-  const before = state.rooms;
+  const { rooms, drafts } = state;
   state = reduce(state, event);
-  if (state.rooms !== before) keepTimer ||= window.setTimeout(keepRead, KEEP_MS);
+  if (state.rooms !== rooms || state.drafts !== drafts) keepTimer ||= window.setTimeout(keepNow, KEEP_MS);
   if (scheduled) return;
   scheduled = true;
   // A hidden page draws no frames, but its list must not fall behind without bound.
@@ -137,9 +148,6 @@ function render() {
   if (inside === chat.hidden) page.inside(inside);
   show(chat, inside);
   for (const view of views) view.render(state);
-  // Only now that it can be seen can its height be measured.
-  const draft = appeared && state.session ? keep.takeDraft(state.session.username) : '';
-  if (draft !== '' && composer.text === '') composer.write(draft);
   notifier?.render(state.notify, state.session?.username ?? '');
   // On a touch screen the focus would throw up the keyboard before anything was read.
   if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
@@ -153,7 +161,9 @@ function add(view) {
 
 /** @param {string} username */
 function open(username) {
-  dispatch({ type: 'session.opened', username, now: Date.now() });
+  keep.forgetOthers(username);
+  dispatch({ type: 'session.opened', username, now: Date.now(), drafts: keep.keptDrafts(username) });
+  drafts = state.drafts;
   const { rooms, current } = keep.keptPlaces(username);
   for (const room of [LOBBY, ...rooms]) follow(room);
   for (const { room, id, message, reason, at } of keep.keptRefused(username)) {
@@ -261,17 +271,19 @@ function close(notice) {
 
 function askToLeave() {
   const waits = Object.values(state.rooms).some((room) => room.waiting.some((row) => row.state !== 'sent'));
-  if (waits) dispatch({ type: 'leaving', leaving: true });
+  if (waits || Object.keys(state.drafts).length > 0) dispatch({ type: 'leaving', leaving: true });
   else void leave();
 }
 
-/** Signing out leaves nothing on this machine of what the person wrote and where they read. */
+/** Signing out leaves nothing on this machine of what the person wrote; their rooms wait for them. */
 async function leave() {
+  const username = state.session?.username ?? '';
   for (const room of Object.values(state.rooms)) for (const row of room.waiting) discard(row.id);
   const told = chorus.signOut();
-  keep.forgetPlaces(state.session?.username ?? '');
+  keepRead();
   keep.forgetSession();
   close(null);
+  keep.forgetDrafts(username);
   try {
     await told;
   } catch (cause) {
@@ -377,6 +389,7 @@ chorus.on('status', (status) => {
   // The token that was refused is an old one: another tab has signed in since.
   if (kept && kept.token !== shownToken) return restart(kept.username);
   keep.forgetSession();
+  keepNow();
   close('Your sign-in has ended. Sign in again to go on.');
 });
 chorus.on('welcome', ({ username, build, limits }) => {
@@ -417,6 +430,7 @@ chorus.on('error', (error) => console.warn(`chorus: ${error.code}: ${error.messa
 
 /** @param {string} username */
 function restart(username) {
+  keepNow();
   close(null);
   open(username);
   chorus.connect(username);
@@ -435,8 +449,6 @@ function notifyAsKept() {
   dispatch({ type: 'notify', notify, trouble: null });
   if (notify !== 'off') wantNotifier();
 }
-
-addEventListener('pagehide', () => state.session && keep.keepDraft(state.session.username, composer.text));
 
 if (!navigator.onLine) chorus.offline();
 addEventListener('online', () => chorus.online());
@@ -478,9 +490,16 @@ addEventListener('hashchange', () => {
   if (place && state.session) go(place);
 });
 
-// What was read is kept for the next time, and for the other tabs.
-function keepRead() {
+// What was read and written is kept for the next time, and for the other tabs.
+function keepNow() {
   keepTimer = 0;
+  keepRead();
+  const username = state.session?.username;
+  const rooms = new Set([...Object.keys(drafts), ...Object.keys(state.drafts)]);
+  if (username !== undefined) for (const room of rooms) if (drafts[room] !== state.drafts[room]) keep.keepDraft(username, room, state.drafts[room] ?? '');
+  drafts = state.drafts;
+}
+function keepRead() {
   const username = state.session?.username;
   if (username === undefined) return;
   const kept = keep.keptRead(username);
@@ -488,7 +507,7 @@ function keepRead() {
   for (const { name, read } of further) kept.set(name, read ?? 0);
   if (further.length > 0) keep.keepRead(username, kept);
 }
-addEventListener('pagehide', keepRead);
+addEventListener('pagehide', keepNow);
 keep.onReadElsewhere(() => state.session?.username, {
   read: () => {
     for (const [room, seq] of keep.keptRead(state.session?.username ?? '')) {
@@ -496,6 +515,10 @@ keep.onReadElsewhere(() => state.session?.username, {
     }
   },
   places: () => keep.keptPlaces(state.session?.username ?? '').rooms.forEach(follow),
+  drafts: () => {
+    drafts = keep.keptDrafts(state.session?.username ?? '');
+    dispatch({ type: 'drafts', drafts });
+  },
 });
 
 /** The page that it is a part of, and what that knows of the server. @param {Page} around @param {import('./sdk/api.js').ServerInfo | null} server */

@@ -1,5 +1,6 @@
 /**
- * What outlives a reload: who is signed in, the theme, and refused messages nobody has looked at yet.
+ * What outlives a reload: who is signed in, the theme, rooms and drafts, and refused messages nobody has
+ * looked at yet.
  * (Messages that still wait are the sdk's, in the same storage.) A browser may forbid storage or run
  * out of it; then the page works as before and forgets on reload.
  */
@@ -14,7 +15,10 @@ const THEME = 'chorus.theme';
 const REMEMBERED = 'chorus_remembered';
 const NOTIFY = 'chorus.notify';
 const TOLD = 'chorus.told';
-const DRAFT = 'chorus.draft';
+
+const MOST_PEOPLE = 5;
+const MOST_DRAFTS = 50;
+const LONGEST_DRAFT = 10_000;
 
 /** @returns {Storage | null} */
 export function openStorage() {
@@ -117,25 +121,22 @@ export function clearTold(room) {
   write(TOLD, told && Object.keys(told).length > 0 ? JSON.stringify(told) : null);
 }
 
-/** What was being written when this tab was reloaded. @param {string} username @param {string} text */
-export function keepDraft(username, text) {
-  try {
-    if (text === '') window.sessionStorage.removeItem(DRAFT);
-    else window.sessionStorage.setItem(DRAFT, JSON.stringify({ username, text }));
-  } catch {
-    // Then it is lost, as it was without this.
-  }
+/** What somebody was writing, by room; the latest last. @param {string} username @returns {{[room: string]: string}} */
+export function keptDrafts(username) {
+  const drafts = Object.entries(parse(storage?.getItem(draftsKey(username)) ?? null) ?? {});
+  return Object.fromEntries(drafts.flatMap(([room, text]) => (isRoomName(room) && typeof text === 'string' ? [[room, text]] : [])));
 }
 
-/** Only once, and only to the one who wrote it. @param {string} username */
-export function takeDraft(username) {
-  try {
-    const draft = parse(window.sessionStorage.getItem(DRAFT));
-    window.sessionStorage.removeItem(DRAFT);
-    return draft?.['username'] === username && typeof draft['text'] === 'string' ? draft['text'] : '';
-  } catch {
-    return '';
-  }
+/** Of that room only: other windows keep theirs. @param {string} username @param {string} room @param {string} text */
+export function keepDraft(username, room, text) {
+  const { [room]: _, ...others } = keptDrafts(username);
+  const drafts = Object.entries(text === '' ? others : { ...others, [room]: text.slice(0, LONGEST_DRAFT) });
+  write(draftsKey(username), drafts.length > 0 ? JSON.stringify(Object.fromEntries(drafts.slice(-MOST_DRAFTS))) : null);
+}
+
+/** @param {string} username */
+export function forgetDrafts(username) {
+  write(draftsKey(username), null);
 }
 
 /** @typedef {{rooms: string[], current: string}} Places the rooms somebody is in, and the one that was shown last */
@@ -149,7 +150,7 @@ export function keptPlaces(username) {
 
 /** @param {string} username @param {Places} places */
 export function keepPlaces(username, places) {
-  write(placesKey(username), JSON.stringify(places));
+  write(placesKey(username), JSON.stringify({ ...places, at: Date.now() }));
 }
 
 /** @param {string} username @returns {Map<string, number>} by room: the newest seq that was read */
@@ -163,16 +164,22 @@ export function keepRead(username, read) {
   write(readKey(username), JSON.stringify(Object.fromEntries(read)));
 }
 
-/** @param {string} username */
-export function forgetPlaces(username) {
-  write(placesKey(username), null);
-  write(readKey(username), null);
+/**
+ * Who signs out finds their rooms again when they come back: their names, and how far they were read. At most
+ * `MOST_PEOPLE` do, those who were here last; this one is.
+ * @param {string} username
+ */
+export function forgetOthers(username) {
+  const names = (storage ? Object.keys(storage) : []).filter((key) => key.startsWith(placesKey(''))).map((key) => key.slice(placesKey('').length));
+  const cameAt = (/** @type {string} */ name) => Number(parse(storage?.getItem(placesKey(name)) ?? null)?.['at']) || 0;
+  const others = names.filter((name) => name !== username).sort((a, b) => cameAt(b) - cameAt(a));
+  for (const name of others.slice(MOST_PEOPLE - 1)) for (const key of [placesKey(name), readKey(name), draftsKey(name)]) write(key, null);
 }
 
 /**
- * Another tab read on, or went into another room or out of one.
+ * Another tab read on, wrote, or went into another room or out of one.
  * @param {() => string | undefined} username
- * @param {{read: () => void, places: () => void}} changed
+ * @param {{read: () => void, places: () => void, drafts: () => void}} changed
  */
 export function onReadElsewhere(username, changed) {
   window.addEventListener('storage', ({ key }) => {
@@ -180,12 +187,18 @@ export function onReadElsewhere(username, changed) {
     if (name === undefined) return;
     if (key === readKey(name)) changed.read();
     if (key === placesKey(name)) changed.places();
+    if (key === draftsKey(name)) changed.drafts();
   });
 }
 
 /** @param {string} username */
 function placesKey(username) {
   return `chorus:rooms:${username}`;
+}
+
+/** @param {string} username */
+function draftsKey(username) {
+  return `chorus:drafts:${username}`;
 }
 
 /** @param {string} username */

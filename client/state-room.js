@@ -1,6 +1,7 @@
 /**
  * The part of the page's state that belongs to one room, and its events. Pure, like state.js.
  */
+import { mentions } from './text.js';
 
 /**
  * @typedef {import('./sdk/protocol.js').Message} Message
@@ -131,7 +132,8 @@ export function emptyRoom(name) {
 export function reduceRoom(known, event, me, watched) {
   const before = known ?? emptyRoom(event.room);
   const room = changed(before, event, me);
-  return room === before && known ? known : noticed(before, room, me, watched);
+  // Who leaves from further up has not seen the end.
+  return room === before && known ? known : noticed(before, room, me, watched && event.type !== 'room.left');
 }
 
 /** @param {RoomState} room @param {RoomEvent} event @param {string} me @returns {RoomState} */
@@ -270,6 +272,25 @@ export function unread({ rows, tail, read, gap }, me) {
   return before + count;
 }
 
+/** Whether a message names somebody, which is found out once. @type {WeakMap<Message, boolean>} */
+const naming = new WeakMap();
+
+/** How many of the unread ones that are known name the reader. @param {RoomState} room @param {string} me */
+export function unreadMentions({ rows, tail, read }, me) {
+  if (read === null) return 0;
+  const known = tail.length > 0 ? tail : rows;
+  let count = 0;
+  for (let index = known.length - 1; index >= 0; index -= 1) {
+    const row = known[index];
+    if (!row || row.seq <= read) break;
+    if (row.username === me) continue;
+    const names = naming.get(row) ?? mentions(row.message, me);
+    naming.set(row, names);
+    if (names) count += 1;
+  }
+  return count;
+}
+
 /**
  * The reader comes to the room, or back to the page: what is unread begins at a line. Who enters is
  * taken there, and not to the end.
@@ -292,9 +313,12 @@ function noticed(before, room, me, watched) {
   const last = newest(room);
   const sees = watched && room.atEnd;
   const read = sees ? last : Math.min(room.read ?? last, last);
-  const begins = !sees && room.line === null && unread(before, me) === 0 && unread({ ...room, read }, me) > 0;
+  const left = unread({ ...room, read }, me);
+  const begins = !sees && left > 0 && unread(before, me) === 0;
   const line = begins ? read : room.line;
-  return read === room.read && line === room.line ? room : { ...room, read, line };
+  // What was seen on the way down waits below no more.
+  const unseen = read > (before.read ?? read) ? Math.min(room.unseen, left) : room.unseen;
+  return read === room.read && line === room.line && unseen === room.unseen ? room : { ...room, read, line, unseen };
 }
 
 /** @param {RoomState} room @param {Message[]} messages @param {boolean} hasMore @returns {RoomState} */

@@ -6,7 +6,7 @@
  * put before, and what was missed is not papered over but kept as `gap` until it has been read.
  */
 import { DEFAULT_LIMITS } from './sdk/protocol.js';
-import { cutOff, reduceRoom, unread } from './state-room.js';
+import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
 
 /**
  * @typedef {import('./sdk/protocol.js').Message} Message
@@ -53,6 +53,7 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
  * @property {PasswordChange} password
  * @property {string | null} notice a word about the account, where it stands
  * @property {'none' | 'menu' | 'people'} drawer what lies over the room on a narrow screen
+ * @property {{[room: string]: string}} drafts what is being written, by room
  * @property {boolean} leaving asked to sign out while messages wait: say so first
  * @property {Theme} theme
  * @property {string | null} build of the server that this page came with
@@ -64,13 +65,15 @@ import { cutOff, reduceRoom, unread } from './state-room.js';
 /**
  * @typedef {{type: 'tick', now: number}
  *   | {type: 'server.known', server: ServerInfo}
- *   | {type: 'session.opened', username: string, now: number}
+ *   | {type: 'session.opened', username: string, now: number, drafts?: State['drafts']}
  *   | {type: 'session.closed'}
  *   | {type: 'welcomed', username: string, build: string, limits: Limits}
  *   | {type: 'link', status: Status, now: number}
  *   | {type: 'drawer', drawer: State['drawer']}
  *   | {type: 'missing', missing: Missing | null}
  *   | {type: 'leaving', leaving: boolean}
+ *   | {type: 'draft', room: string, text: string}
+ *   | {type: 'drafts', drafts: State['drafts']}
  *   | {type: 'theme', theme: Theme}
  *   | {type: 'notify', notify: Notify, trouble: NotifyTrouble}
  *   | {type: 'looking', looking: boolean}
@@ -105,6 +108,7 @@ export function initialState(theme, now) {
     password: { open: false, busy: false, errors: {} },
     notice: null,
     drawer: 'none',
+    drafts: {},
     leaving: false,
     theme,
     build: null,
@@ -123,7 +127,7 @@ export function reduce(state, event) {
     case 'server.known':
       return { ...state, server: event.server, limits: event.server.limits };
     case 'session.opened':
-      return { ...entered(state), session: { username: event.username }, now: event.now };
+      return { ...entered(state), session: { username: event.username }, now: event.now, drafts: event.drafts ?? {} };
     case 'session.closed':
       return entered(state);
     case 'welcomed':
@@ -136,6 +140,11 @@ export function reduce(state, event) {
       return { ...state, drawer: event.missing ? 'none' : state.drawer, missing: event.missing };
     case 'leaving':
       return { ...state, leaving: event.leaving };
+    case 'draft':
+      return (state.drafts[event.room] ?? '') === event.text ? state : { ...state, drafts: drafted(state.drafts, event.room, event.text) };
+    case 'drafts':
+      // What stands in the composer here is this window's.
+      return { ...state, drafts: drafted(event.drafts, state.current, state.drafts[state.current] ?? '') };
     case 'theme':
       return { ...state, theme: event.theme };
     case 'notify':
@@ -188,9 +197,20 @@ export function unreadIn(state, room) {
   return unread(room, state.session?.username ?? '');
 }
 
+/** And how many of those name the reader. @param {State} state @param {RoomState} room */
+export function mentionsIn(state, room) {
+  return unreadMentions(room, state.session?.username ?? '');
+}
+
 /** In all rooms. @param {import('./state.js').State} state */
 export function unreadCount(state) {
   return Object.values(state.rooms).reduce((sum, room) => sum + unreadIn(state, room), 0);
+}
+
+/** @param {State['drafts']} drafts @param {string} room @param {string} text @returns {State['drafts']} */
+function drafted(drafts, room, text) {
+  const { [room]: _, ...others } = drafts;
+  return text.trim() === '' ? others : { ...others, [room]: text };
 }
 
 /** Nothing of one person's session is left for the next. @param {State} state @returns {State} */

@@ -123,6 +123,20 @@ function number(value) {
   return value.toLocaleString('en');
 }
 
+/**
+ * A place, and what is new there.
+ * @param {string} name @param {{unread: number, mentions: number, draft: boolean}} news
+ */
+export function newsWords(name, { unread, mentions, draft }) {
+  return [name, unread > 0 && `${unread} unread`, mentions > 0 && (mentions === 1 ? 'one names you' : `${mentions} name you`), draft && 'a draft'].filter(Boolean).join(', ');
+}
+
+/** What would be lost by leaving now; empty: nothing. @param {number} messages @param {number} drafts */
+export function unsentLine(messages, drafts) {
+  const parts = [messages === 1 ? 'one message' : messages > 1 && `${messages} messages`, drafts === 1 ? 'a draft' : drafts > 1 && `${drafts} drafts`].filter(Boolean).join(' and ');
+  return parts && `${parts.charAt(0).toUpperCase()}${parts.slice(1)} ${messages + drafts === 1 ? 'is' : 'are'} not sent yet.`;
+}
+
 /** @param {number} unread @param {string} room @param {string} server */
 export function pageTitle(unread, room, server) {
   const number = unread > 99 ? '(99+) ' : unread > 0 ? `(${unread}) ` : '';

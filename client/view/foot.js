@@ -12,6 +12,7 @@ import { byId, setText, show } from './dom.js';
  * @property {(text: string) => void} send
  * @property {() => string | null} recall takes back the latest own text that was not sent
  * @property {() => void} typing
+ * @property {(room: string, text: string) => void} written what stands in the field now
  * @property {() => void} toEnd
  * @property {() => Promise<typeof import('./mention-picker.js').MentionPicker>} helpWithNames
  */
@@ -34,6 +35,8 @@ export class ComposerView {
   #state = null;
   #actions;
   #limit = 500;
+  /** Whose draft is in the field. @type {string | null} */
+  #room = null;
 
   /** @param {ComposerActions} actions */
   constructor(actions) {
@@ -44,6 +47,7 @@ export class ComposerView {
     });
     this.#text.addEventListener('input', () => {
       this.#measure();
+      this.#tell();
       if (this.#text.value.trim() !== '') actions.typing();
       if (!this.#picker && this.#text.value.includes('@')) void this.#helpWithNames();
     });
@@ -55,6 +59,10 @@ export class ComposerView {
   render(state) {
     this.#state = state;
     this.#picker?.render(state);
+    if (state.session && state.current !== this.#room) {
+      this.#room = state.current;
+      this.write(state.drafts[state.current] ?? '');
+    }
     const limit = state.limits.messageChars;
     const placeholder = `Write to ${state.current}`;
     if (this.#text.placeholder !== placeholder) this.#text.placeholder = placeholder;
@@ -69,11 +77,12 @@ export class ComposerView {
 
   /** Nothing one person wrote may be left for the next. */
   clear() {
+    this.#room = null;
     this.write('');
   }
 
-  get text() {
-    return this.#text.value;
+  #tell() {
+    if (this.#room !== null) this.#actions.written(this.#room, this.#text.value);
   }
 
   /** @param {string} text */
@@ -113,12 +122,14 @@ export class ComposerView {
     if (text === null) return;
     event.preventDefault();
     this.write(text);
+    this.#tell();
   }
 
   #submit() {
     const text = acceptedText(this.#text.value);
     if (text === '' || countChars(text) > this.#limit) return this.focus();
-    this.clear();
+    this.write('');
+    this.#tell();
     this.#actions.send(text);
     this.focus();
   }

@@ -1,7 +1,8 @@
 /**
  * What lies beside the room: rooms and account on one side, people on the other.
  */
-import { currentRoom, unreadIn } from '../state.js';
+import { currentRoom, mentionsIn, unreadIn } from '../state.js';
+import { newsWords, unsentLine } from '../words.js';
 import { byId, keyed, make, setText, show, themeSwitch } from './dom.js';
 
 /** @typedef {import('../state.js').State} State */
@@ -29,6 +30,7 @@ export class MenuView {
   #room = byId('room', HTMLElement);
   #scrim = byId('scrim', HTMLDivElement);
   #openMenu = byId('open-menu', HTMLButtonElement);
+  #news = byId('menu-news', HTMLSpanElement);
   #openPeople = byId('open-people', HTMLButtonElement);
   #rooms = byId('rooms', HTMLUListElement);
   #roomName = byId('room-name', HTMLHeadingElement);
@@ -81,6 +83,7 @@ export class MenuView {
     this.#theme.render(state.theme);
     setText(this.#name, state.server?.name ?? 'Chorus');
     setText(this.#roomName, state.current);
+    this.#roomName.title = state.current;
     show(this.#notice, state.notice !== null);
     setText(this.#notice, state.notice ?? '');
     // Nobody leaves by mistake while something of theirs waits there.
@@ -104,29 +107,44 @@ export class MenuView {
 
   /** @param {State} state */
   #drawRooms(state) {
-    const { rooms, current } = state;
-    const items = Object.values(rooms).map((room) => ({ key: room.name, unread: unreadIn(state, room), missing: room.closed?.missing === true }));
+    const { rooms, current, drafts } = state;
+    const items = Object.values(rooms)
+      .filter(({ closed }) => !closed?.missing)
+      .map((room) => ({ key: room.name, unread: unreadIn(state, room), mentions: mentionsIn(state, room), draft: room.name !== current && drafts[room.name] !== undefined }));
     items.sort((a, b) => Number(b.key === 'lobby') - Number(a.key === 'lobby') || (a.key < b.key ? -1 : 1));
-    keyed(this.#rooms, items.filter(({ key, missing }) => key === current || !missing), (item, known) => {
+    keyed(this.#rooms, items, (item, known) => {
       const row = known ?? roomRow(item.key);
-      const link = row.firstElementChild;
-      link?.setAttribute('aria-current', item.key === current ? 'page' : 'false');
+      const [link] = row.children;
+      const [, draft, at, badge] = link?.children ?? [];
+      if (!link || !draft || !at || !badge) return row;
+      link.setAttribute('aria-current', item.key === current ? 'page' : 'false');
+      link.setAttribute('aria-label', newsWords(item.key, item));
       row.classList.toggle('unread', item.unread > 0);
-      const badge = link?.lastElementChild;
-      if (badge) setText(badge, item.unread === 0 ? '' : item.unread > 99 ? '99+' : String(item.unread));
-      if (badge) badge.setAttribute('aria-label', item.unread === 0 ? '' : `${item.unread} unread`);
+      setText(draft, item.draft ? 'Draft' : '');
+      setText(at, item.mentions > 0 ? '@' : '');
+      setText(badge, inBadge(item.unread));
       return row;
     }, this.#known);
+    // What is new elsewhere is seen where the list is a drawer, too.
+    const elsewhere = { unread: 0, mentions: 0, draft: false };
+    for (const { key, unread, mentions } of items) {
+      if (key === current) continue;
+      elsewhere.unread += unread;
+      elsewhere.mentions += mentions;
+    }
+    setText(this.#news, (elsewhere.mentions > 0 ? '@' : '') + inBadge(elsewhere.unread));
+    this.#openMenu.setAttribute('aria-label', newsWords('Rooms and account', elsewhere));
   }
 
   /** @param {State} state */
-  #drawQuestion({ leaving, rooms }) {
+  #drawQuestion({ leaving, rooms, drafts }) {
     const waiting = Object.values(rooms).reduce((sum, room) => sum + room.waiting.length, 0);
+    const line = unsentLine(waiting, Object.keys(drafts).length);
     // All was sent in the meantime: there is nothing left to ask.
-    if (leaving && waiting === 0) return this.#actions.stay();
+    if (leaving && line === '') return this.#actions.stay();
     const asked = leaving && this.#question.hidden;
     const answered = !leaving && this.#question.contains(document.activeElement);
-    setText(this.#leaveText, `${waiting === 1 ? 'One message is' : `${waiting} messages are`} not sent yet.`);
+    setText(this.#leaveText, line);
     show(this.#question, leaving);
     show(this.#signOut, !leaving);
     if (asked) this.#stay.focus();
@@ -153,10 +171,16 @@ export class MenuView {
 
 /** @param {string} room */
 function roomRow(room) {
-  const link = make('a', '', [make('span', 'name', room), make('span', 'badge')]);
+  const name = make('span', 'name', room);
+  name.title = room;
+  const link = make('a', '', [name, make('span', 'draft'), make('span', 'badge at'), make('span', 'badge')]);
   link.href = `#${room}`;
-  link.title = room;
   return make('li', '', [link]);
+}
+
+/** @param {number} unread */
+function inBadge(unread) {
+  return unread === 0 ? '' : unread > 99 ? '99+' : String(unread);
 }
 
 /** From so many people on there is a field to search by. */
@@ -169,7 +193,9 @@ const MANY = 12;
 export class PeopleView {
   #list = byId('people-list', HTMLUListElement);
   #count = byId('people-count', HTMLSpanElement);
+  #open = byId('open-people', HTMLButtonElement);
   #short = byId('people-count-short', HTMLSpanElement);
+  #word = byId('people-word', HTMLSpanElement);
   #more = byId('people-more', HTMLParagraphElement);
   #search = byId('people-search', HTMLInputElement);
   #actions;
@@ -236,7 +262,10 @@ export class PeopleView {
     const count = room?.userCount ?? 0;
     // Until somebody said who is here, nobody would be wrong.
     setText(this.#count, count > 0 ? String(count) : '');
-    setText(this.#short, count > 0 ? `${count} here` : 'People');
+    setText(this.#short, count > 0 ? String(count) : '');
+    setText(this.#word, count > 0 ? 'here' : 'People');
+    // On a phone the word is not shown.
+    this.#open.setAttribute('aria-label', count > 0 ? `${count} here` : 'People');
     show(this.#search, count >= MANY || query !== '');
     const more = this.#words(query, shown.length, count, all.length);
     show(this.#more, more !== '');

@@ -7,7 +7,7 @@
  * in sight and not what is in the page. A chunk that changed is drawn once all the same, because from then
  * on the browser knows its height: one of unknown height would move what is below it.
  */
-import { currentRoom } from '../state.js';
+import { currentRoom, mentionsIn } from '../state.js';
 import { hashOf } from '../route.js';
 import { chunks, thread } from '../thread.js';
 import { backLine, clockTime, dayName, exactTime, gapLine } from '../words.js';
@@ -25,6 +25,8 @@ import { messageText, RowFocus, traffic } from './row.js';
  * @property {() => void} loadOlder
  * @property {() => void} loadNewer
  * @property {(atEnd: boolean) => void} readerMoved
+ * @property {(seq: number) => void} readerSaw
+ * @property {(room: RoomState) => boolean} isLatest nothing has changed since it was drawn
  * @property {(id: string) => void} retry
  * @property {(id: string) => void} discard
  */
@@ -52,6 +54,10 @@ export class ThreadView {
   #room = null;
   #day = '';
   #me = '';
+  /** Somebody looks at the page. */
+  #watched = false;
+  /** The reader came to the end of rows that are not the latest. */
+  #late = false;
   /** The link that was followed last. @type {RoomState['target']} */
   #followed = null;
   /** Chunks whose height is not known yet. @type {Set<HTMLElement>} */
@@ -66,6 +72,9 @@ export class ThreadView {
     this.#actions = actions;
     this.#scroll.addEventListener('scroll', () => this.#moved(), { passive: true });
     this.#newer.addEventListener('click', () => {
+      const line = this.#list.querySelector('.line.new');
+      // First to where the new ones begin, then to the newest.
+      if (line && line.getBoundingClientRect().top > this.#scroll.getBoundingClientRect().bottom) return line.scrollIntoView();
       this.#actions.readerMoved(true);
       this.toEnd();
       // The button goes away; the focus must not go with it.
@@ -83,6 +92,7 @@ export class ThreadView {
   /** @param {State} state */
   render(state) {
     const room = currentRoom(state) ?? null;
+    this.#watched = state.looking;
     const day = dayName(state.now, state.now) + new Date(state.now).toDateString();
     if (room === this.#room && day === this.#day) return;
     // Another room, or its first page: then the reader is taken to where there is something to read.
@@ -109,7 +119,9 @@ export class ThreadView {
     else this.#hold(anchors);
     this.#measure();
     show(this.#newer, !room.atEnd && room.opened);
-    setText(this.#newer, newerLabel(room.unseen));
+    setText(this.#newer, newerLabel(room.unseen, mentionsIn(state, room)));
+    if (this.#late) this.#moved();
+    else this.#see();
     this.#askForMore();
   }
 
@@ -167,8 +179,28 @@ export class ThreadView {
     if (this.#resized() && room.atEnd) return;
     // The end of the rows is not the newest when that is elsewhere.
     const atEnd = room.tail.length === 0 && this.#below() < END_PX;
+    // Other rows are about to be drawn: whether these are the end is asked again then.
+    this.#late = atEnd && !this.#actions.isLatest(room);
+    if (this.#late) return;
     if (atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
+    this.#see();
     this.#askForMore();
+  }
+
+  /** What has been on the screen is read: up to the lowest message that is whole in view. */
+  #see() {
+    const room = this.#room;
+    const last = room?.rows.at(-1)?.seq ?? 0;
+    if (!room || !this.#watched || room.atEnd || (room.read ?? last) >= last) return;
+    const bottom = this.#scroll.getBoundingClientRect().bottom;
+    const chunk = firstBelow(this.#list.children, bottom, 0);
+    /** @type {Element | null} */
+    let row = chunk && firstBelow(chunk.children, bottom, 0);
+    while (row instanceof HTMLElement && !(row.dataset['seq'] && row.getBoundingClientRect().bottom <= bottom)) {
+      row = row.previousElementSibling ?? row.parentElement?.previousElementSibling?.lastElementChild ?? null;
+    }
+    const seq = row instanceof HTMLElement ? Number(row.dataset['seq']) : 0;
+    if (seq > (room.read ?? seq)) this.#actions.readerSaw(seq);
   }
 
   /** Whether it has another size than before. Who was at the end is there still. */
@@ -330,10 +362,10 @@ function notLoaded(which, load) {
   return make('p', '', [document.createTextNode(`${which} messages could not be loaded. `), again]);
 }
 
-/** @param {number} unseen */
-function newerLabel(unseen) {
+/** @param {number} unseen @param {number} mentions */
+function newerLabel(unseen, mentions) {
   if (unseen === 0) return 'To the newest';
-  return unseen === 1 ? '1 new message' : `${unseen} new messages`;
+  return `${unseen === 1 ? '1 new message' : `${unseen} new messages`}${mentions > 0 ? `, ${mentions === 1 ? 'one names' : `${mentions} name`} you` : ''}`;
 }
 
 /** All that an item's element depends on. @param {Item} item @param {number} now */

@@ -134,9 +134,49 @@ test('more than a screen of unread messages is read from its beginning', async (
   await eventually(async () => assert.ok(await isSeen('number 1'), 'the first unread one is in sight'));
   assert.ok(!(await isSeen('number 60')));
   await bob.picture('unread-line');
-  await bob.page.getByRole('button', { name: '60 new messages' }).click();
+  // A glance reads what it sees, and no more.
+  const count = () => badge(bob, room).textContent().then(Number);
+  await bob.page.waitForFunction((name) => Number(document.querySelector(`#rooms a[href="#${name}"] .badge`).textContent) < 60, room);
+  const left = await count();
+  assert.ok(left > 20, `${left} are left`);
+  await bob.page.locator('#rooms a[href="#lobby"]').click();
+  await isIn(bob, 'lobby');
+  await badged(bob, room, String(left));
+  await bob.page.locator(`#rooms a[href="#${room}"]`).click();
+  await isIn(bob, room);
+  const line = bob.page.locator('#thread .new + .said, #thread .chunk:has(> .new:last-child) + .chunk > .said:first-child');
+  assert.equal(await line.locator('.text').textContent(), `number ${60 - left + 1}`);
+  assert.ok(!(await isSeen('number 60')));
+  await bob.page.getByRole('button', { name: /^\d+ new messages$/ }).click();
   await badged(bob, room, '');
   await eventually(async () => assert.ok(await isSeen('number 60')));
+  await eventually(async () => assert.ok(await bob.isAtTheNewest()));
+});
+
+test('the button for new messages leads to the first of them, and then to the newest', async () => {
+  const alice = await somebody();
+  const room = roomName();
+  await create(alice, room);
+  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const say = (text) => program.call(`/rooms/${room}/messages`, { message: text });
+  for (let n = 1; n <= 60; n += 1) await say(`number ${n}`);
+  await alice.hears('number 60');
+  await alice.page.locator('#scroll').hover();
+  await alice.page.mouse.wheel(0, -900);
+  await alice.reads('To the newest');
+  for (let n = 61; n <= 120; n += 1) await say(n === 100 ? `@${alice.name}, number 100` : `number ${n}`);
+  await alice.page.getByRole('button', { name: '60 new messages, one names you' }).click();
+  const inView = (selector) => alice.page.locator(selector).evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    const view = document.querySelector('#scroll').getBoundingClientRect();
+    return top >= view.top && bottom <= view.bottom;
+  });
+  await eventually(async () => assert.ok(await inView('#thread .new')));
+  assert.ok(!(await inView('[data-seq="120"]')));
+  await alice.page.getByRole('button', { name: /^\d+ new messages, one names you$/ }).click();
+  await alice.page.locator('#newer').waitFor({ state: 'hidden' });
+  await eventually(async () => assert.ok(await alice.isAtTheNewest()));
+  await eventually(async () => assert.ok(await inView('[data-seq="120"]')));
 });
 
 test('the address of a message leads to it, also when it is far back', async () => {
@@ -214,4 +254,80 @@ test('on a phone the rooms lie in a drawer that a choice closes', async () => {
   await alice.page.locator('#rooms a[href="#lobby"]').click();
   await isIn(alice, 'lobby');
   await alice.page.locator('#scrim').waitFor({ state: 'hidden' });
+});
+
+test('each room has a draft of its own, which a reload keeps and signing out asks about', async () => {
+  const alice = await somebody();
+  const field = alice.page.getByLabel('Message', { exact: true });
+  const isWriting = (text) => alice.page.waitForFunction((wanted) => document.getElementById('text').value === wanted, text);
+  const to = async (room) => {
+    await alice.page.locator(`#rooms a[href="#${room}"]`).click();
+    await isIn(alice, room);
+  };
+  const room = roomName();
+  await alice.write('half a thought');
+  await create(alice, room);
+  await isWriting('');
+  await alice.page.getByRole('link', { name: 'lobby, a draft', exact: true }).waitFor();
+  await alice.write('another\nin two lines');
+  await to('lobby');
+  await isWriting('half a thought');
+  await alice.picture('draft');
+  await to(room);
+  await isWriting('another\nin two lines');
+  await alice.page.reload();
+  await isIn(alice, room);
+  await isWriting('another\nin two lines');
+  await to('lobby');
+  await isWriting('half a thought');
+  await field.press('Enter');
+  await alice.hears('half a thought');
+  await isWriting('');
+  await to(room);
+  await to('lobby');
+  await isWriting('');
+  // What is sent is no draft any more, what is not is asked about.
+  await alice.signOut();
+  await alice.reads('A draft is not sent yet.');
+  await alice.click('Stay');
+  await to(room);
+  await isWriting('another\nin two lines');
+  await alice.write('');
+  await alice.signOut();
+  await alice.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+  // The same person finds their rooms again, and nobody else does.
+  await alice.signIn(alice.name);
+  await isIn(alice, room);
+  await alice.page.locator('#rooms a[href="#lobby"]').waitFor();
+  await alice.signOut();
+  await alice.page.evaluate(() => history.replaceState(null, '', '#lobby'));
+  await alice.register(`other${(made += 1)}`);
+  await isIn(alice, 'lobby');
+  assert.equal(await alice.page.locator('#rooms a').count(), 1);
+});
+
+test('on a phone the button of the drawer tells what is new elsewhere, and when it is for oneself', async () => {
+  const alice = await somebody({ size: [360, 740], hasTouch: true, isMobile: true });
+  const room = roomName();
+  const program = await Program.signIn(server, `program${(made += 1)}`);
+  await program.call('/rooms', { room });
+  await alice.page.goto(`${server.url}#${room}`);
+  await isIn(alice, room);
+  await alice.page.goto(`${server.url}#lobby`);
+  await isIn(alice, 'lobby');
+  const say = (text) => program.call(`/rooms/${room}/messages`, { message: text });
+  await say('to everybody');
+  await alice.page.getByRole('button', { name: 'Rooms and account, 1 unread', exact: true }).waitFor();
+  assert.equal(await alice.page.locator('#menu-news').textContent(), '1');
+  await say(`to @${alice.name}`);
+  await alice.page.getByRole('button', { name: 'Rooms and account, 2 unread, one names you', exact: true }).waitFor();
+  assert.equal(await alice.page.locator('#menu-news').textContent(), '@2');
+  await alice.picture('phone-news');
+  await alice.openMenu();
+  await alice.page.getByRole('link', { name: `${room}, 2 unread, one names you`, exact: true }).waitFor();
+  await alice.picture('phone-news-menu');
+  await alice.fits('the drawer with marks');
+  await alice.page.locator(`#rooms a[href="#${room}"]`).click();
+  await isIn(alice, room);
+  await alice.page.getByRole('button', { name: 'Rooms and account', exact: true }).waitFor();
 });

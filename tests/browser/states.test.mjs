@@ -165,6 +165,21 @@ describe('in a room', () => {
     await alice.sees('alice', 'bob');
   });
 
+  test('the longest name of a room', async () => {
+    const room = 'the-room-with-the-very-long-name-of-fifty-letters-';
+    await bob.call('/rooms', { room });
+    await alice.page.evaluate((hash) => (location.hash = hash), room);
+    await alice.reads('You’re the first here.');
+    await look(alice, 'long-room-name', { shows: 'Connected' });
+    await alice.page.setViewportSize({ width: 360, height: 740 });
+    await alice.openMenu();
+    await look(alice, 'long-room-name-menu', { shows: 'Sign out', widths: [360] });
+    await alice.press('Escape');
+    await alice.page.setViewportSize({ width: 1440, height: 900 });
+    await alice.page.getByRole('button', { name: `Leave ${room}` }).click();
+    await alice.hears('My name is a little long.');
+  });
+
   test('500 characters without a space', async () => {
     await bob.say('W'.repeat(500));
     await bob.say(`https://example.org/${'path/'.repeat(96)}`);

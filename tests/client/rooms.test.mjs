@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nothingFound, roomOptions } from '../../client/rooms.js';
 import { hashOf, isRoomName, placeOf, roomNameFrom } from '../../client/route.js';
-import { initialState, reduce, unreadIn } from '../../client/state.js';
+import { initialState, mentionsIn, reduce, unreadIn } from '../../client/state.js';
 import { thread } from '../../client/thread.js';
 import { line, lines } from './world.mjs';
 
@@ -77,6 +77,30 @@ test('who enters is taken to the first unread one; the end makes all of it read'
   assert.ok(thread(read.rooms.dev, 'alice').some(({ kind }) => kind === 'new'), 'the line stays while one reads');
   const back = run(read, entered('lobby'), entered('dev'));
   assert.ok(!thread(back.rooms.dev, 'alice').some(({ kind }) => kind === 'new'));
+});
+
+test('what was not on the screen is unread still when the reader leaves, and begins at a line again', () => {
+  const before = run(signedIn, opened('lobby'), page('lobby', []), opened('dev', 3), page('dev', lines(1, 40)), entered('dev'));
+  const seen = run(before, { type: 'room.read', room: 'dev', seq: 9 });
+  assert.deepEqual([unread(seen, 'dev'), seen.rooms.dev.unseen, seen.rooms.dev.line], [31, 31, 3], 'what was seen waits below no more');
+  const left = run(seen, entered('lobby'));
+  assert.equal(unread(left, 'dev'), 31);
+  const back = run(left, entered('dev'));
+  assert.deepEqual([back.rooms.dev.line, back.rooms.dev.atEnd, back.rooms.dev.unseen], [9, false, 31]);
+});
+
+test('what comes while one reads above begins at a line of its own', () => {
+  const read = run(signedIn, opened('lobby'), opened('dev', 3), page('dev', lines(1, 9)), entered('dev'), { type: 'room.reader', room: 'dev', atEnd: true });
+  assert.equal(read.rooms.dev.line, 3);
+  const state = run(read, { type: 'room.reader', room: 'dev', atEnd: false }, said('dev', 10), said('dev', 11));
+  assert.deepEqual([state.rooms.dev.line, state.rooms.dev.unseen], [9, 2]);
+});
+
+test('unread messages that name the reader are counted by themselves', () => {
+  const naming = { message: 'what does @Alice say?' };
+  const state = run(signedIn, opened('dev', 3), page('dev', lines(1, 9)), said('dev', 10, naming), said('dev', 11), said('dev', 12, { ...naming, username: 'alice' }));
+  assert.equal(mentionsIn(state, state.rooms.dev), 1);
+  assert.equal(mentionsIn(state, run(state, { type: 'room.read', room: 'dev', seq: 10 }).rooms.dev), 0);
 });
 
 test('nothing is read while nobody looks', () => {

@@ -5,7 +5,7 @@ import { ChorusError, DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
 import { currentRoom, initialState, reduce } from '../../client/state.js';
 import { MOST_ROWS } from '../../client/state-room.js';
 import { chunks, thread } from '../../client/thread.js';
-import { gapLine, missingLine, statusLine, trafficLine, typingLine } from '../../client/words.js';
+import { gapLine, missingLine, newsWords, statusLine, trafficLine, typingLine, unsentLine } from '../../client/words.js';
 import { entranceErrors, entranceProblems } from '../../client/view/entrance.js';
 import { hue } from '../../client/view/sides.js';
 import { line, lines } from './world.mjs';
@@ -328,6 +328,27 @@ test('a part that could not be loaded is told where it can be seen, until it is 
   assert.deepEqual(run(open, { type: 'missing', missing: null }).drawer, 'menu');
   assert.equal(run(told, { type: 'session.closed' }).missing, null);
   assert.notEqual(missingLine({ part: 'jump' }), missingLine({ part: 'password' }));
+});
+
+test('each room has a draft of its own; what only other windows know comes beside it', () => {
+  const draft = (room, text) => ({ type: 'draft', room, text });
+  const state = run(inLobby, draft('lobby', 'half a'), draft('garden', 'ro'), draft('garden', 'roses'), draft('pond', 'x'), draft('pond', ' '));
+  assert.deepEqual(state.drafts, { lobby: 'half a', garden: 'roses' });
+  assert.deepEqual(run(state, { type: 'drafts', drafts: { lobby: 'theirs', pond: 'fish' } }).drafts, { lobby: 'half a', pond: 'fish' });
+  assert.deepEqual(run(state, { type: 'session.closed' }).drafts, {});
+  assert.deepEqual(run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW, drafts: { lobby: 'kept' } }).drafts, { lobby: 'kept' });
+});
+
+test('what would be lost by leaving is said', () => {
+  assert.equal(unsentLine(0, 0), '');
+  assert.equal(unsentLine(1, 0), 'One message is not sent yet.');
+  assert.equal(unsentLine(0, 1), 'A draft is not sent yet.');
+  assert.equal(unsentLine(2, 1), '2 messages and a draft are not sent yet.');
+});
+
+test('what is new in a place is said behind its name', () => {
+  assert.equal(newsWords('garden', { unread: 0, mentions: 0, draft: false }), 'garden');
+  assert.equal(newsWords('garden', { unread: 3, mentions: 1, draft: true }), 'garden, 3 unread, one names you, a draft');
 });
 
 // ---- the session ----
