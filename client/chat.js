@@ -7,8 +7,8 @@ import * as keep from './keep.js';
 import { later, warm } from './later.js';
 import { hashOf, placeOf, serverUrl } from './route.js';
 import { Chorus } from './sdk/chorus.js';
-import { ChorusError } from './sdk/protocol.js';
-import { currentRoom, initialState, reduce } from './state.js';
+import { ChorusError, mayTryAgain } from './sdk/protocol.js';
+import { currentRoom, initialState, reduce, unsentIn } from './state.js';
 import { askToNotify, AttentionView, knowsNotifications, permitted, Spoken } from './view/attention.js';
 import { byId, show } from './view/dom.js';
 import { ComposerView, StatusView, UpdatedView } from './view/foot.js';
@@ -30,6 +30,9 @@ const PAGE = 100;
 /** The largest page that the server gives, and how many people of a room can be searched. */
 const LARGE_PAGE = 200;
 const PEOPLE_READ = 5_000;
+
+/** So often is a message asked for that a link points to. */
+const PURSUITS = 5;
 
 /** What was read is kept this long after it was. */
 const KEEP_MS = 500;
@@ -70,6 +73,8 @@ const threadView = new ThreadView({
   readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }),
   readerSaw: (seq) => dispatch({ type: 'room.read', room: state.current, seq }),
   isLatest: (room) => currentRoom(state) === room,
+  createRoom,
+  toLobby: () => go({ room: LOBBY, seq: null }),
   retry,
   discard,
 });
@@ -89,7 +94,9 @@ const views = [
     leave,
     stay: () => dispatch({ type: 'leaving', leaving: false }),
     setTheme: (theme) => page.setTheme(theme),
+    askToPart,
     leaveRoom,
+    remain: () => dispatch({ type: 'parting', parting: false }),
     jump: () => void openPart('jump'),
     changePassword: () => void openPart('password'),
   }),
@@ -98,7 +105,7 @@ const views = [
   composer,
   threadView,
   new AttentionView({ notify: (wanted) => void chooseNotify(wanted), possible: knowsNotifications() }),
-  new UpdatedView({ reload: () => location.reload(), again: () => state.missing && void openPart(state.missing.part) }),
+  new UpdatedView({ reload: () => location.reload(), again: () => state.missing && void openPart(state.missing.part), undo: () => state.told?.undo && go({ room: state.told.undo, seq: null }) }),
 ];
 
 /** What only an action needs. */
@@ -110,7 +117,7 @@ const parts = {
   }),
   password: later(async () => {
     const [{ PasswordView }, { changing }] = await Promise.all([import('./view/password.js'), import('./password.js')]);
-    const changePassword = changing(chorus, dispatch, () => state.limits);
+    const changePassword = changing(chorus, dispatch, () => state.limits, say);
     add(new PasswordView({ close: () => state.password.open && dispatch({ type: 'password', open: false }), changePassword }));
   }),
   names: later(async () => (await import('./view/mention-picker.js')).MentionPicker),
@@ -198,14 +205,39 @@ function go({ room, seq }) {
 /** Reads the part of the log that a link points into, unless it is on the page. @param {string} room */
 async function pursue(room) {
   const { target, rows = [], opened } = state.rooms[room] ?? {};
-  const [first, last] = [rows[0]?.seq, rows.at(-1)?.seq];
-  if (!target || !opened || first === undefined || last === undefined || (target.seq >= first && target.seq <= last)) return;
-  try {
-    const { messages } = await chorus.history(room, { after: Math.max(0, target.seq - PAGE / 2), limit: PAGE });
-    if (state.rooms[room]?.target === target) dispatch({ type: 'room.around', room, messages });
-  } catch {
-    // The room is shown without it; the link can be followed again.
+  if (!target || !opened || rows.some(({ seq }) => seq === target.seq)) return;
+  const wanted = () => state.rooms[room]?.target === target;
+  for (let tries = 1; wanted(); tries += 1) {
+    try {
+      const { messages } = await chorus.history(room, { after: Math.max(0, target.seq - PAGE / 2), limit: PAGE });
+      if (!wanted()) return;
+      if (messages.some(({ seq }) => seq === target.seq)) return dispatch({ type: 'room.around', room, messages });
+      return say('This message isn’t here.');
+    } catch (cause) {
+      // Who has just read much may have to wait for more.
+      const { code, retryAfterMs } = ChorusError.from(cause);
+      if (tries === PURSUITS || !mayTryAgain(code)) return wanted() && say('This message could not be loaded.');
+      await new Promise((resolve) => setTimeout(resolve, retryAfterMs ?? 500 * 2 ** tries));
+    }
   }
+}
+
+/** A quiet word about what was done. @param {string} text @param {string | null} undo the room to go back to */
+function say(text, undo = null) {
+  dispatch({ type: 'told', text, undo, now: Date.now() });
+}
+
+/** The one that is shown and does not exist. */
+async function createRoom() {
+  const room = state.current;
+  try {
+    await chorus.createRoom(room);
+  } catch (cause) {
+    const error = ChorusError.from(cause);
+    // Somebody was faster: then it is there, which is what was wanted.
+    if (error.code !== 'room_taken') return say(refusalLine(error));
+  }
+  go({ room, seq: null });
 }
 
 /** Rooms that turned out not to exist are not looked for again. */
@@ -213,15 +245,26 @@ function keepPlaces() {
   const username = state.session?.username;
   if (username === undefined) return;
   const rooms = Object.values(state.rooms).filter(({ closed }) => !closed?.missing);
-  keep.keepPlaces(username, { rooms: rooms.map(({ name }) => name), current: state.current });
+  keep.keepPlaces(username, { rooms: rooms.map(({ name }) => name), current: currentRoom(state)?.closed?.missing ? LOBBY : state.current });
 }
 
-/** @param {string} room */
-function leaveRoom(room) {
+function askToPart() {
+  if (unsentIn(currentRoom(state)) > 0) dispatch({ type: 'parting', parting: true });
+  else leaveRoom();
+}
+
+/** Leaves the room that is shown. What waits there goes with it; a draft is kept. */
+function leaveRoom() {
+  const room = state.current;
+  for (const { id } of currentRoom(state)?.waiting ?? []) discard(id);
+  keepRead();
   chorus.leave(room);
-  if (room === state.current) go({ room: LOBBY, seq: null });
+  // The way back in the browser does not lead in again.
+  history.replaceState(null, '', hashOf({ room: LOBBY, seq: null }));
+  go({ room: LOBBY, seq: null });
   dispatch({ type: 'left', room });
   keepPlaces();
+  say(`You left ${room}.`, room);
 }
 
 /**
@@ -270,8 +313,7 @@ function close(notice) {
 }
 
 function askToLeave() {
-  const waits = Object.values(state.rooms).some((room) => room.waiting.some((row) => row.state !== 'sent'));
-  if (waits || Object.keys(state.drafts).length > 0) dispatch({ type: 'leaving', leaving: true });
+  if (Object.values(state.rooms).some(unsentIn) || Object.keys(state.drafts).length > 0) dispatch({ type: 'leaving', leaving: true });
   else void leave();
 }
 
@@ -390,7 +432,9 @@ chorus.on('status', (status) => {
   if (kept && kept.token !== shownToken) return restart(kept.username);
   keep.forgetSession();
   keepNow();
-  close('Your sign-in has ended. Sign in again to go on.');
+  // Its time was not over.
+  const elsewhere = kept && Date.parse(kept.expiresAt) > Date.now() ? ' It was ended elsewhere, as by a new password.' : '';
+  close(`Your sign-in has ended.${elsewhere} Sign in again to go on.`);
 });
 chorus.on('welcome', ({ username, build, limits }) => {
   dispatch({ type: 'welcomed', username, build, limits });
@@ -466,7 +510,7 @@ document.addEventListener('visibilitychange', () => {
 setInterval(() => {
   const now = Date.now();
   const { link } = state;
-  const runs = link.retryAt !== null || link.back !== null || Object.keys(currentRoom(state)?.typing ?? {}).length > 0;
+  const runs = link.retryAt !== null || link.back !== null || state.told !== null || Object.keys(currentRoom(state)?.typing ?? {}).length > 0;
   if (runs || new Date(now).getMinutes() !== new Date(state.now).getMinutes()) dispatch({ type: 'tick', now });
 }, 1_000);
 

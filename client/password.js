@@ -8,8 +8,9 @@ import { entranceErrors } from './view/entrance.js';
  * @param {import('./sdk/chorus.js').Chorus} chorus
  * @param {(event: import('./state.js').Event) => void} dispatch
  * @param {() => import('./sdk/protocol.js').Limits} limits
+ * @param {(text: string) => void} say
  */
-export function changing(chorus, dispatch, limits) {
+export function changing(chorus, dispatch, limits, say) {
   return async (/** @type {string} */ current, /** @type {string} */ next) => {
     const problems = passwordProblems(current, next, limits());
     if (Object.keys(problems).length > 0) return dispatch({ type: 'password.failed', errors: problems });
@@ -17,6 +18,7 @@ export function changing(chorus, dispatch, limits) {
     try {
       await chorus.changePassword(current, next);
       dispatch({ type: 'password.changed' });
+      say('Your password is changed.');
     } catch (cause) {
       dispatch({ type: 'password.failed', errors: passwordErrors(ChorusError.from(cause)) });
     }

@@ -51,10 +51,11 @@ import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
  * @property {{[room: string]: RoomState}} rooms those that the reader is in
  * @property {Jump} jump
  * @property {PasswordChange} password
- * @property {string | null} notice a word about the account, where it stands
+ * @property {{text: string, undo: string | null, until: number} | null} told a word about what was done; undo: the room to go back to
  * @property {'none' | 'menu' | 'people'} drawer what lies over the room on a narrow screen
  * @property {{[room: string]: string}} drafts what is being written, by room
- * @property {boolean} leaving asked to sign out while messages wait: say so first
+ * @property {boolean} leaving asked to sign out while something waits: say so first
+ * @property {boolean} parting asked to leave the room while something waits there
  * @property {Theme} theme
  * @property {string | null} build of the server that this page came with
  * @property {boolean} updated the server has another one by now
@@ -72,6 +73,8 @@ import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
  *   | {type: 'drawer', drawer: State['drawer']}
  *   | {type: 'missing', missing: Missing | null}
  *   | {type: 'leaving', leaving: boolean}
+ *   | {type: 'parting', parting: boolean}
+ *   | {type: 'told', text: string, undo: string | null, now: number}
  *   | {type: 'draft', room: string, text: string}
  *   | {type: 'drafts', drafts: State['drafts']}
  *   | {type: 'theme', theme: Theme}
@@ -93,6 +96,10 @@ import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
 /** How long "Back." stays in the line by the composer. */
 const BACK_MS = 8_000;
 
+/** How long a word about what was done stands there, and one that can be undone. */
+const TOLD_MS = 10_000;
+const UNDO_MS = 20_000;
+
 /** @param {Theme} theme @param {number} now @returns {State} */
 export function initialState(theme, now) {
   return {
@@ -106,10 +113,11 @@ export function initialState(theme, now) {
     rooms: {},
     jump: { open: false, rooms: null, busy: false, error: null },
     password: { open: false, busy: false, errors: {} },
-    notice: null,
+    told: null,
     drawer: 'none',
     drafts: {},
     leaving: false,
+    parting: false,
     theme,
     build: null,
     updated: false,
@@ -140,6 +148,10 @@ export function reduce(state, event) {
       return { ...state, drawer: event.missing ? 'none' : state.drawer, missing: event.missing };
     case 'leaving':
       return { ...state, leaving: event.leaving };
+    case 'parting':
+      return { ...state, parting: event.parting };
+    case 'told':
+      return { ...state, now: event.now, told: { text: event.text, undo: event.undo, until: event.now + (event.undo ? UNDO_MS : TOLD_MS) } };
     case 'draft':
       return (state.drafts[event.room] ?? '') === event.text ? state : { ...state, drafts: drafted(state.drafts, event.room, event.text) };
     case 'drafts':
@@ -152,19 +164,19 @@ export function reduce(state, event) {
     case 'looking':
       return event.looking === state.looking ? state : looked({ ...state, looking: event.looking }, false);
     case 'entered': {
-      const jump = { ...state.jump, open: false, busy: false, error: null };
-      if (event.room === state.current) return { ...state, drawer: 'none', jump };
-      const left = currentRoom(state) ? inRoom(state, { type: 'room.left', room: state.current }) : state;
-      return looked({ ...left, current: event.room, drawer: 'none', jump }, true);
+      const next = { ...state, drawer: /** @type {const} */ ('none'), jump: { ...state.jump, open: false, busy: false, error: null }, told: null, parting: false };
+      if (event.room === state.current) return next;
+      const left = currentRoom(state) ? inRoom(next, { type: 'room.left', room: state.current }) : next;
+      return looked({ ...left, current: event.room }, true);
     }
     case 'password':
-      return { ...state, drawer: 'none', notice: null, password: { open: event.open, busy: false, errors: {} } };
+      return { ...state, drawer: 'none', password: { open: event.open, busy: false, errors: {} } };
     case 'password.busy':
       return { ...state, password: { ...state.password, busy: true, errors: {} } };
     case 'password.failed':
       return { ...state, password: { ...state.password, busy: false, errors: event.errors } };
     case 'password.changed':
-      return { ...state, notice: 'Your password is changed.', password: { open: false, busy: false, errors: {} } };
+      return { ...state, password: { open: false, busy: false, errors: {} } };
     case 'left': {
       const { [event.room]: _, ...rooms } = state.rooms;
       return { ...state, rooms };
@@ -190,6 +202,11 @@ export function currentRoom(state) {
 /** Own rooms only: `constructor` is a fine name for a room. @param {State} state @param {string} name */
 function roomOf({ rooms }, name) {
   return Object.hasOwn(rooms, name) ? rooms[name] : undefined;
+}
+
+/** How many own messages are not known to be committed. @param {RoomState | undefined} room */
+export function unsentIn(room) {
+  return room?.waiting.filter(({ state }) => state !== 'sent').length ?? 0;
 }
 
 /** How many messages of others wait to be read in a room. @param {State} state @param {RoomState} room */
@@ -234,7 +251,7 @@ function looked(state, entering) {
 function tick(state, now) {
   const { back } = state.link;
   const link = back && back.until <= now ? { ...state.link, back: null } : state.link;
-  return { ...state, link, now };
+  return { ...state, link, now, told: state.told && state.told.until > now ? state.told : null };
 }
 
 /** @param {State} state @param {Status} status @param {number} now @returns {State} */

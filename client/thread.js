@@ -12,7 +12,7 @@
  * @typedef {import('./sdk/room.js').Gap} Gap
  */
 /**
- * @typedef {{key: string, kind: 'top', older: RoomState['older'], empty: boolean, alone: boolean}
+ * @typedef {{key: string, kind: 'top', older: RoomState['older'], empty: boolean, alone: boolean, missing: boolean}
  *   | {key: string, kind: 'bottom', newer: RoomState['newer']}
  *   | {key: string, kind: 'day', at: number}
  *   | {key: string, kind: 'gap', gap: Gap}
@@ -38,7 +38,7 @@ const GROUP_MS = 5 * 60_000;
 export function thread(room, me) {
   const empty = room.opened && room.rows.length === 0 && room.waiting.length === 0;
   /** @type {Item[]} */
-  const items = [{ key: 'top', kind: 'top', older: room.older, empty, alone: room.userCount <= 1 }];
+  const items = [{ key: 'top', kind: 'top', older: room.older, empty, alone: room.userCount === 1, missing: room.closed?.missing === true }];
   const notes = notesAfter(room.notes);
   const first = room.rows[0]?.seq ?? 0;
   /** Whom the next message may follow without naming its sender again. @type {{username: string, at: number} | null} */

@@ -64,7 +64,10 @@ export class ComposerView {
       this.write(state.drafts[state.current] ?? '');
     }
     const limit = state.limits.messageChars;
-    const placeholder = `Write to ${state.current}`;
+    const off = currentRoom(state)?.closed?.missing === true;
+    const placeholder = off ? 'No room to write to' : `Write to ${state.current}`;
+    this.#text.disabled = off;
+    this.#send.disabled = off;
     if (this.#text.placeholder !== placeholder) this.#text.placeholder = placeholder;
     if (limit === this.#limit) return;
     this.#limit = limit;
@@ -189,29 +192,39 @@ function typing(state) {
 }
 
 /**
- * One quiet line above the composer when the server has a newer client than this page, or a part of the
- * page could not be loaded. Nothing is reloaded without being asked: somebody may be writing.
+ * One quiet line above the composer: what was done just now, that the server has a newer client than this
+ * page, or that a part of the page could not be loaded. Nothing is reloaded without being asked: somebody
+ * may be writing.
  */
 export class UpdatedView {
   #line = byId('updated', HTMLDivElement);
   #text = byId('updated-text', HTMLSpanElement);
   #button = byId('updated-button', HTMLButtonElement);
-  #reloads = true;
+  /** @type {'reload' | 'again' | 'undo' | null} */
+  #does = null;
 
-  /** @param {{reload: () => void, again: () => void}} actions */
+  /** @param {{reload: () => void, again: () => void, undo: () => void}} actions */
   constructor(actions) {
-    this.#button.addEventListener('click', () => (this.#reloads ? actions.reload() : actions.again()));
+    this.#button.addEventListener('click', () => this.#does && actions[this.#does]());
   }
 
   /** @param {State} state */
-  render({ updated, missing }) {
-    const shown = updated || missing !== null;
+  render({ updated, missing, told }) {
     // What belongs to another version is not found by trying again.
-    this.#reloads = updated || missing?.reload === true;
-    this.#line.classList.toggle('shown', shown);
+    const does = told ? (told.undo === null ? null : 'undo') : updated || missing?.reload ? 'reload' : missing ? 'again' : null;
+    const text = told ? told.text : updated ? 'Chorus was updated.' : missing ? missingLine(missing) : '';
+    const { activeElement: active } = document;
+    const had = active === this.#button;
+    // The button that was pressed has gone.
+    const lost = active === document.body || active?.closest('[hidden]');
+    const offers = does === 'undo' && this.#does !== does;
+    this.#does = does;
+    this.#line.classList.toggle('shown', text !== '');
     // Written when it happens, so that it is also heard.
-    setText(this.#text, updated ? 'Chorus was updated.' : missing ? missingLine(missing) : '');
-    setText(this.#button, this.#reloads ? 'Reload' : 'Try again');
-    show(this.#button, shown);
+    setText(this.#text, text);
+    setText(this.#button, does === 'undo' ? 'Undo' : does === 'again' ? 'Try again' : 'Reload');
+    show(this.#button, does !== null);
+    if (offers && lost) this.#button.focus();
+    if (had && does === null) byId('scroll', HTMLDivElement).focus({ preventScroll: true });
   }
 }

@@ -1,7 +1,7 @@
 /**
  * What lies beside the room: rooms and account on one side, people on the other.
  */
-import { currentRoom, mentionsIn, unreadIn } from '../state.js';
+import { currentRoom, mentionsIn, unreadIn, unsentIn } from '../state.js';
 import { newsWords, unsentLine } from '../words.js';
 import { byId, keyed, make, setText, show, themeSwitch } from './dom.js';
 
@@ -13,7 +13,9 @@ import { byId, keyed, make, setText, show, themeSwitch } from './dom.js';
  * @property {() => void} leave
  * @property {() => void} stay
  * @property {(theme: import('../state.js').Theme) => void} setTheme
- * @property {(room: string) => void} leaveRoom
+ * @property {() => void} askToPart
+ * @property {() => void} leaveRoom
+ * @property {() => void} remain
  * @property {() => void} jump
  * @property {() => void} changePassword
  */
@@ -34,16 +36,13 @@ export class MenuView {
   #openPeople = byId('open-people', HTMLButtonElement);
   #rooms = byId('rooms', HTMLUListElement);
   #roomName = byId('room-name', HTMLHeadingElement);
-  #notice = byId('account-notice', HTMLParagraphElement);
   #leaveRoom = byId('leave-room', HTMLButtonElement);
   #name = byId('menu-name', HTMLSpanElement);
   #me = byId('me', HTMLParagraphElement);
-  #question = byId('leave-question', HTMLDivElement);
-  #leaveText = byId('leave-text', HTMLParagraphElement);
-  #stay = byId('leave-no', HTMLButtonElement);
   #signOut = byId('sign-out', HTMLButtonElement);
-  #actions;
   #theme;
+  #leaving;
+  #parting;
   /** @type {Map<string, HTMLElement>} */
   #known = new Map();
   /** @type {State['drawer']} */
@@ -53,7 +52,6 @@ export class MenuView {
 
   /** @param {MenuActions} actions */
   constructor(actions) {
-    this.#actions = actions;
     this.#theme = themeSwitch('menu', actions.setTheme);
     byId('menu-theme', HTMLDivElement).append(this.#theme.element);
     this.#openMenu.addEventListener('click', () => actions.openDrawer('menu'));
@@ -71,9 +69,9 @@ export class MenuView {
     byId('open-jump', HTMLButtonElement).addEventListener('click', () => actions.jump());
     byId('open-password', HTMLButtonElement).addEventListener('click', () => actions.changePassword());
     this.#signOut.addEventListener('click', () => actions.askToLeave());
-    byId('leave-yes', HTMLButtonElement).addEventListener('click', () => actions.leave());
-    this.#stay.addEventListener('click', () => actions.stay());
-    this.#leaveRoom.addEventListener('click', () => actions.leaveRoom(this.#roomName.textContent ?? ''));
+    this.#leaveRoom.addEventListener('click', () => actions.askToPart());
+    this.#leaving = new Question('leave', this.#signOut, actions.leave, actions.stay);
+    this.#parting = new Question('part', this.#leaveRoom, actions.leaveRoom, actions.remain);
     // A room that is shown already is entered again, which closes the drawer.
     this.#rooms.addEventListener('click', () => actions.openDrawer('none'));
   }
@@ -84,15 +82,15 @@ export class MenuView {
     setText(this.#name, state.server?.name ?? 'Chorus');
     setText(this.#roomName, state.current);
     this.#roomName.title = state.current;
-    show(this.#notice, state.notice !== null);
-    setText(this.#notice, state.notice ?? '');
-    // Nobody leaves by mistake while something of theirs waits there.
-    show(this.#leaveRoom, state.current !== 'lobby' && (state.rooms[state.current]?.waiting.length ?? 0) === 0);
+    show(this.#leaveRoom, state.current !== 'lobby' && !currentRoom(state)?.closed?.missing);
     this.#leaveRoom.setAttribute('aria-label', `Leave ${state.current}`);
     this.#leaveRoom.title = `Leave ${state.current}`;
     this.#drawPerson(state.session?.username ?? null);
     this.#drawRooms(state);
-    this.#drawQuestion(state);
+    const waiting = Object.values(state.rooms).reduce((sum, room) => sum + unsentIn(room), 0);
+    this.#leaving.render(state.leaving, unsentLine(waiting, Object.keys(state.drafts).length));
+    show(this.#signOut, !state.leaving);
+    this.#parting.render(state.parting, unsentLine(unsentIn(currentRoom(state)), 0));
     this.#drawDrawer(state.drawer);
   }
 
@@ -136,21 +134,6 @@ export class MenuView {
     this.#openMenu.setAttribute('aria-label', newsWords('Rooms and account', elsewhere));
   }
 
-  /** @param {State} state */
-  #drawQuestion({ leaving, rooms, drafts }) {
-    const waiting = Object.values(rooms).reduce((sum, room) => sum + room.waiting.length, 0);
-    const line = unsentLine(waiting, Object.keys(drafts).length);
-    // All was sent in the meantime: there is nothing left to ask.
-    if (leaving && line === '') return this.#actions.stay();
-    const asked = leaving && this.#question.hidden;
-    const answered = !leaving && this.#question.contains(document.activeElement);
-    setText(this.#leaveText, line);
-    show(this.#question, leaving);
-    show(this.#signOut, !leaving);
-    if (asked) this.#stay.focus();
-    if (answered) this.#signOut.focus();
-  }
-
   /** @param {State['drawer']} drawer */
   #drawDrawer(drawer) {
     if (drawer === this.#drawer) return;
@@ -166,6 +149,40 @@ export class MenuView {
     if (drawer === 'menu') this.#menu.focus();
     else if (drawer === 'people') this.#people.focus();
     else (closed === 'menu' ? this.#openMenu : this.#openPeople).focus();
+  }
+}
+
+/** Asks before what waits is lost, where one wanted to leave it. Answered, the focus goes back to what asked. */
+class Question {
+  #box;
+  #text;
+  #asker;
+  #no;
+  #stay;
+
+  /** @param {string} id @param {HTMLElement} asker @param {() => void} leave @param {() => void} stay */
+  constructor(id, asker, leave, stay) {
+    this.#box = byId(`${id}-question`, HTMLDivElement);
+    this.#text = byId(`${id}-text`, HTMLParagraphElement);
+    this.#no = byId(`${id}-no`, HTMLButtonElement);
+    this.#asker = asker;
+    this.#stay = stay;
+    byId(`${id}-yes`, HTMLButtonElement).addEventListener('click', () => leave());
+    this.#no.addEventListener('click', () => stay());
+  }
+
+  /** @param {boolean} open @param {string} line what would be lost */
+  render(open, line) {
+    // All was sent in the meantime: there is nothing left to ask.
+    if (open && line === '') return this.#stay();
+    const asked = open && this.#box.hidden;
+    const answered = !open && this.#box.contains(document.activeElement);
+    if (open) setText(this.#text, line);
+    show(this.#box, open);
+    if (asked) this.#no.focus();
+    if (!answered) return;
+    show(this.#asker, true);
+    this.#asker.focus();
   }
 }
 

@@ -27,6 +27,8 @@ import { messageText, RowFocus, traffic } from './row.js';
  * @property {(atEnd: boolean) => void} readerMoved
  * @property {(seq: number) => void} readerSaw
  * @property {(room: RoomState) => boolean} isLatest nothing has changed since it was drawn
+ * @property {() => void} createRoom the one that is missing
+ * @property {() => void} toLobby
  * @property {(id: string) => void} retry
  * @property {(id: string) => void} discard
  */
@@ -294,15 +296,21 @@ export class ThreadView {
   }
 
   /** @param {Extract<Item, {kind: 'top'}>} item */
-  #top({ older, empty, alone }) {
+  #top({ older, empty, alone, missing }) {
     const row = make('li', 'top');
-    if (empty) {
+    if (missing) {
+      const [create, leave] = [make('button', 'link', 'Create it'), make('button', 'link', 'go to the lobby')];
+      create.type = leave.type = 'button';
+      create.addEventListener('click', () => this.#actions.createRoom());
+      leave.addEventListener('click', () => this.#actions.toLobby());
+      row.append(make('p', 'empty', [document.createTextNode('There is no room of this name. '), create, document.createTextNode(' or '), leave]));
+    } else if (empty) {
       const copy = make('button', 'link', 'Copy link');
       copy.type = 'button';
       copy.addEventListener('click', () => {
         void navigator.clipboard?.writeText(location.href).then(() => setText(copy, 'Copied'), () => setText(copy, location.href));
       });
-      row.append(make('p', 'empty', [document.createTextNode(alone ? 'You’re the first here. ' : 'Nobody has said anything yet. '), copy]));
+      row.append(make('p', 'empty', [document.createTextNode(alone ? 'You’re the first here. ' : 'Nothing was said here yet. '), copy]));
     } else if (older === 'loading') {
       row.append(make('p', '', 'Loading older messages'));
     } else if (older === 'failed') {
@@ -372,7 +380,7 @@ function newerLabel(unseen, mentions) {
 function fingerprint(item, now) {
   switch (item.kind) {
     case 'top':
-      return `${item.older}${item.empty}${item.alone}`;
+      return `${item.older}${item.empty}${item.alone}${item.missing}`;
     case 'bottom':
       return item.newer;
     case 'day':

@@ -31,7 +31,7 @@ test('a new password signs the other devices out, and this one stays', async () 
   await desk.picture('password-wrong');
   await change(desk, 'a good password', 'another password');
   await desk.page.getByText('Your password is changed.').waitFor();
-  await phone.page.getByText('Your sign-in has ended.').waitFor();
+  await phone.page.getByText('Your sign-in has ended. It was ended elsewhere, as by a new password.').waitFor();
   await desk.say('still here');
   await desk.hears('still here');
   await desk.page.reload();
@@ -43,6 +43,22 @@ test('a new password signs the other devices out, and this one stays', async () 
   await phone.fill('alice', 'another password');
   await phone.page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await phone.connected();
+});
+
+test('on a phone the new password is confirmed where one is, and not for long', async () => {
+  const erin = await somebody({ size: [360, 740] });
+  await erin.register('erin');
+  await erin.openMenu();
+  await erin.page.getByRole('button', { name: 'Change password' }).click();
+  await change(erin, 'a good password', 'another password');
+  const word = erin.page.getByText('Your password is changed.');
+  await word.waitFor();
+  assert.ok(await word.evaluate((element) => {
+    const { top, bottom, left } = element.getBoundingClientRect();
+    return element.contains(document.elementFromPoint(left + 2, (top + bottom) / 2));
+  }), 'nothing lies over it');
+  await erin.picture('password-changed-phone');
+  await word.waitFor({ state: 'hidden', timeout: 30_000 });
 });
 
 test('the dialog can be left without a change', async () => {

@@ -2,7 +2,7 @@
 // lead to a message, and somebody found among many.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { eventually, Program } from './house.mjs';
+import { eventually, NETWORK, Program } from './house.mjs';
 import { visited } from './scene.mjs';
 
 const scene = visited({ MESSAGE_LIMIT: '1000', SIGN_IN_PER_MINUTE: '6000' });
@@ -201,15 +201,103 @@ test('the address of a message leads to it, also when it is far back', async () 
   await bob.page.waitForFunction(() => document.querySelector('.said.pointed .text')?.textContent === 'number 390');
 });
 
-test('a room that is not there says so, and can be made', async () => {
+test('a room that is not there says so, takes no words, and can be made', async () => {
   const alice = await somebody();
-  const room = roomName();
-  await alice.page.evaluate((hash) => (location.hash = hash), `#${room}`);
-  await alice.page.getByText('There is no such room').waitFor();
+  alice.expected.push(/status of 404/);
+  const [room, other] = [roomName(), roomName()];
+  const to = (hash) => alice.page.evaluate((wanted) => (location.hash = wanted), hash);
+  await to(`#${room}`);
+  await alice.reads('There is no room of this name.');
+  assert.ok(await alice.page.getByLabel('Message', { exact: true }).isDisabled());
+  assert.equal(await alice.page.locator(`#rooms a[href="#${room}"]`).count(), 0, 'it is not in the list');
+  assert.equal(await alice.page.getByRole('button', { name: `Leave ${room}` }).count(), 0);
   await alice.picture('no-such-room');
-  await create(alice, room);
+  await alice.click('go to the lobby');
+  await isIn(alice, 'lobby');
+  await to(`#${room}`);
+  await alice.click('Create it');
+  await isIn(alice, room);
   await alice.say('now there is');
   await alice.hears('now there is');
+  await to(`#${other}`);
+  await alice.reads('There is no room of this name.');
+  await create(alice, other);
+  await alice.say('this one too');
+  await alice.hears('this one too');
+});
+
+test('a link to a message that is not there says so', async () => {
+  const alice = await somebody();
+  const room = roomName();
+  await create(alice, room);
+  await alice.page.evaluate((hash) => (location.hash = hash), `#${room}/7`);
+  await alice.reads('This message isn’t here.');
+  await alice.say('one');
+  await alice.hears('one');
+  await alice.page.evaluate((hash) => (location.hash = hash), `#${room}/99999`);
+  await alice.reads('This message isn’t here.');
+  await alice.hears('one');
+});
+
+test('a link to a message is followed also when the server asks to wait a little', async () => {
+  const alice = await somebody();
+  alice.expected.push(/status of 429/);
+  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const room = roomName();
+  await create(alice, room);
+  for (let n = 1; n <= 250; n += 1) await program.call(`/rooms/${room}/messages`, { message: `number ${n}` });
+  await alice.hears('number 250');
+  let refusals = 2;
+  await alice.page.route(`**/rooms/${room}/messages?*`, (route) => {
+    refusals -= 1;
+    if (refusals < 0) return route.continue();
+    return route.fulfill({ status: 429, contentType: 'application/json', headers: { 'Retry-After': '1' }, body: JSON.stringify({ code: 'rate_limited', message: 'Slow down.' }) });
+  });
+  await alice.page.evaluate((hash) => (location.hash = hash), `#${room}/9`);
+  await alice.page.locator('.said.pointed', { hasText: 'number 9' }).waitFor();
+  assert.ok(!(await alice.isAtTheNewest()));
+});
+
+test('leaving a room can be undone; what waits there is asked about', async () => {
+  const alice = await somebody();
+  const room = roomName();
+  await create(alice, room);
+  await alice.say('before');
+  await alice.hears('before');
+  await alice.write('a draft');
+  await alice.page.getByRole('button', { name: `Leave ${room}` }).press('Enter');
+  await isIn(alice, 'lobby');
+  await alice.reads(`You left ${room}.`);
+  await alice.isOn('updated-button');
+  await alice.picture('left-room');
+  await alice.press('Enter');
+  await isIn(alice, room);
+  await alice.hears('before');
+  assert.equal(await alice.page.locator('#text').inputValue(), 'a draft');
+  await alice.page.getByText('You left').waitFor({ state: 'hidden' });
+  await alice.write('');
+
+  alice.expected.push(...NETWORK);
+  await alice.page.route('**/ws-ticket', (route) => route.abort());
+  await server.comesBack();
+  await alice.cutOff();
+  await alice.say('in vain');
+  await alice.reads('Waiting to be sent');
+  const leave = alice.page.getByRole('button', { name: `Leave ${room}` });
+  await leave.click();
+  const question = alice.page.getByRole('alertdialog', { name: 'One message is not sent yet.' });
+  await question.waitFor();
+  await alice.isOn('part-no');
+  await alice.picture('part-question');
+  await alice.press('Enter');
+  await question.waitFor({ state: 'hidden' });
+  await alice.isOn('leave-room');
+  await leave.click();
+  await alice.click('Delete and leave');
+  await alice.page.getByRole('heading', { level: 1, name: 'lobby' }).waitFor();
+  assert.equal(await alice.page.locator(`#rooms a[href="#${room}"]`).count(), 0);
+  await alice.page.unroute('**/ws-ticket');
+  await alice.comesBack();
 });
 
 test('the way back in the browser is the way back through the rooms', async () => {

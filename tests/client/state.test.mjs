@@ -339,6 +339,26 @@ test('each room has a draft of its own; what only other windows know comes besid
   assert.deepEqual(run(initialState('system', NOW), { type: 'session.opened', username: 'alice', now: NOW, drafts: { lobby: 'kept' } }).drafts, { lobby: 'kept' });
 });
 
+test('a word about what was done stands for a while, and goes when one goes elsewhere', () => {
+  const told = (undo) => run(inLobby, { type: 'told', text: 'Done.', undo, now: NOW });
+  const after = (state, ms) => run(state, { type: 'tick', now: NOW + ms }).told?.text;
+  assert.deepEqual([after(told(null), 9_000), after(told(null), 10_000)], ['Done.', undefined]);
+  assert.deepEqual([after(told('garden'), 19_000), after(told('garden'), 20_000)], ['Done.', undefined]);
+  assert.equal(run(told('garden'), { type: 'entered', room: 'garden' }).told, null);
+});
+
+test('a room that does not exist is no empty one', () => {
+  const [top] = thread(currentRoom(run(signedIn, { type: 'room.closed', room: 'lobby', reason: 'No such room.', missing: true })), 'alice');
+  assert.deepEqual([top.missing, top.empty], [true, false]);
+});
+
+test('who is alone in an empty room is the first; who is not there yet does not know', () => {
+  const alone = (...events) => thread(currentRoom(run(signedIn, history([]), ...events)), 'alice')[0].alone;
+  assert.equal(alone(), false);
+  assert.equal(alone(people([], [], ['alice'])), true);
+  assert.equal(alone(people([], [])), false);
+});
+
 test('what would be lost by leaving is said', () => {
   assert.equal(unsentLine(0, 0), '');
   assert.equal(unsentLine(1, 0), 'One message is not sent yet.');
