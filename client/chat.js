@@ -34,6 +34,9 @@ const PEOPLE_READ = 5_000;
 /** So often is a message asked for that a link points to. */
 const PURSUITS = 5;
 
+/** The state of its entry in the browser's history. */
+const LAYER = 'layer';
+
 /** What was read is kept this long after it was. */
 const KEEP_MS = 500;
 
@@ -47,6 +50,10 @@ const MOST_UNTOLD = 100;
 let page = { inside: () => {}, closed: () => {}, setTheme: () => {} };
 let state = initialState(keep.keptTheme(), Date.now());
 let scheduled = false;
+/** How far the server's clock is ahead of this machine's, in milliseconds. */
+let clockAhead = 0;
+/** Something lies over the room. */
+let layered = false;
 /** Until what was read and written is kept. */
 let keepTimer = 0;
 /** What is kept of them. @type {import('./state.js').State['drafts']} */
@@ -94,6 +101,7 @@ const views = [
     leave,
     stay: () => dispatch({ type: 'leaving', leaving: false }),
     setTheme: (theme) => page.setTheme(theme),
+    go: (room) => go({ room, seq: null }),
     askToPart,
     leaveRoom,
     remain: () => dispatch({ type: 'parting', parting: false }),
@@ -155,9 +163,23 @@ function render() {
   if (inside === chat.hidden) page.inside(inside);
   show(chat, inside);
   for (const view of views) view.render(state);
+  layer();
   notifier?.render(state.notify, state.session?.username ?? '');
   // On a touch screen the focus would throw up the keyboard before anything was read.
   if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
+}
+
+/** What lies over the room has an entry in the browser's history, so that the way back closes it first. */
+function layer() {
+  const open = state.drawer !== 'none' || state.jump.open || state.password.open;
+  if (open === layered) return;
+  layered = open;
+  if (open) history.pushState(LAYER, '');
+  else if (isLayer()) history.back();
+}
+
+function isLayer() {
+  return history.state === LAYER;
 }
 
 /** A view that came later. @param {{render(state: import('./state.js').State): void}} view */
@@ -169,7 +191,7 @@ function add(view) {
 /** @param {string} username */
 function open(username) {
   keep.forgetOthers(username);
-  dispatch({ type: 'session.opened', username, now: Date.now(), drafts: keep.keptDrafts(username) });
+  dispatch({ type: 'session.opened', username, now: now(), drafts: keep.keptDrafts(username) });
   drafts = state.drafts;
   const { rooms, current } = keep.keptPlaces(username);
   for (const room of [LOBBY, ...rooms]) follow(room);
@@ -195,10 +217,11 @@ function follow(room) {
 function go({ room, seq }) {
   follow(room);
   dispatch({ type: 'entered', room });
-  if (location.hash !== hashOf({ room, seq })) history.pushState(null, '', hashOf({ room, seq }));
+  // What lies over the room has gone, and so has its entry.
+  if (location.hash !== hashOf({ room, seq })) history[isLayer() ? 'replaceState' : 'pushState'](null, '', hashOf({ room, seq }));
   keepPlaces();
   if (seq === null) return;
-  dispatch({ type: 'room.pointed', room, seq, now: Date.now() });
+  dispatch({ type: 'room.pointed', room, seq, now: now() });
   void pursue(room);
 }
 
@@ -222,9 +245,14 @@ async function pursue(room) {
   }
 }
 
+/** By the server's clock, as soon as it is known: this machine's may be wrong by days. */
+function now() {
+  return Date.now() + clockAhead;
+}
+
 /** A quiet word about what was done. @param {string} text @param {string | null} undo the room to go back to */
 function say(text, undo = null) {
-  dispatch({ type: 'told', text, undo, now: Date.now() });
+  dispatch({ type: 'told', text, undo, now: now() });
 }
 
 /** The one that is shown and does not exist. */
@@ -425,7 +453,7 @@ function notified(room) {
 }
 
 chorus.on('status', (status) => {
-  dispatch({ type: 'link', status, now: Date.now() });
+  dispatch({ type: 'link', status, now: now() });
   if (status.state !== 'signed_out') return;
   const kept = keep.keptSession();
   // The token that was refused is an old one: another tab has signed in since.
@@ -433,7 +461,7 @@ chorus.on('status', (status) => {
   keep.forgetSession();
   keepNow();
   // Its time was not over.
-  const elsewhere = kept && Date.parse(kept.expiresAt) > Date.now() ? ' It was ended elsewhere, as by a new password.' : '';
+  const elsewhere = kept && Date.parse(kept.expiresAt) > now() ? ' It was ended elsewhere, as by a new password.' : '';
   close(`Your sign-in has ended.${elsewhere} Sign in again to go on.`);
 });
 chorus.on('welcome', ({ username, build, limits }) => {
@@ -444,16 +472,16 @@ chorus.on('welcome', ({ username, build, limits }) => {
 });
 chorus.on('history', (history) => {
   const { room, messages, resumed, reason } = history;
-  dispatch({ type: 'room.history', room, history, now: Date.now() });
+  dispatch({ type: 'room.history', room, history, now: now() });
   if (history.first) keepPlaces();
   if (history.last) void pursue(room);
   // It starts anew: what was told of it counts no more.
   if (reason === 'log_changed') keep.clearTold(room);
   if (resumed) for (const message of messages) heard({ room, ...message });
 });
-chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: Date.now() }));
-chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: Date.now() }));
-chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: Date.now() }));
+chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.room, people, now: now() }));
+chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: now() }));
+chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: now() }));
 chorus.on('closed', ({ room, error }) => {
   dispatch({ type: 'room.closed', room, reason: error.message || error.code, missing: error.code === 'room_not_found' });
   keepPlaces();
@@ -469,6 +497,11 @@ chorus.on('refused', ({ room, id, message, error }) => {
   const refused = { room, id, message, reason: refusalLine(error), at: Date.now() };
   keep.keepRefused(state.session?.username ?? '', refused);
   dispatch({ type: 'waiting.refused', ...refused });
+});
+chorus.on('paced', ({ nextInMs }) => dispatch({ type: 'paced', nextInMs, now: now() }));
+chorus.on('clock', ({ aheadMs }) => {
+  clockAhead = aheadMs;
+  dispatch({ type: 'tick', now: now() });
 });
 chorus.on('error', (error) => console.warn(`chorus: ${error.code}: ${error.message}`));
 
@@ -508,10 +541,10 @@ document.addEventListener('visibilitychange', () => {
 
 // Time passes for countdowns, for who is typing, and at midnight; otherwise nothing is drawn.
 setInterval(() => {
-  const now = Date.now();
   const { link } = state;
-  const runs = link.retryAt !== null || link.back !== null || state.told !== null || Object.keys(currentRoom(state)?.typing ?? {}).length > 0;
-  if (runs || new Date(now).getMinutes() !== new Date(state.now).getMinutes()) dispatch({ type: 'tick', now });
+  const time = now();
+  const runs = link.retryAt !== null || link.back !== null || state.told !== null || state.pacedUntil > state.now || Object.keys(currentRoom(state)?.typing ?? {}).length > 0;
+  if (runs || new Date(time).getMinutes() !== new Date(state.now).getMinutes()) dispatch({ type: 'tick', now: time });
 }, 1_000);
 
 document.addEventListener('keydown', (event) => {
@@ -526,6 +559,13 @@ document.addEventListener('keydown', (event) => {
   if (event.key !== '/' || elsewhere || event.ctrlKey || event.metaKey || event.altKey || !state.session) return;
   event.preventDefault();
   composer.focus();
+});
+
+addEventListener('popstate', () => {
+  if (!layered || isLayer()) return;
+  if (state.jump.open) dispatch({ type: 'jump', open: false });
+  else if (state.password.open) dispatch({ type: 'password', open: false });
+  else dispatch({ type: 'drawer', drawer: 'none' });
 });
 
 // A link in the page, or the way back: the address says where to.

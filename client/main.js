@@ -5,7 +5,7 @@
  */
 import { isRemembered, keepTheme, keptSession, keptTheme } from './keep.js';
 import { later } from './later.js';
-import { serverUrl } from './route.js';
+import { placeOf, serverUrl } from './route.js';
 import { Api } from './sdk/api.js';
 import { systemClock } from './sdk/clock.js';
 import { ChorusError, DEFAULT_LIMITS } from './sdk/protocol.js';
@@ -16,7 +16,7 @@ import { entranceErrors, entranceProblems, EntranceView, freshEntrance } from '.
 const LONGEST_WAIT_MS = 30_000;
 
 /** @type {import('./view/entrance.js').Front} */
-let front = { open: false, entrance: freshEntrance(null), server: null, limits: { ...DEFAULT_LIMITS }, theme: keptTheme() };
+let front = { open: false, leadsTo: placeOf(location.hash)?.room ?? null, entrance: freshEntrance(null), server: null, limits: { ...DEFAULT_LIMITS }, theme: keptTheme() };
 
 const view = new EntranceView({ enter, setMode: (mode) => change({ entrance: { ...freshEntrance(null), mode } }), setTheme });
 const api = new Api({ url: serverUrl(), fetch: globalThis.fetch.bind(globalThis), clock: systemClock });
@@ -40,7 +40,7 @@ function change(part) {
 
 /** @param {boolean} inside somebody is signed in */
 function inside(inside) {
-  change({ open: !inside, ...(inside ? { entrance: freshEntrance(null) } : {}) });
+  change({ open: !inside, ...(inside ? { leadsTo: null, entrance: freshEntrance(null) } : {}) });
 }
 
 /** @param {import('./state.js').Theme} theme */

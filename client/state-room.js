@@ -46,6 +46,7 @@ import { mentions } from './text.js';
  * @property {WaitingRow[]} waiting
  * @property {string[]} users
  * @property {number} userCount
+ * @property {{names: string[], until: number}} away who is not in a whole list any more, of whom nobody said that they left
  * @property {{[username: string]: number}} typing until when, Unix milliseconds
  * @property {boolean} atEnd the reader sees the newest
  * @property {number} unseen messages of others since the reader left the end
@@ -92,6 +93,9 @@ const TAIL_ROWS = 200;
 /** Lines about comings and goings are worth little once they are old. */
 const MOST_NOTES = 200;
 
+/** Within this everybody is back from a loss: the longest wait for a next attempt, and some more. */
+const RETURN_MS = 60_000;
+
 /** A sender tells at most every 3 s that he types. */
 const TYPING_MS = 5_000;
 
@@ -112,6 +116,7 @@ export function emptyRoom(name) {
     waiting: [],
     users: [],
     userCount: 0,
+    away: { names: [], until: 0 },
     typing: {},
     atEnd: true,
     unseen: 0,
@@ -401,8 +406,14 @@ function trimmed(room) {
 
 /** @param {RoomState} room @param {People} change @param {number} now @param {string} me @returns {RoomState} */
 function people(room, change, now, me) {
-  const next = { ...room, users: change.users, userCount: change.userCount };
-  const joined = change.joined.filter((name) => name !== me);
+  const here = new Set(change.users);
+  const names = [...room.users, ...(now < room.away.until ? room.away.names : [])].filter((name) => !here.has(name) && !change.left.includes(name));
+  const whole = change.joined.length + change.left.length === 0;
+  const away = { names, until: whole ? now + RETURN_MS : room.away.until };
+  const next = { ...room, users: change.users, userCount: change.userCount, away };
+  // After a loss the others come back one by one, as this reader did; as far as anybody knows they never left.
+  const returns = new Set(now < room.away.until ? room.away.names : []);
+  const joined = change.joined.filter((name) => name !== me && !returns.has(name));
   const left = change.left.filter((name) => name !== me);
   if (joined.length + left.length === 0) return next;
   const typing = Object.fromEntries(Object.entries(next.typing).filter(([name]) => !left.includes(name)));

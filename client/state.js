@@ -54,6 +54,7 @@ import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
  * @property {{text: string, undo: string | null, until: number} | null} told a word about what was done; undo: the room to go back to
  * @property {'none' | 'menu' | 'people'} drawer what lies over the room on a narrow screen
  * @property {{[room: string]: string}} drafts what is being written, by room
+ * @property {number} pacedUntil until when messages wait because the server takes no more
  * @property {boolean} leaving asked to sign out while something waits: say so first
  * @property {boolean} parting asked to leave the room while something waits there
  * @property {Theme} theme
@@ -74,6 +75,7 @@ import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
  *   | {type: 'missing', missing: Missing | null}
  *   | {type: 'leaving', leaving: boolean}
  *   | {type: 'parting', parting: boolean}
+ *   | {type: 'paced', nextInMs: number | null, now: number}
  *   | {type: 'told', text: string, undo: string | null, now: number}
  *   | {type: 'draft', room: string, text: string}
  *   | {type: 'drafts', drafts: State['drafts']}
@@ -116,6 +118,7 @@ export function initialState(theme, now) {
     told: null,
     drawer: 'none',
     drafts: {},
+    pacedUntil: 0,
     leaving: false,
     parting: false,
     theme,
@@ -148,6 +151,8 @@ export function reduce(state, event) {
       return { ...state, drawer: event.missing ? 'none' : state.drawer, missing: event.missing };
     case 'leaving':
       return { ...state, leaving: event.leaving };
+    case 'paced':
+      return { ...state, now: event.now, pacedUntil: event.now + (event.nextInMs ?? 0) };
     case 'parting':
       return { ...state, parting: event.parting };
     case 'told':

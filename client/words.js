@@ -1,7 +1,7 @@
 /**
  * What the page says, where saying it takes thought: pure functions from state to sentences.
  */
-import { currentRoom } from './state.js';
+import { currentRoom, unsentIn } from './state.js';
 import { dayOf } from './thread.js';
 
 /** @typedef {import('./state.js').State} State */
@@ -20,6 +20,7 @@ export function statusLine(state) {
     case 'connected':
       if (room?.closed) return { tone: 'bad', text: room.closed.missing ? 'There is no such room' : `This room can’t be entered: ${room.closed.reason}`, action: null };
       if (!room?.live) return { tone: 'wait', text: room?.opened ? 'Catching up' : 'Opening the room', action: null };
+      if (state.pacedUntil > now && unsentIn(room) > 0) return { tone: 'wait', text: `You write faster than this server takes; next ${inSeconds(state.pacedUntil, now)}`, action: null };
       return { tone: 'good', text: link.back ? backWord(link.back.count) : 'Connected', action: null };
     case 'connecting':
       return { tone: 'wait', text: room?.opened ? 'Reconnecting' : 'Connecting', action: null };

@@ -50,6 +50,8 @@ export { ChorusError } from './protocol.js';
  * @property {Waiting} waiting taken by `send()`, or left over from an earlier run
  * @property {Receipt} sent committed
  * @property {Refusal} refused it will not be sent again
+ * @property {{nextInMs: number | null}} paced messages wait because the server takes no more of them now; null: none does any more
+ * @property {{aheadMs: number}} clock how far the server's clock is ahead of this machine's, whenever it was measured
  * @property {{room: string, error: ChorusError}} closed the room can't be joined, or not any more
  * @property {ChorusError} error what the server complained of and belongs to nothing above
  */
@@ -165,6 +167,7 @@ export class Chorus {
     this.#sending = this.#sender(options.storage ?? null, random);
     this.#renewal = new Renewal(clock, random, {
       serverTime: () => this.#api.serverTime(),
+      measured: (aheadMs) => this.#events.emit('clock', { aheadMs }),
       renewToken: () => this.#renewToken(),
       renewSocket: () => this.#renewSocket(),
       ended: (code) => this.#socket.signedOut(code),
@@ -406,6 +409,7 @@ export class Chorus {
       waiting: (waiting) => this.#events.emit('waiting', waiting),
       sent: (receipt) => this.#events.emit('sent', receipt),
       refused: (refusal) => this.#events.emit('refused', refusal),
+      paced: (paced) => this.#events.emit('paced', paced),
     });
   }
 

@@ -92,13 +92,16 @@ export class Outbox {
    * @param {number} now milliseconds of the monotonic clock
    * @param {{messages: number, windowSeconds: number}} limits
    * @param {(room: string) => boolean} isLive
-   * @returns {{due: Waiting[], wakeAt: number | null}} wakeAt: when to ask again, if waiting helps
+   * @returns {{due: Waiting[], wakeAt: number | null, heldUntil: number | null}} wakeAt: when to ask again, if waiting helps;
+   *   heldUntil: when the next may go that the window or a pause holds back
    */
   take(now, limits, isLive) {
     /** @type {Waiting[]} */
     const due = [];
     /** @type {number | null} */
     let wakeAt = null;
+    /** @type {number | null} */
+    let heldUntil = null;
     const windowMs = limits.windowSeconds * 1000 + JITTER_MS;
     for (const entry of this.#entries.values()) {
       if (!isLive(entry.waiting.room)) continue;
@@ -107,6 +110,7 @@ export class Outbox {
         wakeAt = Math.min(wakeAt ?? Infinity, sendAt);
         // One that was sent and waits for its answer holds nobody back.
         if (entry.sentAt !== null) continue;
+        heldUntil = sendAt;
         break;
       }
       entry.sentAt = now;
@@ -115,7 +119,7 @@ export class Outbox {
       due.push(entry.waiting);
     }
     if (wakeAt === null && due.length > 0) wakeAt = now + UNANSWERED_MS;
-    return { due, wakeAt };
+    return { due, wakeAt, heldUntil };
   }
 
   /** @param {string} id @returns {Waiting | null} */
@@ -264,6 +268,7 @@ export function isMessageId(id) {
  * @property {(waiting: Waiting) => void} waiting
  * @property {(receipt: Receipt) => void} sent
  * @property {(refusal: Refusal) => void} refused
+ * @property {(paced: {nextInMs: number | null}) => void} paced
  */
 
 /** How long a sent message may leave the socket without any frame at all. */
@@ -281,6 +286,7 @@ export class Sending {
   #promised = new Map();
   /** @type {unknown} */
   #timer = null;
+  #held = false;
 
   /** @param {SendingOptions} options */
   constructor(options) {
@@ -371,10 +377,12 @@ export class Sending {
     const { clock, socket, limits, isLive } = this.#options;
     clock.clearTimeout(this.#timer);
     if (!socket.connected) return;
-    const { due, wakeAt } = this.#outbox.take(clock.now(), limits(), isLive);
+    const { due, wakeAt, heldUntil } = this.#outbox.take(clock.now(), limits(), isLive);
     for (const waiting of due) this.#sendNow(waiting);
     if (due.length > 0) socket.expectFrame(ANSWER_MS);
     if (wakeAt !== null) this.#timer = clock.setTimeout(() => this.flush(), wakeAt - clock.now());
+    if (heldUntil !== null || this.#held) this.#options.paced({ nextInMs: heldUntil && heldUntil - clock.now() });
+    this.#held = heldUntil !== null;
   }
 
   /** @param {Waiting} waiting */

@@ -8,6 +8,7 @@ import { ChorusError } from './protocol.js';
 /**
  * @typedef {object} RenewalHandlers
  * @property {() => Promise<number>} serverTime Unix milliseconds
+ * @property {(aheadMs: number) => void} measured the server's clock
  * @property {() => Promise<string>} renewToken fetches and keeps the next token; answers its expiry
  * @property {() => Promise<void>} renewSocket shows the socket a ticket; nothing to do when it is down
  * @property {(code: string) => void} ended the sign-in is no more
@@ -87,6 +88,7 @@ export class Renewal {
       const server = await this.#handlers.serverTime();
       this.#offsetMs = server - (asked + this.#clock.wall()) / 2;
       this.#measuredAt = now;
+      this.#handlers.measured(this.#offsetMs);
     } catch {
       // Without an answer the own clock has to do.
     }

@@ -16,6 +16,7 @@ import { byId, setText, show, themeSwitch } from './dom.js';
 /**
  * @typedef {object} Front what the page is before anybody is signed in
  * @property {boolean} open the entrance is shown
+ * @property {string | null} leadsTo the room that the link led to by which somebody came
  * @property {Entrance} entrance
  * @property {import('../sdk/api.js').ServerInfo | null} server
  * @property {import('../sdk/protocol.js').Limits} limits
@@ -77,7 +78,7 @@ export class EntranceView {
   }
 
   /** @param {Front} front */
-  render({ open, entrance, server, theme, limits }) {
+  render({ open, leadsTo, entrance, server, theme, limits }) {
     const opened = open && this.#screen.hidden;
     show(this.#screen, open);
     this.#theme.render(theme);
@@ -85,6 +86,7 @@ export class EntranceView {
     show(this.#demo, server?.demoAccounts === true && entrance.mode === 'signin');
     show(this.#switch, server?.registration !== 'closed');
     if (entrance !== this.#shown || limits !== this.#limits) this.#draw(entrance, limits);
+    setText(this.#lead, leadsTo !== null && entrance.mode === 'signin' ? `Sign in to open #${leadsTo}.` : WORDS[entrance.mode].lead);
     if (opened) {
       this.#inputs.password.value = '';
       (this.#inputs.username.value ? this.#inputs.password : this.#inputs.username).focus();
@@ -98,7 +100,6 @@ export class EntranceView {
     this.#shown = entrance;
     this.#limits = limits;
     const words = WORDS[mode];
-    setText(this.#lead, words.lead);
     setText(this.#submit, busy ? words.busy : words.submit);
     setText(this.#question, words.question);
     setText(this.#mode, words.other);

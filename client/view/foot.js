@@ -130,7 +130,9 @@ export class ComposerView {
 
   #submit() {
     const text = acceptedText(this.#text.value);
-    if (text === '' || countChars(text) > this.#limit) return this.focus();
+    const over = countChars(text) - this.#limit;
+    if (over > 0) setText(this.#count, `Not sent: ${tooMany(over)}`);
+    if (text === '' || over > 0) return this.focus();
     this.write('');
     this.#tell();
     this.#actions.send(text);
@@ -141,7 +143,7 @@ export class ComposerView {
     const length = countChars(acceptedText(this.#text.value));
     const left = this.#limit - length;
     this.#form.classList.toggle('over', left < 0);
-    setText(this.#count, left < 0 ? `${-left} too many` : left <= NEAR && left < this.#limit ? `${left} left` : '');
+    setText(this.#count, left < 0 ? tooMany(-left) : left <= NEAR && left < this.#limit ? `${left} left` : '');
     this.#text.setAttribute('aria-invalid', String(left < 0));
     this.#send.classList.toggle('ready', length > 0 && left >= 0);
     this.#grow();
@@ -155,6 +157,11 @@ export class ComposerView {
     if (scrollHeight > 0) this.#text.style.height = `${scrollHeight}px`;
     this.#actions.toEnd();
   }
+}
+
+/** @param {number} over */
+function tooMany(over) {
+  return `${over} ${over === 1 ? 'character' : 'characters'} too many`;
 }
 
 /** The line of the connection's state, never more than it is, and of who is typing. */
@@ -174,7 +181,8 @@ export class StatusView {
     const { tone, text, action } = statusLine(state);
     this.#chat.dataset['tone'] = tone;
     // The seconds run; a screen reader should hear of the loss once, not every second.
-    this.#text.setAttribute('aria-live', text.includes('Reconnecting in') && this.#text.textContent?.includes('Reconnecting in') ? 'off' : 'polite');
+    const words = (/** @type {string | null} */ line) => line?.replace(/\d+ s$/, '');
+    this.#text.setAttribute('aria-live', text !== this.#text.textContent && words(text) === words(this.#text.textContent) ? 'off' : 'polite');
     setText(this.#text, text);
     show(this.#now, action === 'now');
     const line = typingLine(typing(state));

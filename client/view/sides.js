@@ -13,6 +13,7 @@ import { byId, keyed, make, setText, show, themeSwitch } from './dom.js';
  * @property {() => void} leave
  * @property {() => void} stay
  * @property {(theme: import('../state.js').Theme) => void} setTheme
+ * @property {(room: string) => void} go
  * @property {() => void} askToPart
  * @property {() => void} leaveRoom
  * @property {() => void} remain
@@ -72,8 +73,12 @@ export class MenuView {
     this.#leaveRoom.addEventListener('click', () => actions.askToPart());
     this.#leaving = new Question('leave', this.#signOut, actions.leave, actions.stay);
     this.#parting = new Question('part', this.#leaveRoom, actions.leaveRoom, actions.remain);
-    // A room that is shown already is entered again, which closes the drawer.
-    this.#rooms.addEventListener('click', () => actions.openDrawer('none'));
+    this.#rooms.addEventListener('click', (event) => {
+      const link = event.target instanceof Element && event.target.closest('a');
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      actions.go(link.hash.slice(1));
+    });
   }
 
   /** @param {State} state */
@@ -190,7 +195,7 @@ class Question {
 function roomRow(room) {
   const name = make('span', 'name', room);
   name.title = room;
-  const link = make('a', '', [name, make('span', 'draft'), make('span', 'badge at'), make('span', 'badge')]);
+  const link = make('a', '', [name, make('span', 'draft'), make('span', 'at'), make('span', 'badge')]);
   link.href = `#${room}`;
   return make('li', '', [link]);
 }

@@ -145,6 +145,8 @@ describe('a clock that is wrong', () => {
     await person.hears(words);
     const shown = await person.page.locator('.said', { hasText: words }).locator('time').getAttribute('datetime');
     assert.ok(Math.abs(Date.parse(shown) - Date.now()) < 60_000, `${hours} hours: ${shown} is not now`);
+    // Today is the server's day, too.
+    await person.page.locator('.line.day', { hasText: /^Today$/ }).waitFor();
     await person.page.waitForResponse((response) => response.url().endsWith('/refresh') && response.ok() && renewals.length >= 3);
     // A sign-in of eight seconds is renewed after about six of them: not never, as this was, and not all the time.
     const apart = renewals.slice(1).map((at, index) => at - renewals[index]);

@@ -45,8 +45,9 @@ describe('the page', () => {
     await alice.hears('W'.repeat(200));
     await alice.fits('room');
     await alice.composer.fill('x'.repeat(510));
-    await alice.page.getByText('10 too many').waitFor();
+    await alice.page.getByText('10 characters too many', { exact: true }).waitFor();
     await alice.composer.press('Enter');
+    await alice.page.locator('#count[aria-live]').getByText('Not sent: 10 characters too many').waitFor();
     assert.equal((await alice.composer.inputValue()).length, 510, 'not sent, not lost');
     await alice.fits('composer over its limit');
     await alice.picture('narrow');

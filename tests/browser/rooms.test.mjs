@@ -419,3 +419,56 @@ test('on a phone the button of the drawer tells what is new elsewhere, and when 
   await isIn(alice, room);
   await alice.page.getByRole('button', { name: 'Rooms and account', exact: true }).waitFor();
 });
+
+test('the way back in the browser closes what lies over the room first', async () => {
+  const alice = await somebody({ size: [360, 740], hasTouch: true, isMobile: true });
+  const room = roomName();
+  const program = await Program.signIn(server, `program${(made += 1)}`);
+  await program.call('/rooms', { room });
+  await alice.page.evaluate((hash) => (location.hash = hash), `#${room}`);
+  await isIn(alice, room);
+  const closes = async (open, what) => {
+    await open();
+    await what.waitFor();
+    await alice.page.goBack();
+    await what.waitFor({ state: 'hidden' });
+    await isIn(alice, room);
+  };
+  const menu = () => alice.openMenu();
+  await closes(menu, alice.page.locator('#scrim'));
+  await closes(() => alice.page.locator('#open-people').click(), alice.page.locator('#scrim'));
+  await closes(async () => {
+    await menu();
+    await alice.click('Change password');
+  }, alice.page.locator('#password-dialog'));
+  await closes(async () => {
+    await menu();
+    await alice.click('Find or create a room');
+  }, alice.page.locator('#jump'));
+  // What was closed by other means, or by a choice, leaves nothing behind on the way.
+  await menu();
+  await alice.press('Escape');
+  await alice.page.locator('#scrim').waitFor({ state: 'hidden' });
+  await alice.page.waitForFunction(() => history.state === null);
+  await menu();
+  await alice.page.locator('#rooms a[href="#lobby"]').click();
+  await isIn(alice, 'lobby');
+  await alice.page.goBack();
+  await isIn(alice, room);
+  await alice.page.goBack();
+  await isIn(alice, 'lobby');
+});
+
+test('a link that is opened before signing in says where it leads', async () => {
+  const alice = await Person.at(browser, `${server.url}#garden-party`);
+  people.push(alice);
+  await alice.reads('Sign in to open #garden-party.');
+  await alice.click('Create an account');
+  await alice.reads('A name and a password, nothing else.');
+  alice.expected.push(/status of 404/);
+  await alice.fill(`person${(made += 1)}`);
+  await alice.click('Create account');
+  await alice.reads('There is no room of this name.');
+  await alice.signOut();
+  await alice.reads('Sign in to join the conversation.');
+});

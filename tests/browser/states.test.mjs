@@ -202,7 +202,7 @@ describe('in a room', () => {
     await alice.reads('36 left');
     await look(alice, 'near-the-limit', { shows: '36 left' });
     await alice.write('word '.repeat(102));
-    await look(alice, 'over-the-limit', { shows: '9 too many' });
+    await look(alice, 'over-the-limit', { shows: '9 characters too many' });
     await alice.write('');
   });
 

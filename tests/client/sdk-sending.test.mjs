@@ -112,6 +112,23 @@ test('the window is the person’s, not the socket’s: a reconnect does not reo
   assert.deepEqual(sentTexts(world.socket), ['c']);
 });
 
+test('that messages wait for the window is told with the time until the next, and when none does any more', async () => {
+  const world = new World();
+  const { chorus, heard, socket } = await world.inLobby(lines(1, 3), { limits: { messages: 2, windowSeconds: 10 } });
+  for (const id of ['a', 'b']) chorus.send('lobby', id, { id });
+  for (const [index, id] of ['a', 'b'].entries()) socket.ack(id, 4 + index);
+  assert.deepEqual(heard.paced, []);
+  await world.clock.advance(4_000);
+  chorus.send('lobby', 'c', { id: 'c' });
+  assert.deepEqual(heard.paced, [{ nextInMs: 6_250 }]);
+  await world.clock.advance(6_250);
+  assert.deepEqual(sentTexts(socket), ['a', 'b', 'c']);
+  assert.deepEqual(heard.paced.at(-1), { nextInMs: null });
+  // An answer that takes its time is no pace.
+  await world.clock.advance(10_000);
+  assert.equal(heard.paced.length, 2);
+});
+
 test('rate_limited waits as long as it says, then the same id goes again, before the later ones', async () => {
   const world = new World();
   const { chorus, heard, socket } = await world.inLobby();

@@ -280,7 +280,8 @@ test('a machine whose clock is hours wrong renews at the right time all the same
   for (const skew of [-5 * 3_600_000, 5 * 3_600_000]) {
     const world = new World();
     world.clock.skew = skew;
-    await world.inLobby();
+    const { heard } = await world.inLobby();
+    assert.deepEqual(heard.clock, [{ aheadMs: -skew }]);
     await world.clock.advance(2_500_000);
     assert.equal(world.called('POST /refresh').length, 0);
     await world.clock.advance(400_000);

@@ -271,6 +271,20 @@ test('comings and goings between two messages are one line; each person counts b
   assert.equal(trafficLine(first.joined, first.left), 'dave joined · carol left');
 });
 
+test('who was here before a loss and comes back after it has not joined', () => {
+  const lost = run(inLobby, people([], [], ['alice', 'bob', 'carol']), status('waiting'), status('connected'), people([], [], ['alice']));
+  const back = run(lost, people(['bob'], [], ['alice', 'bob']), people(['dave'], [], ['alice', 'bob', 'dave']));
+  assert.deepEqual(currentRoom(back).notes.map(({ joined }) => joined), [['dave']]);
+  // Who comes back and goes and comes has.
+  const again = run(back, people([], ['bob'], ['alice', 'dave']), people(['bob'], [], ['alice', 'bob', 'dave']));
+  assert.deepEqual(currentRoom(again).notes.at(-1).joined, ['dave', 'bob']);
+  // A second list of the same does not forget them, but time does.
+  const listed = run(lost, people([], [], ['alice']));
+  assert.deepEqual(currentRoom(run(listed, people(['carol'], [], ['alice', 'carol']))).notes, []);
+  const late = { ...people(['carol'], [], ['alice', 'carol']), now: NOW + 60_000 };
+  assert.deepEqual(currentRoom(run(listed, late)).notes.at(-1).joined, ['carol']);
+});
+
 test('own comings, and lists without a change, are no line', () => {
   assert.deepEqual(drawn(run(inLobby, people(['alice'], []), people([], [], ['alice']))), drawn(inLobby));
 });
@@ -397,6 +411,15 @@ test('the status line says what is, and never more', () => {
   assert.equal(says(history(lines(1, 3)), status('connecting'), status('connected')), 'Catching up');
   assert.match(says(history(lines(1, 3)), resume([line(4)])), /^Back, nothing missing/);
   assert.match(says({ type: 'room.closed', room: 'lobby', reason: 'No such room.', missing: false }), /No such room/);
+});
+
+test('who writes faster than the server takes is told so, and for how long', () => {
+  const says = (...events) => statusLine(run(inLobby, ...events)).text;
+  const paced = { type: 'paced', nextInMs: 7_400, now: NOW };
+  assert.equal(says(waiting('one'), paced), 'You write faster than this server takes; next in 8 s');
+  assert.equal(says(waiting('one'), paced, { type: 'tick', now: NOW + 7_400 }), 'Connected');
+  assert.equal(says(waiting('one'), paced, { type: 'paced', nextInMs: null, now: NOW }), 'Connected');
+  assert.equal(says(paced), 'Connected', 'nothing waits here');
 });
 
 test('errors of the entrance stand where they can be mended', () => {

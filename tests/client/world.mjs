@@ -162,7 +162,7 @@ export class World {
       ...options,
     });
     const heard = {};
-    for (const type of ['status', 'welcome', 'history', 'message', 'people', 'typing', 'announcement', 'waiting', 'sent', 'refused', 'closed', 'error']) {
+    for (const type of ['status', 'welcome', 'history', 'message', 'people', 'typing', 'announcement', 'waiting', 'sent', 'refused', 'paced', 'clock', 'closed', 'error']) {
       heard[type] = [];
       chorus.on(type, (event) => heard[type].push(event));
     }

@@ -65,6 +65,18 @@ export type ChorusEvents = {
      */
     refused: Refusal;
     /**
+     * messages wait because the server takes no more of them now; null: none does any more
+     */
+    paced: {
+        nextInMs: number | null;
+    };
+    /**
+     * how far the server's clock is ahead of this machine's, whenever it was measured
+     */
+    clock: {
+        aheadMs: number;
+    };
+    /**
      * the room can't be joined, or not any more
      */
     closed: {

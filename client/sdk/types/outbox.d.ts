@@ -58,7 +58,8 @@ export declare class Outbox {
      * @param {number} now milliseconds of the monotonic clock
      * @param {{messages: number, windowSeconds: number}} limits
      * @param {(room: string) => boolean} isLive
-     * @returns {{due: Waiting[], wakeAt: number | null}} wakeAt: when to ask again, if waiting helps
+     * @returns {{due: Waiting[], wakeAt: number | null, heldUntil: number | null}} wakeAt: when to ask again, if waiting helps;
+     *   heldUntil: when the next may go that the window or a pause holds back
      */
     take(now: number, limits: {
         messages: number;
@@ -66,6 +67,7 @@ export declare class Outbox {
     }, isLive: (room: string) => boolean): {
         due: Waiting[];
         wakeAt: number | null;
+        heldUntil: number | null;
     };
     /** @param {string} id @returns {Waiting | null} */
     get(id: string): Waiting | null;
@@ -124,6 +126,9 @@ export type SendingOptions = {
     waiting: (waiting: Waiting) => void;
     sent: (receipt: Receipt) => void;
     refused: (refusal: Refusal) => void;
+    paced: (paced: {
+        nextInMs: number | null;
+    }) => void;
 };
 /**
  * From `send()` to its receipt: what waits goes out when it may, comes back with a receipt or a

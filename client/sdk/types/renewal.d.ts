@@ -5,6 +5,10 @@ export type RenewalHandlers = {
      */
     serverTime: () => Promise<number>;
     /**
+     * the server's clock
+     */
+    measured: (aheadMs: number) => void;
+    /**
      * fetches and keeps the next token; answers its expiry
      */
     renewToken: () => Promise<string>;
