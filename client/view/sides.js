@@ -39,13 +39,15 @@ export class MenuView {
   #roomName = byId('room-name', HTMLHeadingElement);
   #leaveRoom = byId('leave-room', HTMLButtonElement);
   #name = byId('menu-name', HTMLSpanElement);
-  #me = byId('me', HTMLParagraphElement);
+  #me = byId('me', HTMLElement);
+  #account = byId('account', HTMLDetailsElement);
   #signOut = byId('sign-out', HTMLButtonElement);
   #theme;
   #leaving;
   #parting;
   /** @type {Map<string, HTMLElement>} */
   #known = new Map();
+  #current = '';
   /** @type {State['drawer']} */
   #drawer = 'none';
   /** @type {string | null} */
@@ -70,6 +72,10 @@ export class MenuView {
     byId('open-jump', HTMLButtonElement).addEventListener('click', () => actions.jump());
     byId('open-password', HTMLButtonElement).addEventListener('click', () => actions.changePassword());
     this.#signOut.addEventListener('click', () => actions.askToLeave());
+    const low = matchMedia('(max-height: 640px)');
+    const fold = () => (this.#account.open = !low.matches || this.#signOut.hidden === true);
+    low.addEventListener('change', fold);
+    fold();
     this.#leaveRoom.addEventListener('click', () => actions.askToPart());
     this.#leaving = new Question('leave', this.#signOut, actions.leave, actions.stay);
     this.#parting = new Question('part', this.#leaveRoom, actions.leaveRoom, actions.remain);
@@ -128,6 +134,8 @@ export class MenuView {
       setText(badge, inBadge(item.unread));
       return row;
     }, this.#known);
+    if (current !== this.#current) this.#known.get(current)?.scrollIntoView({ block: 'nearest' });
+    this.#current = current;
     // What is new elsewhere is seen where the list is a drawer, too.
     const elsewhere = { unread: 0, mentions: 0, draft: false };
     for (const { key, unread, mentions } of items) {

@@ -472,3 +472,29 @@ test('a link that is opened before signing in says where it leads', async () => 
   await alice.signOut();
   await alice.reads('Sign in to join the conversation.');
 });
+
+test('with many rooms only their list scrolls; on a low screen the account is folded behind one’s name', async () => {
+  const alice = await somebody({ size: [900, 700] });
+  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const rooms = Array.from({ length: 18 }, () => roomName());
+  for (const room of rooms) {
+    await program.call('/rooms', { room });
+    await alice.page.evaluate((hash) => (location.hash = hash), `#${room}`);
+    await isIn(alice, room);
+  }
+  const signOut = alice.page.getByRole('button', { name: 'Sign out' });
+  const inWindow = (locator) => locator.evaluate((element) => element.getBoundingClientRect().bottom <= innerHeight && element.getBoundingClientRect().top >= 0);
+  assert.ok(await inWindow(signOut));
+  assert.ok(await alice.page.locator('#rooms').evaluate((list) => list.scrollHeight > list.clientHeight));
+  assert.ok(await alice.page.locator('#menu').evaluate((menu) => menu.scrollHeight <= menu.clientHeight));
+  assert.ok(await inWindow(alice.page.locator('#rooms [aria-current="page"]')), 'the room one is in is in sight');
+  await alice.picture('many-rooms');
+  await alice.page.setViewportSize({ width: 900, height: 600 });
+  await signOut.waitFor({ state: 'hidden' });
+  assert.ok(await inWindow(alice.page.locator('#me')));
+  await alice.picture('many-rooms-low');
+  await alice.page.locator('#me').press('Enter');
+  await signOut.waitFor();
+  assert.ok(await inWindow(signOut));
+  await alice.picture('many-rooms-low-open');
+});
