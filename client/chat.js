@@ -7,7 +7,7 @@ import * as keep from './keep.js';
 import { later, warm } from './later.js';
 import { hashOf, placeOf, serverUrl } from './route.js';
 import { Chorus } from './sdk/chorus.js';
-import { ChorusError, mayTryAgain } from './sdk/protocol.js';
+import { ChorusError } from './sdk/protocol.js';
 import { currentRoom, initialState, reduce, unsentIn } from './state.js';
 import { askToNotify, AttentionView, knowsNotifications, permitted, Spoken } from './view/attention.js';
 import { byId, show } from './view/dom.js';
@@ -30,9 +30,6 @@ const PAGE = 100;
 /** The largest page that the server gives, and how many people of a room can be searched. */
 const LARGE_PAGE = 200;
 const PEOPLE_READ = 5_000;
-
-/** So often is a message asked for that a link points to. */
-const PURSUITS = 5;
 
 /** The state of its entry in the browser's history. */
 const LAYER = 'layer';
@@ -118,9 +115,9 @@ const views = [
 
 /** What only an action needs. */
 const parts = {
+  finding: later(async () => new (await import('./finding.js')).Finding(chorus, dispatch, (room) => go({ room, seq: null }))),
   jump: later(async () => {
-    const [{ JumpView }, { Finding }] = await Promise.all([import('./view/jump.js'), import('./finding.js')]);
-    const finding = new Finding(chorus, dispatch, (room) => go({ room, seq: null }));
+    const [{ JumpView }, finding] = await Promise.all([import('./view/jump.js'), parts.finding()]);
     add(new JumpView({ opened: () => finding.read(), close: () => state.jump.open && dispatch({ type: 'jump', open: false }), go: finding.go, create: (room) => finding.create(room) }));
   }),
   password: later(async () => {
@@ -230,18 +227,22 @@ async function pursue(room) {
   const { target, rows = [], opened } = state.rooms[room] ?? {};
   if (!target || !opened || rows.some(({ seq }) => seq === target.seq)) return;
   const wanted = () => state.rooms[room]?.target === target;
-  for (let tries = 1; wanted(); tries += 1) {
-    try {
-      const { messages } = await chorus.history(room, { after: Math.max(0, target.seq - PAGE / 2), limit: PAGE });
-      if (!wanted()) return;
-      if (messages.some(({ seq }) => seq === target.seq)) return dispatch({ type: 'room.around', room, messages });
-      return say('This message isn’t here.');
-    } catch (cause) {
-      // Who has just read much may have to wait for more.
-      const { code, retryAfterMs } = ChorusError.from(cause);
-      if (tries === PURSUITS || !mayTryAgain(code)) return wanted() && say('This message could not be loaded.');
-      await new Promise((resolve) => setTimeout(resolve, retryAfterMs ?? 500 * 2 ** tries));
-    }
+  try {
+    const word = await (await parts.finding()).message(room, target.seq, wanted);
+    if (word) say(word);
+  } catch {
+    if (wanted()) say('This message could not be loaded.');
+  }
+}
+
+/** The one that is shown and does not exist. */
+async function createRoom() {
+  const room = state.current;
+  try {
+    await (await parts.finding()).make(room);
+    go({ room, seq: null });
+  } catch (cause) {
+    say(refusalLine(ChorusError.from(cause)));
   }
 }
 
@@ -253,19 +254,6 @@ function now() {
 /** A quiet word about what was done. @param {string} text @param {string | null} undo the room to go back to */
 function say(text, undo = null) {
   dispatch({ type: 'told', text, undo, now: now() });
-}
-
-/** The one that is shown and does not exist. */
-async function createRoom() {
-  const room = state.current;
-  try {
-    await chorus.createRoom(room);
-  } catch (cause) {
-    const error = ChorusError.from(cause);
-    // Somebody was faster: then it is there, which is what was wanted.
-    if (error.code !== 'room_taken') return say(refusalLine(error));
-  }
-  go({ room, seq: null });
 }
 
 /** Rooms that turned out not to exist are not looked for again. */

@@ -1,12 +1,16 @@
 /**
- * Finding and making rooms: what the dialog for it asks of the server.
+ * Finding what is not on the page: rooms, which can also be made, and the message that a link points to.
  */
-import { ChorusError } from './sdk/protocol.js';
+import { ChorusError, mayTryAgain } from './sdk/protocol.js';
 import { refusalLine } from './words.js';
 
 /** The largest page that the server gives, and how many of its rooms are offered. */
 const PAGE = 200;
 const MOST = 2_000;
+
+/** So much of the log is read around a message, and so often is it asked for. */
+const AROUND = 100;
+const TRIES = 5;
 
 export class Finding {
   #chorus;
@@ -43,12 +47,43 @@ export class Finding {
   async create(room) {
     this.#dispatch({ type: 'jump.busy' });
     try {
+      await this.make(room);
+      this.go(room);
+    } catch (cause) {
+      this.#dispatch({ type: 'jump.failed', error: refusalLine(ChorusError.from(cause)) });
+    }
+  }
+
+  /** @param {string} room */
+  async make(room) {
+    try {
       await this.#chorus.createRoom(room);
     } catch (cause) {
-      const error = ChorusError.from(cause);
       // Somebody was faster: then it is there, which is what was wanted.
-      if (error.code !== 'room_taken') return this.#dispatch({ type: 'jump.failed', error: refusalLine(error) });
+      if (ChorusError.from(cause).code !== 'room_taken') throw cause;
     }
-    this.go(room);
+  }
+
+  /**
+   * Shows the part of the log with a message in it.
+   * @param {string} room @param {number} wantedSeq @param {() => boolean} wanted whether it still is
+   * @returns {Promise<string>} what is to be said if it is not there
+   */
+  async message(room, wantedSeq, wanted) {
+    for (let tries = 1; wanted(); tries += 1) {
+      try {
+        const { messages } = await this.#chorus.history(room, { after: Math.max(0, wantedSeq - AROUND / 2), limit: AROUND });
+        if (!wanted()) break;
+        if (!messages.some(({ seq }) => seq === wantedSeq)) return 'This message isn’t here.';
+        this.#dispatch({ type: 'room.around', room, messages });
+        break;
+      } catch (cause) {
+        // Who has just read much may have to wait for more.
+        const { code, retryAfterMs } = ChorusError.from(cause);
+        if (tries === TRIES || !mayTryAgain(code)) throw cause;
+        await new Promise((resolve) => setTimeout(resolve, retryAfterMs ?? 500 * 2 ** tries));
+      }
+    }
+    return '';
   }
 }
