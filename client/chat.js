@@ -27,10 +27,6 @@ import { refusalLine } from './words.js';
 const LOBBY = 'lobby';
 const PAGE = 100;
 
-/** The largest page that the server gives, and how many people of a room can be searched. */
-const LARGE_PAGE = 200;
-const PEOPLE_READ = 5_000;
-
 /** The state of its entry in the browser's history. */
 const LAYER = 'layer';
 
@@ -105,7 +101,7 @@ const views = [
     jump: () => void openPart('jump'),
     changePassword: () => void openPart('password'),
   }),
-  new PeopleView({ everybody }),
+  new PeopleView({ everybody: async () => (await parts.finding()).everybody(state.current) }),
   new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
   composer,
   threadView,
@@ -302,19 +298,6 @@ async function openPart(part) {
   if (failed) dispatch({ type: 'missing', missing: null });
   if (state[part].open) return;
   dispatch({ type: part, open: true });
-}
-
-/** All the people of the room that is shown, who may be more than the list has. @returns {Promise<string[]>} */
-async function everybody() {
-  /** @type {string[]} */
-  const users = [];
-  for (let after = ''; users.length < PEOPLE_READ; ) {
-    const page = await chorus.people(state.current, { limit: LARGE_PAGE, ...(after && { after }) });
-    users.push(...page.users);
-    if (page.next === null) break;
-    after = page.next;
-  }
-  return users;
 }
 
 /** @param {string | null} notice */

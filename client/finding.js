@@ -1,12 +1,14 @@
 /**
- * Finding what is not on the page: rooms, which can also be made, and the message that a link points to.
+ * Finding what is not on the page: rooms, which can also be made, people of a crowd, and the message that a
+ * link points to.
  */
 import { ChorusError, mayTryAgain } from './sdk/protocol.js';
 import { refusalLine } from './words.js';
 
-/** The largest page that the server gives, and how many of its rooms are offered. */
+/** The largest page that the server gives, how many of its rooms are offered, and how many people of one can be searched. */
 const PAGE = 200;
 const MOST = 2_000;
+const MOST_PEOPLE = 5_000;
 
 /** So much of the log is read around a message, and so often is it asked for. */
 const AROUND = 100;
@@ -62,6 +64,19 @@ export class Finding {
       // Somebody was faster: then it is there, which is what was wanted.
       if (ChorusError.from(cause).code !== 'room_taken') throw cause;
     }
+  }
+
+  /** All the people of a room, who may be more than the live list has. @param {string} room @returns {Promise<string[]>} */
+  async everybody(room) {
+    /** @type {string[]} */
+    const users = [];
+    for (let after = ''; users.length < MOST_PEOPLE; ) {
+      const page = await this.#chorus.people(room, { limit: PAGE, ...(after && { after }) });
+      users.push(...page.users);
+      if (page.next === null) break;
+      after = page.next;
+    }
+    return users;
   }
 
   /**
