@@ -157,7 +157,7 @@ test('the button for new messages leads to the first of them, and then to the ne
   const alice = await somebody();
   const room = roomName();
   await create(alice, room);
-  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const program = await Program.signIn(scene.server, `program${(made += 1)}`);
   const say = (text) => program.call(`/rooms/${room}/messages`, { message: text });
   for (let n = 1; n <= 60; n += 1) await say(`number ${n}`);
   await alice.hears('number 60');
@@ -208,7 +208,7 @@ test('a room that is not there says so, takes no words, and can be made', async 
   const to = (hash) => alice.page.evaluate((wanted) => (location.hash = wanted), hash);
   await to(`#${room}`);
   await alice.reads('There is no room of this name.');
-  assert.ok(await alice.page.getByLabel('Message', { exact: true }).isDisabled());
+  assert.ok(await alice.composer.isDisabled());
   assert.equal(await alice.page.locator(`#rooms a[href="#${room}"]`).count(), 0, 'it is not in the list');
   assert.equal(await alice.page.getByRole('button', { name: `Leave ${room}` }).count(), 0);
   await alice.picture('no-such-room');
@@ -242,7 +242,7 @@ test('a link to a message that is not there says so', async () => {
 test('a link to a message is followed also when the server asks to wait a little', async () => {
   const alice = await somebody();
   alice.expected.push(/status of 429/);
-  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const program = await Program.signIn(scene.server, `program${(made += 1)}`);
   const room = roomName();
   await create(alice, room);
   for (let n = 1; n <= 250; n += 1) await program.call(`/rooms/${room}/messages`, { message: `number ${n}` });
@@ -279,7 +279,7 @@ test('leaving a room can be undone; what waits there is asked about', async () =
 
   alice.expected.push(...NETWORK);
   await alice.page.route('**/ws-ticket', (route) => route.abort());
-  await server.comesBack();
+  await scene.server.comesBack();
   await alice.cutOff();
   await alice.say('in vain');
   await alice.reads('Waiting to be sent');
@@ -346,7 +346,7 @@ test('on a phone the rooms lie in a drawer that a choice closes', async () => {
 
 test('each room has a draft of its own, which a reload keeps and signing out asks about', async () => {
   const alice = await somebody();
-  const field = alice.page.getByLabel('Message', { exact: true });
+  const field = alice.composer;
   const isWriting = (text) => alice.page.waitForFunction((wanted) => document.getElementById('text').value === wanted, text);
   const to = async (room) => {
     await alice.page.locator(`#rooms a[href="#${room}"]`).click();
@@ -397,11 +397,11 @@ test('each room has a draft of its own, which a reload keeps and signing out ask
 test('on a phone the button of the drawer tells what is new elsewhere, and when it is for oneself', async () => {
   const alice = await somebody({ size: [360, 740], hasTouch: true, isMobile: true });
   const room = roomName();
-  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const program = await Program.signIn(scene.server, `program${(made += 1)}`);
   await program.call('/rooms', { room });
-  await alice.page.goto(`${server.url}#${room}`);
+  await alice.page.goto(`${scene.server.url}#${room}`);
   await isIn(alice, room);
-  await alice.page.goto(`${server.url}#lobby`);
+  await alice.page.goto(`${scene.server.url}#lobby`);
   await isIn(alice, 'lobby');
   const say = (text) => program.call(`/rooms/${room}/messages`, { message: text });
   await say('to everybody');
@@ -423,7 +423,7 @@ test('on a phone the button of the drawer tells what is new elsewhere, and when 
 test('the way back in the browser closes what lies over the room first', async () => {
   const alice = await somebody({ size: [360, 740], hasTouch: true, isMobile: true });
   const room = roomName();
-  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const program = await Program.signIn(scene.server, `program${(made += 1)}`);
   await program.call('/rooms', { room });
   await alice.page.evaluate((hash) => (location.hash = hash), `#${room}`);
   await isIn(alice, room);
@@ -460,8 +460,7 @@ test('the way back in the browser closes what lies over the room first', async (
 });
 
 test('a link that is opened before signing in says where it leads', async () => {
-  const alice = await Person.at(browser, `${server.url}#garden-party`);
-  people.push(alice);
+  const alice = await scene.somebody({}, '#garden-party');
   await alice.reads('Sign in to open #garden-party.');
   await alice.click('Create an account');
   await alice.reads('A name and a password, nothing else.');
@@ -475,7 +474,7 @@ test('a link that is opened before signing in says where it leads', async () => 
 
 test('with many rooms only their list scrolls; on a low screen the account is folded behind one’s name', async () => {
   const alice = await somebody({ size: [900, 700] });
-  const program = await Program.signIn(server, `program${(made += 1)}`);
+  const program = await Program.signIn(scene.server, `program${(made += 1)}`);
   const rooms = Array.from({ length: 18 }, () => roomName());
   for (const room of rooms) {
     await program.call('/rooms', { room });
