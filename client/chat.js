@@ -136,6 +136,7 @@ let notifier = null;
 const untold = [];
 let warmed = false;
 const chat = byId('chat', HTMLDivElement);
+const jump = byId('jump', HTMLDialogElement);
 
 /** @param {import('./state.js').Event} event */
 function dispatch(event) {
@@ -286,14 +287,22 @@ function leaveRoom() {
 async function openPart(part) {
   const username = state.session?.username;
   const failed = state.missing?.part === part;
+  // At once: what is typed behind Ctrl+K is for its field, loaded or not.
+  const early = part === 'jump' && state.drawer === 'none' && !jump.open;
+  if (early) {
+    byId('jump-query', HTMLInputElement).value = '';
+    jump.showModal();
+  }
   try {
     await parts[part]();
   } catch (cause) {
     console.warn(`chorus: ${part}: ${cause}`);
+    if (early) jump.close();
     // The server is there and still it does not come: what it has belongs to another version of the page.
     return dispatch({ type: 'missing', missing: { part, reload: failed && state.link.state === 'connected' } });
   }
-  // Somebody else by now.
+  // Somebody else by now, or it was closed while it was loaded.
+  if (early && !jump.open) return;
   if (username === undefined || username !== state.session?.username) return;
   if (failed) dispatch({ type: 'missing', missing: null });
   if (state[part].open) return;

@@ -1,14 +1,13 @@
 /**
  * Which rooms are offered to somebody who looks for one. Pure.
  */
-import { isRoomName, roomNameFrom } from './route.js';
+import { isRoomName } from './route.js';
 import { unreadIn } from './state.js';
 
 /** @typedef {import('./state.js').State} State */
 /**
  * @typedef {object} RoomOption
  * @property {string} key
- * @property {'room' | 'create'} kind
  * @property {string} room
  * @property {boolean} joined the reader is in it already
  * @property {number} unread
@@ -19,9 +18,15 @@ import { unreadIn } from './state.js';
 /** More are not shown; more letters find them. */
 const MOST = 50;
 
+/** The name that somebody means who writes "#General Chat!". @param {string} text */
+export function roomNameFrom(text) {
+  const plain = text.trim().normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
+  return plain.replace(/[^a-z0-9_-]+/g, '-').replace(/^[-_]+|-+$/g, '');
+}
+
 /**
- * Those whose name has what was typed in it: the reader's own first, then the liveliest. What could be
- * made stands at the end.
+ * Those whose name has what was typed in it: the reader's own first, then the liveliest. Of the own ones
+ * the room they come from stands before the others, and the one they are in behind them: so one goes to and fro.
  * @param {State} state @param {string} query @returns {RoomOption[]}
  */
 export function roomOptions(state, query) {
@@ -31,7 +36,7 @@ export function roomOptions(state, query) {
   /** @type {RoomOption[]} */
   const options = [];
   for (const name of names) {
-    if (!name.includes(wanted)) continue;
+    if (!name.includes(wanted) || (wanted === '' && query.trim() !== '')) continue;
     const own = Object.hasOwn(state.rooms, name) ? state.rooms[name] : undefined;
     // A room that turned out not to exist is offered to be made.
     if (own?.closed && !listed.has(name)) continue;
@@ -39,7 +44,6 @@ export function roomOptions(state, query) {
     const lastAt = Date.parse(own?.rows.at(-1)?.timestamp ?? info?.lastTimestamp ?? '');
     options.push({
       key: name,
-      kind: 'room',
       room: name,
       joined: own !== undefined && !own.closed,
       unread: own ? unreadIn(state, own) : 0,
@@ -47,20 +51,25 @@ export function roomOptions(state, query) {
       lastAt: Number.isNaN(lastAt) ? null : lastAt,
     });
   }
-  options.sort((a, b) => rank(a, wanted) - rank(b, wanted) || (b.userCount ?? 0) - (a.userCount ?? 0) || (a.room < b.room ? -1 : 1));
-  const found = options.slice(0, MOST);
-  const exists = found.some(({ room }) => room === wanted);
-  if (isRoomName(wanted) && !exists) {
-    found.push({ key: `create:${wanted}`, kind: 'create', room: wanted, joined: false, unread: 0, userCount: null, lastAt: null });
-  }
-  return found;
+  options.sort((a, b) => rank(a, wanted, state) - rank(b, wanted, state) || (b.userCount ?? 0) - (a.userCount ?? 0) || (a.room < b.room ? -1 : 1));
+  return options.slice(0, MOST);
 }
 
-/** @param {RoomOption} option @param {string} wanted */
-function rank({ room, joined, unread }, wanted) {
+/**
+ * The room that could be made: the name that was typed, where there is none of that name.
+ * @param {RoomOption[]} options @param {string} query @returns {string | null}
+ */
+export function newRoom(options, query) {
+  const wanted = roomNameFrom(query);
+  return isRoomName(wanted) && !options.some(({ room }) => room === wanted) ? wanted : null;
+}
+
+/** @param {RoomOption} option @param {string} wanted @param {State} state */
+function rank({ room, joined, unread }, wanted, { previous, current }) {
   if (room === wanted) return 0;
-  const place = joined ? (unread > 0 ? 1 : 2) : 3;
-  return room.startsWith(wanted) ? place : place + 3;
+  const own = unread > 0 ? 1 : room === previous ? 2 : room === current ? 4 : 3;
+  const place = joined ? own : 5;
+  return room.startsWith(wanted) ? place : place + 5;
 }
 
 /**
@@ -69,6 +78,6 @@ function rank({ room, joined, unread }, wanted) {
  */
 export function nothingFound(query) {
   const wanted = roomNameFrom(query);
-  if (wanted === '') return 'No rooms yet.';
-  return isRoomName(wanted) ? '' : 'A room’s name has up to 50 of a–z, 0–9, - and _, and begins with a letter or a digit.';
+  if (query.trim() === '') return 'No rooms yet.';
+  return isRoomName(wanted) ? `There is no ${wanted} yet. Enter creates it.` : 'A room’s name has up to 50 of a–z, 0–9, - and _, and begins with a letter or a digit.';
 }

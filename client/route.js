@@ -12,11 +12,6 @@ export function isRoomName(name) {
   return ROOM_NAME.test(name);
 }
 
-/** The name that somebody means who writes "#General Chat". @param {string} text */
-export function roomNameFrom(text) {
-  return text.trim().replace(/^#/, '').toLowerCase().replace(/\s+/g, '-');
-}
-
 /** @param {string} hash of the page's address, with its `#` @returns {Place | null} */
 export function placeOf(hash) {
   const [room = '', number, ...more] = hash.replace(/^#\/?/, '').split('/');

@@ -47,6 +47,7 @@ import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
  * @property {Link} link
  * @property {Limits} limits
  * @property {string} current the room that is shown
+ * @property {string} previous the one that was shown before it
  * @property {boolean} looking the page is before somebody's eyes
  * @property {{[room: string]: RoomState}} rooms those that the reader is in
  * @property {Jump} jump
@@ -111,6 +112,7 @@ export function initialState(theme, now) {
     link: { state: 'stopped', retryAt: null, reason: null, back: null },
     limits: { ...DEFAULT_LIMITS },
     current: 'lobby',
+    previous: '',
     looking: true,
     rooms: {},
     jump: { open: false, rooms: null, busy: false, error: null },
@@ -172,7 +174,7 @@ export function reduce(state, event) {
       const next = { ...state, drawer: /** @type {const} */ ('none'), jump: { ...state.jump, open: false, busy: false, error: null }, told: null, parting: false };
       if (event.room === state.current) return next;
       const left = currentRoom(state) ? inRoom(next, { type: 'room.left', room: state.current }) : next;
-      return looked({ ...left, current: event.room }, true);
+      return looked({ ...left, current: event.room, previous: state.current }, true);
     }
     case 'password':
       return { ...state, drawer: 'none', password: { open: event.open, busy: false, errors: {} } };

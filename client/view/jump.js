@@ -1,8 +1,9 @@
 /**
  * Finding and making rooms, by a few letters: a dialog that Ctrl+K opens from anywhere. The field
- * keeps the focus; the arrow keys choose among what is found.
+ * keeps the focus; the arrow keys choose among what is found. What is not there is made by a button of its
+ * own, behind the field: no arrow comes upon it, and Enter in the field means it only where nothing is found.
  */
-import { nothingFound, roomOptions } from '../rooms.js';
+import { newRoom, nothingFound, roomOptions } from '../rooms.js';
 import { dayName } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
 
@@ -21,6 +22,9 @@ export class JumpView {
   #query = byId('jump-query', HTMLInputElement);
   #list = byId('jump-list', HTMLUListElement);
   #hint = byId('jump-hint', HTMLParagraphElement);
+  #create = make('button', 'option create', [make('span', 'name'), make('span', 'meta', 'a new room, open to everybody')]);
+  /** The room that it makes. @type {string | null} */
+  #made = null;
   #actions;
   /** @type {Map<string, HTMLElement>} */
   #known = new Map();
@@ -38,8 +42,15 @@ export class JumpView {
     this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
     byId('jump-form', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#take(this.#options[this.#chosen]);
+      // What was just typed counts, and not what the last frame showed.
+      this.#draw();
+      const option = this.#options[this.#chosen];
+      if (option) this.#take(option);
+      else this.#make();
     });
+    this.#create.type = 'button';
+    this.#create.addEventListener('click', () => this.#make());
+    this.#list.after(this.#create);
     this.#query.addEventListener('input', () => {
       this.#chosen = 0;
       this.#draw();
@@ -52,13 +63,15 @@ export class JumpView {
     const before = this.#state;
     this.#state = state;
     const open = state.jump.open && state.session !== null;
-    if (open && !this.#dialog.open) {
-      this.#query.value = '';
+    if (open && !before?.jump.open) {
+      // Ctrl+K has opened it already, so that no letter goes elsewhere.
+      if (!this.#dialog.open) {
+        this.#query.value = '';
+        this.#dialog.showModal();
+      }
       this.#chosen = 0;
-      this.#dialog.showModal();
-      this.#query.focus();
       this.#actions.opened();
-    } else if (!open && this.#dialog.open) this.#dialog.close();
+    } else if (!open && (before?.jump.open || !state.session) && this.#dialog.open) this.#dialog.close();
     if (open && (before?.jump !== state.jump || before.rooms !== state.rooms)) this.#draw();
   }
 
@@ -75,9 +88,11 @@ export class JumpView {
 
   /** @param {RoomOption | undefined} option */
   #take(option) {
-    if (!option || this.#state?.jump.busy) return;
-    if (option.kind === 'create') this.#actions.create(option.room);
-    else this.#actions.go(option.room);
+    if (option && !this.#state?.jump.busy) this.#actions.go(option.room);
+  }
+
+  #make() {
+    if (this.#made !== null && !this.#state?.jump.busy) this.#actions.create(this.#made);
   }
 
   #draw() {
@@ -89,6 +104,10 @@ export class JumpView {
     keyed(this.#list, items, (item, known) => this.#row(item, known, state.now), this.#known);
     const chosen = this.#list.children[this.#chosen];
     this.#query.setAttribute('aria-activedescendant', chosen?.id ?? '');
+    this.#made = newRoom(this.#options, this.#query.value);
+    show(this.#create, this.#made !== null);
+    const [name] = this.#create.children;
+    if (name) setText(name, `Create “${this.#made}”`);
     const { error, rooms } = state.jump;
     const words = error ?? (this.#options.length > 0 ? '' : rooms === null ? 'Looking for rooms' : nothingFound(this.#query.value));
     this.#hint.classList.toggle('error', error !== null);
@@ -97,7 +116,7 @@ export class JumpView {
   }
 
   /** @param {RoomOption & {chosen: boolean}} option @param {HTMLElement | null} known @param {number} now */
-  #row({ key, kind, room, joined, unread, userCount, lastAt, chosen }, known, now) {
+  #row({ key, room, joined, unread, userCount, lastAt, chosen }, known, now) {
     const row = known ?? make('li', 'option', [make('span', 'name'), make('span', 'meta')]);
     if (!known) {
       row.id = `jump:${key}`;
@@ -109,9 +128,9 @@ export class JumpView {
     row.classList.toggle('joined', joined);
     row.setAttribute('aria-selected', String(chosen));
     const [name, meta] = row.children;
-    if (name) setText(name, kind === 'create' ? `Create “${room}”` : room);
+    if (name) setText(name, room);
     const words = [unread > 0 ? `${unread} new` : '', userCount === null ? '' : `${userCount} here`, lastAt === null ? '' : agoWord(lastAt, now)];
-    if (meta) setText(meta, kind === 'create' ? 'a new room, open to everybody' : words.filter(Boolean).join(' · '));
+    if (meta) setText(meta, words.filter(Boolean).join(' · '));
     return row;
   }
 }

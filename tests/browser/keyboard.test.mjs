@@ -192,3 +192,78 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
     });
   });
 }
+
+describe('the keys among rooms', () => {
+  let server, bob, alice;
+  const query = () => alice.page.locator('#jump-query');
+  const room = () => alice.page.locator('#room-name').textContent();
+  const isIn = async (name) => {
+    await alice.page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+    await alice.connected();
+  };
+
+  before(async () => {
+    server = await Server.start({ MESSAGE_LIMIT: '10000' });
+    bob = await Program.signIn(server, 'bob');
+    for (const name of ['general', 'ideas', 'quiet']) await bob.call('/rooms', { room: name });
+    alice = await Typist.at(browser, server.url);
+    await alice.register('alice');
+  });
+  after(async () => {
+    await alice?.context.close();
+    await server?.stop();
+  });
+
+  test('what is typed right behind Ctrl+K is for its field, also before the dialog is loaded', async () => {
+    await alice.page.reload();
+    await alice.connected();
+    await alice.page.keyboard.press('Control+k');
+    await alice.type('gen');
+    assert.equal(await query().inputValue(), 'gen');
+    assert.equal(await alice.page.locator('#text').inputValue(), '');
+    await alice.page.getByRole('option', { name: 'general' }).waitFor();
+    // Loaded by now: typed in one go, in the frame in which it opens.
+    await alice.press('Escape');
+    await alice.page.locator('#jump').waitFor({ state: 'hidden' });
+    await alice.page.evaluate(() => document.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true, bubbles: true, cancelable: true })) || document.activeElement.id);
+    assert.equal(await alice.page.evaluate(() => document.activeElement.id), 'jump-query');
+    assert.equal(await query().inputValue(), '', 'it begins anew');
+    await alice.type('gen');
+    await alice.page.getByRole('option', { name: 'general' }).waitFor();
+    await alice.press('Enter');
+    await isIn('general');
+  });
+
+  test('arrows never come upon a room that is not there; its button is one Tab away', async () => {
+    await alice.page.keyboard.press('Control+k');
+    await alice.type('gen');
+    await alice.page.getByRole('button', { name: 'Create “gen”' }).waitFor();
+    await alice.picture('jump-create');
+    for (const key of ['ArrowDown', 'ArrowDown', 'ArrowUp', 'ArrowUp']) {
+      await alice.press(key);
+      assert.equal(await alice.page.locator('#jump [aria-selected="true"] .name').textContent(), 'general');
+    }
+    // Not to the list, which is chosen from in the field.
+    await alice.press('Tab');
+    assert.match(await alice.page.evaluate(() => document.activeElement.textContent), /Create “gen”/);
+    await alice.press('Shift+Tab');
+    await alice.isOn('jump-query');
+    await alice.press('Control+a');
+    await alice.type('Bad Name!');
+    await alice.page.getByRole('button', { name: 'Create “bad-name”' }).waitFor();
+    await alice.reads('There is no bad-name yet. Enter creates it.');
+    await alice.press('Enter');
+    await isIn('bad-name');
+  });
+
+  test('Ctrl+K and Enter lead to the room one comes from, and back', async () => {
+    await alice.page.keyboard.press('Control+k');
+    await alice.page.getByRole('option', { name: 'general' }).waitFor();
+    await alice.press('Enter');
+    await isIn('general');
+    await alice.page.keyboard.press('Control+k');
+    await alice.page.keyboard.press('Enter');
+    await isIn('bad-name');
+    assert.equal(await room(), 'bad-name');
+  });
+});

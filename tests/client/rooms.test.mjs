@@ -2,8 +2,8 @@
 // as read.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nothingFound, roomOptions } from '../../client/rooms.js';
-import { hashOf, isRoomName, placeOf, roomNameFrom } from '../../client/route.js';
+import { newRoom, nothingFound, roomNameFrom, roomOptions } from '../../client/rooms.js';
+import { hashOf, isRoomName, placeOf } from '../../client/route.js';
 import { initialState, mentionsIn, reduce, unreadIn } from '../../client/state.js';
 import { thread } from '../../client/thread.js';
 import { line, lines } from './world.mjs';
@@ -33,6 +33,10 @@ test('an address leads to a room or to a message, and to nothing else', () => {
 
 test('what somebody writes for a room becomes a name that can be one', () => {
   assert.equal(roomNameFrom(' #General  Chat '), 'general-chat');
+  assert.equal(roomNameFrom('Bad Name!'), 'bad-name');
+  assert.equal(roomNameFrom('Café & Küche'), 'cafe-kuche');
+  assert.equal(roomNameFrom('__proto__'), 'proto__');
+  for (const nothing of ['', '  ', '#', '!?', '日本']) assert.equal(roomNameFrom(nothing), '', nothing);
   assert.ok(isRoomName('general-chat') && !isRoomName('general chat') && !isRoomName(''));
 });
 
@@ -40,17 +44,34 @@ test('one’s own rooms come first, the exact name before all, and what is not t
   const rooms = ['design', 'dev', 'lobby', 'old-dev'].map((room, index) => ({ room, userCount: index, lastSeq: 1, lastTimestamp: null }));
   const state = run(signedIn, opened('lobby'), opened('dev'), { type: 'jump', open: true }, { type: 'jump.rooms', rooms });
   const offered = (query) => roomOptions(state, query).map(({ key }) => key);
-  assert.deepEqual(offered(''), ['lobby', 'dev', 'old-dev', 'design']);
-  assert.deepEqual(offered('de'), ['dev', 'design', 'old-dev', 'create:de']);
+  const made = (query) => newRoom(roomOptions(state, query), query);
+  assert.deepEqual(offered(''), ['dev', 'lobby', 'old-dev', 'design']);
+  assert.equal(made(''), null);
+  assert.deepEqual(offered('de'), ['dev', 'design', 'old-dev']);
+  assert.equal(made('de'), 'de');
   assert.deepEqual(offered('design'), ['design']);
-  assert.deepEqual(offered('nowhere'), ['create:nowhere']);
-  assert.deepEqual(offered('né'), []);
-  assert.match(nothingFound('né'), /a–z/);
+  assert.equal(made('design'), null);
+  assert.deepEqual(offered('nowhere'), []);
+  assert.equal(made('nowhere'), 'nowhere');
+  assert.match(nothingFound('nowhere'), /Enter creates it/);
+  assert.deepEqual(offered('!?'), []);
+  assert.equal(made('!?'), null);
+  assert.match(nothingFound('!?'), /a–z/);
+  assert.equal(made('x'.repeat(51)), null);
+  assert.match(nothingFound('x'.repeat(51)), /a–z/);
+});
+
+test('the room one comes from is the first that is offered, unless another has something new', () => {
+  const state = run(signedIn, opened('lobby'), opened('dev'), page('dev', lines(1, 9)), opened('ask'), entered('dev'), entered('lobby'));
+  const first = (at) => roomOptions(at, '').map(({ room }) => room)[0];
+  assert.equal(first(state), 'dev');
+  assert.equal(first(run(state, entered('dev'))), 'lobby');
+  assert.equal(first(run(state, entered('ask'), said('dev', 10))), 'dev');
 });
 
 test('a room that does not exist is offered to be made', () => {
   const state = run(signedIn, opened('typo'), { type: 'room.closed', room: 'typo', reason: 'no', missing: true });
-  assert.deepEqual(roomOptions(state, 'typo').map(({ key }) => key), ['create:typo']);
+  assert.equal(newRoom(roomOptions(state, 'typo'), 'typo'), 'typo');
 });
 
 test('who comes for the first time has missed nothing', () => {
