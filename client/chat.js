@@ -14,7 +14,8 @@ import { byId, show } from './view/dom.js';
 import { ComposerView, StatusView, UpdatedView } from './view/foot.js';
 import { MenuView, PeopleView } from './view/sides.js';
 import { ThreadView } from './view/thread.js';
-import { refusalLine } from './words.js';
+import { mentions } from './text.js';
+import { refusalLine, troubleLine } from './words.js';
 
 /**
  * @typedef {object} Page what is around the chat
@@ -102,7 +103,7 @@ const views = [
     changePassword: () => void openPart('password'),
   }),
   new PeopleView({ everybody: async () => (await parts.finding()).everybody(state.current) }),
-  new StatusView({ reconnectNow: () => chorus.reconnectNow() }),
+  new StatusView({ reconnectNow: () => chorus.reconnectNow(), tell: (words) => spoken.tell(words) }),
   composer,
   threadView,
   new AttentionView({ notify: (wanted) => void chooseNotify(wanted), possible: knowsNotifications() }),
@@ -132,6 +133,8 @@ const parts = {
 };
 /** @type {import('./notifier.js').Notifier | null} */
 let notifier = null;
+/** A screen reader has heard that what is written waits, since the connection was there. */
+let toldOfWaiting = false;
 /** What it has not heard yet. @type {import('./notifier.js').Told[]} */
 const untold = [];
 let warmed = false;
@@ -411,6 +414,8 @@ async function chooseNotify(wanted) {
 /** @param {import('./state.js').Notify} notify @param {import('./state.js').NotifyTrouble} trouble */
 function setNotify(notify, trouble) {
   keep.keepNotify(notify);
+  // The line says it already: it is heard once more, by somebody who tries once more.
+  if (trouble === 'denied' && trouble === state.notifyTrouble) spoken.tell(troubleLine(trouble));
   dispatch({ type: 'notify', notify, trouble });
   if (notify !== 'off') wantNotifier();
 }
@@ -434,6 +439,7 @@ function notified(room) {
 
 chorus.on('status', (status) => {
   dispatch({ type: 'link', status, now: now() });
+  if (status.state === 'connected') toldOfWaiting = false;
   if (status.state !== 'signed_out') return;
   const kept = keep.keptSession();
   // The token that was refused is an old one: another tab has signed in since.
@@ -468,15 +474,27 @@ chorus.on('closed', ({ room, error }) => {
 });
 chorus.on('message', ({ room, ...message }) => {
   dispatch({ type: 'room.message', room, message });
-  if (room === state.current && message.username !== state.session?.username) spoken.say(message);
+  const me = state.session?.username ?? '';
+  if (message.username !== me) {
+    const calls = mentions(message.message, me);
+    if (room === state.current) spoken.say(message, calls);
+    else if (calls) spoken.tell(`${message.username} mentioned you in ${room}`);
+  }
   heard({ room, ...message });
 });
-chorus.on('waiting', ({ room, id, message, at }) => dispatch({ type: 'waiting.added', room, id, message, at }));
+chorus.on('waiting', ({ room, id, message, at }) => {
+  dispatch({ type: 'waiting.added', room, id, message, at });
+  // Of several, once.
+  if (state.link.state === 'connected' || toldOfWaiting) return;
+  toldOfWaiting = true;
+  spoken.tell('Waiting to be sent');
+});
 chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
 chorus.on('refused', ({ room, id, message, error }) => {
   const refused = { room, id, message, reason: refusalLine(error), at: Date.now() };
   keep.keepRefused(state.session?.username ?? '', refused);
   dispatch({ type: 'waiting.refused', ...refused });
+  spoken.alarm(`Not sent: ${message}. ${refused.reason}`);
 });
 chorus.on('paced', ({ nextInMs }) => dispatch({ type: 'paced', nextInMs, now: now() }));
 chorus.on('clock', ({ aheadMs }) => {

@@ -37,6 +37,11 @@ export function statusLine(state) {
   }
 }
 
+/** The loss of the connection as it is read out, once. @param {State} state */
+export function lostLine({ link }) {
+  return `${cause(link.reason)}${link.state === 'offline' ? 'Offline' : 'The connection is lost'}. What you send waits here.`;
+}
+
 /** Short where it stands beside the line in the thread, which has the number. @param {number} count */
 function backWord(count) {
   return count === 0 ? 'Back. Nothing was said while you were away.' : 'Back, nothing missing.';
@@ -75,8 +80,9 @@ export function gapLine(gap) {
   }
 }
 
-/** More names than this are told by their number. */
+/** More names than this are told by their number, and more than so many are told by it even where all are asked for. */
 const MOST_NAMES = 3;
+const ALL_NAMES = 100;
 
 /**
  * Who came and went, however many they are.
@@ -94,9 +100,16 @@ export function trafficFolds(joined, left) {
   return joined.length > MOST_NAMES || left.length > MOST_NAMES;
 }
 
-/** All names. @param {string[]} joined @param {string[]} left */
+/** All names, as far as anybody reads them. @param {string[]} joined @param {string[]} left */
 export function fullTrafficLines(joined, left) {
-  return [joined.length > 0 ? `Joined: ${joined.join(', ')}` : '', left.length > 0 ? `Left: ${left.join(', ')}` : ''].filter(Boolean);
+  return [joined.length > 0 ? `Joined: ${all(joined)}` : '', left.length > 0 ? `Left: ${all(left)}` : ''].filter(Boolean);
+}
+
+/** @param {string[]} names */
+function all(names) {
+  // Never one other alone: its name is as short.
+  if (names.length <= ALL_NAMES + 1) return names.join(', ');
+  return `${names.slice(0, ALL_NAMES).join(', ')} and ${number(names.length - ALL_NAMES)} others`;
 }
 
 /** @param {string[]} names */

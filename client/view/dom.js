@@ -41,6 +41,21 @@ export function show(element, shown) {
 }
 
 /**
+ * What is wrong with a field, if anything: it describes it, and the hint does while nothing is. Where the focus
+ * is in the field already it is said at once; otherwise the field says it when the focus comes.
+ * @param {HTMLInputElement} field @param {HTMLElement | null} hint @param {HTMLElement} error @param {string | undefined} words
+ */
+export function fieldError(field, hint, error, words) {
+  show(error, words !== undefined);
+  if (words !== undefined && document.activeElement === field) error.setAttribute('role', 'alert');
+  else error.removeAttribute('role');
+  // Written anew even if it is the same: somebody tried again.
+  error.textContent = words ?? '';
+  field.setAttribute('aria-invalid', String(words !== undefined));
+  field.setAttribute('aria-describedby', [hint, error].filter((part) => part && !part.hidden).map((part) => part?.id).join(' '));
+}
+
+/**
  * Makes the children of `parent` be one element per item, in order. An element stays the same for as
  * long as its key does, so that selection, focus and scroll position outlive a change elsewhere.
  * @template {{key: string}} I
@@ -109,7 +124,10 @@ export function choice({ name, legend, choices, choose }) {
     /** @param {T} value */
     render(value) {
       const input = inputs.get(value);
-      if (input && !input.checked) input.checked = true;
+      if (!input || input.checked) return;
+      input.checked = true;
+      // Where another was asked for and can't be had, the arrows go on from the one that holds.
+      if ([...inputs.values()].some((other) => other === document.activeElement)) input.focus();
     },
   };
 }

@@ -2,7 +2,7 @@
  * The sign-in screen: one form for coming in and for a new account, errors beside the field they are
  * about, and the demo accounts where the server has them.
  */
-import { byId, setText, show, themeSwitch } from './dom.js';
+import { byId, fieldError, setText, show, themeSwitch } from './dom.js';
 
 /** @typedef {import('../sdk/protocol.js').ChorusError} ChorusError */
 /** @typedef {'username' | 'password' | 'form'} Field where an error is shown */
@@ -112,12 +112,10 @@ export class EntranceView {
     setText(this.#hints.password, `At least ${limits.passwordMin} characters`);
     for (const field of /** @type {const} */ (['username', 'password'])) {
       show(this.#hints[field], mode === 'register' && !errors[field]);
-      this.#inputs[field].setAttribute('aria-invalid', String(errors[field] !== undefined));
+      fieldError(this.#inputs[field], this.#hints[field], this.#errors[field], errors[field]);
     }
-    for (const field of /** @type {const} */ (['username', 'password', 'form'])) {
-      show(this.#errors[field], errors[field] !== undefined);
-      setText(this.#errors[field], errors[field] ?? '');
-    }
+    show(this.#errors.form, errors.form !== undefined);
+    this.#errors.form.textContent = errors.form ?? '';
     if (failed) (errors.username ? this.#inputs.username : errors.password ? this.#inputs.password : null)?.focus();
   }
 }

@@ -3,7 +3,7 @@
  */
 import { acceptedText, countChars } from '../sdk/protocol.js';
 import { currentRoom } from '../state.js';
-import { missingLine, statusLine, typingLine } from '../words.js';
+import { lostLine, missingLine, statusLine, typingLine } from '../words.js';
 import { byId, setText, show } from './dom.js';
 
 /** @typedef {import('../state.js').State} State */
@@ -27,6 +27,7 @@ const NEAR = 60;
 export class ComposerView {
   #form = byId('composer', HTMLFormElement);
   #text = byId('text', HTMLTextAreaElement);
+  #label = byId('text-label', HTMLLabelElement);
   #count = byId('count', HTMLParagraphElement);
   #send = byId('send', HTMLButtonElement);
   /** From the first @ on. @type {import('./mention-picker.js').MentionPicker | null} */
@@ -69,6 +70,7 @@ export class ComposerView {
     this.#text.disabled = off;
     this.#send.disabled = off;
     if (this.#text.placeholder !== placeholder) this.#text.placeholder = placeholder;
+    setText(this.#label, `Message to ${state.current}`);
     if (limit === this.#limit) return;
     this.#limit = limit;
     this.#measure();
@@ -164,15 +166,22 @@ function tooMany(over) {
   return `${over} ${over === 1 ? 'character' : 'characters'} too many`;
 }
 
-/** The line of the connection's state, never more than it is, and of who is typing. */
+/**
+ * The line of the connection's state, never more than it is, and of who is typing. It is not read out as it
+ * changes, which it does with every attempt: what is said is that the connection is lost, and that it is back.
+ */
 export class StatusView {
   #chat = byId('chat', HTMLDivElement);
   #text = byId('status-text', HTMLParagraphElement);
   #now = byId('status-now', HTMLButtonElement);
   #typing = byId('typing', HTMLParagraphElement);
 
-  /** @param {{reconnectNow: () => void}} actions */
+  #lost = false;
+  #tell;
+
+  /** @param {{reconnectNow: () => void, tell: (words: string) => void}} actions */
   constructor(actions) {
+    this.#tell = actions.tell;
     this.#now.addEventListener('click', () => actions.reconnectNow());
   }
 
@@ -180,9 +189,10 @@ export class StatusView {
   render(state) {
     const { tone, text, action } = statusLine(state);
     this.#chat.dataset['tone'] = tone;
-    // The seconds run; a screen reader should hear of the loss once, not every second.
-    const words = (/** @type {string | null} */ line) => line?.replace(/\d+ s$/, '');
-    this.#text.setAttribute('aria-live', text !== this.#text.textContent && words(text) === words(this.#text.textContent) ? 'off' : 'polite');
+    if (tone === 'bad' && this.#text.textContent !== text) this.#tell(text);
+    else if (tone === 'off' && !this.#lost) this.#tell(lostLine(state));
+    else if (tone === 'good' && this.#lost) this.#tell(text);
+    this.#lost = tone === 'off' || (tone === 'wait' && this.#lost);
     setText(this.#text, text);
     show(this.#now, action === 'now');
     const line = typingLine(typing(state));

@@ -2,7 +2,7 @@
  * Changing one's password: a dialog with the field that is wrong named in it. All other sign-ins of the
  * account end with the change; this one goes on.
  */
-import { byId, setText, show } from './dom.js';
+import { byId, fieldError, setText, show } from './dom.js';
 
 /** @typedef {import('../state.js').State} State */
 /**
@@ -52,11 +52,10 @@ export class PasswordView {
     } else if (!open && this.#dialog.open) this.#dialog.close();
     setText(this.#submit, busy ? 'Changing the password' : 'Change password');
     this.#submit.setAttribute('aria-disabled', String(busy));
-    for (const field of /** @type {const} */ (['current', 'next', 'form'])) {
-      show(this.#errors[field], errors[field] !== undefined);
-      setText(this.#errors[field], errors[field] ?? '');
-    }
-    for (const field of /** @type {const} */ (['current', 'next'])) this.#inputs[field].setAttribute('aria-invalid', String(errors[field] !== undefined));
+    fieldError(this.#inputs.current, null, this.#errors.current, errors.current);
+    fieldError(this.#inputs.next, this.#hint, this.#errors.next, errors.next);
+    show(this.#errors.form, errors.form !== undefined);
+    setText(this.#errors.form, errors.form ?? '');
     if (open && failed) (errors.current ? this.#inputs.current : errors.next ? this.#inputs.next : null)?.focus();
   }
 }

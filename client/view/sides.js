@@ -77,8 +77,8 @@ export class MenuView {
     low.addEventListener('change', fold);
     fold();
     this.#leaveRoom.addEventListener('click', () => actions.askToPart());
-    this.#leaving = new Question('leave', this.#signOut, actions.leave, actions.stay);
-    this.#parting = new Question('part', this.#leaveRoom, actions.leaveRoom, actions.remain);
+    this.#leaving = new Question('leave', this.#signOut, 'Sign out', actions.leave, actions.stay);
+    this.#parting = new Question('part', this.#leaveRoom, 'Leave', actions.leaveRoom, actions.remain);
     this.#rooms.addEventListener('click', (event) => {
       const link = event.target instanceof Element && event.target.closest('a');
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -170,27 +170,35 @@ class Question {
   #box;
   #text;
   #asker;
+  #yes;
   #no;
-  #stay;
+  /** What the button says while something would be lost. */
+  #costly;
+  #plain;
 
-  /** @param {string} id @param {HTMLElement} asker @param {() => void} leave @param {() => void} stay */
-  constructor(id, asker, leave, stay) {
+  /** @param {string} id @param {HTMLElement} asker @param {string} plain what its button says once nothing would be lost @param {() => void} leave @param {() => void} stay */
+  constructor(id, asker, plain, leave, stay) {
     this.#box = byId(`${id}-question`, HTMLDivElement);
     this.#text = byId(`${id}-text`, HTMLParagraphElement);
     this.#no = byId(`${id}-no`, HTMLButtonElement);
     this.#asker = asker;
-    this.#stay = stay;
-    byId(`${id}-yes`, HTMLButtonElement).addEventListener('click', () => leave());
+    this.#plain = plain;
+    this.#yes = byId(`${id}-yes`, HTMLButtonElement);
+    this.#costly = this.#yes.textContent ?? '';
+    this.#yes.addEventListener('click', () => leave());
     this.#no.addEventListener('click', () => stay());
   }
 
   /** @param {boolean} open @param {string} line what would be lost */
   render(open, line) {
-    // All was sent in the meantime: there is nothing left to ask.
-    if (open && line === '') return this.#stay();
     const asked = open && this.#box.hidden;
     const answered = !open && this.#box.contains(document.activeElement);
-    if (open) setText(this.#text, line);
+    // All was sent in the meantime: the question stays, for an Enter may be on its way to the answer.
+    if (open) {
+      setText(this.#text, line === '' ? 'Everything is sent.' : line);
+      setText(this.#yes, line === '' ? this.#plain : this.#costly);
+      this.#yes.classList.toggle('danger', line !== '');
+    }
     show(this.#box, open);
     if (asked) this.#no.focus();
     if (!answered) return;

@@ -392,7 +392,7 @@ export class Person {
 
   /** As an impatient person: does not wait for the next attempt. */
   async comesBack() {
-    const now = this.page.getByRole('button', { name: 'now', exact: true });
+    const now = this.page.getByRole('button', { name: 'Reconnect now' });
     const good = this.page.locator('#chat[data-tone="good"]');
     await now.or(good).first().waitFor();
     if (await now.isVisible()) await now.click({ timeout: 2_000 }).catch(() => {});
@@ -440,7 +440,7 @@ export class Person {
 
   /** Where one writes. */
   get composer() {
-    return this.page.getByLabel('Message', { exact: true });
+    return this.page.locator('#text');
   }
 
   async say(text) {

@@ -2,7 +2,7 @@
 // the focus is.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { eventually, Person, Program, Server } from './house.mjs';
+import { eventually, NETWORK, Person, Program, Server, Wire } from './house.mjs';
 import { browser } from './scene.mjs';
 
 /** Where the focus is and how one sees it: an outline, its own or that of what stands for it. Runs in the page. */
@@ -265,5 +265,159 @@ describe('the keys among rooms', () => {
     await alice.page.keyboard.press('Enter');
     await isIn('bad-name');
     assert.equal(await room(), 'bad-name');
+  });
+});
+
+/** Keeps what a screen reader is told from now on; `heard(page)` is all of it. */
+function listen(page) {
+  return page.evaluate(() => {
+    globalThis.told = [];
+    for (const id of ['spoken', 'alarm']) {
+      const region = document.getElementById(id);
+      new MutationObserver(() => region.textContent && globalThis.told.push(`${id}: ${region.textContent}`)).observe(region, { childList: true, characterData: true, subtree: true });
+    }
+  });
+}
+
+const heard = (page) => page.evaluate(() => globalThis.told);
+
+async function hears(page, text) {
+  await page.waitForFunction((wanted) => globalThis.told.some((words) => words.includes(wanted)), text).catch(async () => assert.fail(`${text} was not said, but: ${JSON.stringify(await heard(page))}`));
+}
+
+describe('what a screen reader hears', () => {
+  let server, wire, bob, alice;
+  const count = async (text) => (await heard(alice.page)).filter((words) => words.includes(text)).length;
+
+  before(async () => {
+    server = await Server.start({ MESSAGE_LIMIT: '10000' });
+    wire = await Wire.to(server.port);
+    bob = await Program.signIn(server, 'bob');
+    await bob.call('/rooms', { room: 'general' });
+    alice = await Typist.at(browser, wire.url);
+    alice.expected.push(...NETWORK, /status of 401/);
+    await alice.register('alice');
+    await listen(alice.page);
+  });
+  after(async () => {
+    await alice?.context.close();
+    wire?.close();
+    await server?.stop();
+  });
+
+  test('where one writes to', async () => {
+    await alice.page.getByRole('textbox', { name: 'Message to lobby', exact: true }).waitFor();
+    await alice.page.evaluate(() => (location.hash = '#general'));
+    await alice.page.getByRole('textbox', { name: 'Message to general', exact: true }).waitFor();
+    await alice.page.evaluate(() => (location.hash = '#lobby'));
+    await alice.page.getByRole('textbox', { name: 'Message to lobby', exact: true }).waitFor();
+    await alice.connected();
+  });
+
+  test('who calls by name, among many messages and in another room', async () => {
+    await Promise.all([1, 2, 3, 4, 5].map((n) => bob.say(n === 2 ? 'where are you @alice' : `word ${n}`)));
+    await hears(alice.page, '5 new messages');
+    await hears(alice.page, 'bob mentioned you: where are you @alice');
+    assert.equal(await count('word 1'), 0);
+    await bob.call('/rooms/general/messages', { message: 'not about anybody' });
+    await bob.call('/rooms/general/messages', { message: '@alice over here' });
+    await hears(alice.page, 'bob mentioned you in general');
+    assert.equal(await count('not about anybody'), 0);
+  });
+
+  test('the connection is lost, once; what waits, once; and it is back, once', async () => {
+    wire.cut();
+    await alice.cutOff();
+    await hears(alice.page, 'The connection is lost. What you send waits here.');
+    await alice.say('on a train');
+    await alice.say('in a tunnel');
+    await hears(alice.page, 'Waiting to be sent');
+    // Attempts fail, and nobody hears of each.
+    const now = alice.page.getByRole('button', { name: 'Reconnect now' });
+    for (let attempt = 0; attempt < 3; attempt += 1) await now.click();
+    await alice.page.getByText(/Reconnecting in/).waitFor();
+    wire.mend();
+    await alice.comesBack();
+    await alice.hears('in a tunnel');
+    await hears(alice.page, 'Back');
+    assert.equal(await count('lost'), 1);
+    assert.equal(await count('Waiting'), 1);
+    assert.equal(await count('econnecting'), 0);
+    assert.equal(await count('Back'), 1);
+  });
+
+  test('the question before signing out waits for its answer, also when everything is sent meanwhile', async () => {
+    wire.cut();
+    await alice.cutOff();
+    await alice.say('not sent yet');
+    await alice.page.locator('.said.waiting').waitFor();
+    await alice.click('Sign out');
+    await alice.reads('One message is not sent yet.');
+    await alice.isOn('leave-no');
+    wire.mend();
+    // By itself, without a click that would take the focus.
+    await alice.page.evaluate(() => document.getElementById('status-now').click());
+    await alice.page.locator('#chat[data-tone="good"]').waitFor({ timeout: 60_000 });
+    await alice.reads('Everything is sent.');
+    await alice.picture('everything-is-sent');
+    await alice.isOn('leave-no');
+    await alice.press('Enter');
+    await alice.page.locator('#leave-question').waitFor({ state: 'hidden' });
+    assert.ok(await alice.page.locator('#chat').isVisible());
+  });
+
+  test('a refusal, at once', async () => {
+    wire.cut();
+    await alice.cutOff();
+    await alice.say('this was short enough when it was written');
+    await alice.page.locator('.said.waiting').waitFor();
+    await server.comesBack({ MESSAGE_MAX_CHARS: '20' });
+    wire.mend();
+    await alice.comesBack();
+    await hears(alice.page, 'alarm: Not sent: this was short enough when it was written. ');
+  });
+
+  test('notifications that are blocked: the choice that holds has the focus, and each try is answered', async () => {
+    const cdp = await alice.context.newCDPSession(alice.page);
+    const { targetInfo } = await cdp.send('Target.getTargetInfo');
+    await cdp.send('Browser.setPermission', { permission: { name: 'notifications' }, setting: 'denied', origin: new URL(alice.page.url()).origin, browserContextId: targetInfo.browserContextId });
+    const focused = () => alice.page.evaluate(() => [document.activeElement.name, document.activeElement.value, document.activeElement.checked].join(' '));
+    await alice.page.locator('#menu-notify input[value="off"]').focus();
+    await alice.press('ArrowRight');
+    await alice.reads('Your browser blocks notifications from this page.');
+    await alice.page.waitForFunction(() => document.activeElement.value === 'off');
+    assert.equal(await focused(), 'notify off true');
+    assert.equal(await count('blocks notifications'), 0, 'the line says it by itself the first time');
+    await alice.press('ArrowRight');
+    await hears(alice.page, 'blocks notifications');
+    assert.equal(await focused(), 'notify off true');
+  });
+
+  test('what is wrong with a field, where the focus is there already; and no hint that is not shown', async () => {
+    await alice.click('Sign out');
+    // What was refused still stands there.
+    await alice.click('Delete and sign out');
+    await alice.isOn('password');
+    const described = () => alice.page.evaluate(() => ['username', 'password'].map((id) => document.getElementById(id).getAttribute('aria-describedby')));
+    assert.deepEqual(await described(), ['', '']);
+    await alice.type('not the password');
+    await alice.press('Enter');
+    await alice.page.getByRole('alert').getByText('don’t belong together').or(alice.page.locator('#password-error[role="alert"]')).first().waitFor();
+    assert.deepEqual(await described(), ['', 'password-error']);
+    await alice.click('Create an account');
+    assert.deepEqual(await described(), ['username-hint', 'password-hint']);
+    // The focus goes to what is wrong, which says it then: not twice.
+    await alice.page.locator('#username').fill('al');
+    await alice.page.locator('#password').focus();
+    await alice.press('Enter');
+    await alice.isOn('username');
+    assert.equal(await alice.page.locator('#username-error').getAttribute('role'), null);
+    assert.deepEqual((await described())[0], 'username-error');
+    await alice.press('Enter');
+    await alice.page.locator('#username-error[role="alert"]').waitFor();
+  });
+
+  test('the browser had nothing to complain of', () => {
+    assert.deepEqual(alice.complaints(), []);
   });
 });
