@@ -9,12 +9,11 @@ import { hashOf, placeOf, serverUrl } from './route.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/protocol.js';
 import { currentRoom, initialState, reduce, unsentIn } from './state.js';
-import { askToNotify, AttentionView, knowsNotifications, permitted, Spoken } from './view/attention.js';
+import { askToNotify, AttentionView, knowsNotifications, permitted } from './view/attention.js';
 import { byId, show } from './view/dom.js';
 import { ComposerView, StatusView, UpdatedView } from './view/foot.js';
 import { MenuView, PeopleView } from './view/sides.js';
 import { ThreadView } from './view/thread.js';
-import { mentions } from './text.js';
 import { refusalLine, troubleLine } from './words.js';
 
 /**
@@ -67,17 +66,22 @@ const chorus = new Chorus({
   },
 });
 
-const spoken = new Spoken();
 const threadView = new ThreadView({
   loadOlder,
   loadNewer,
-  readerMoved: (atEnd) => dispatch({ type: 'room.reader', room: state.current, atEnd }),
+  readerMoved,
   readerSaw: (seq) => dispatch({ type: 'room.read', room: state.current, seq }),
   isLatest: (room) => currentRoom(state) === room,
+  toNewest: () => {
+    toNewest();
+    if (hovers()) composer.focus();
+  },
+  arrived,
   createRoom,
   toLobby: () => go({ room: LOBBY, seq: null }),
   retry,
-  discard,
+  takeBack: (id) => takeBack(id) !== null,
+  edit,
 });
 const composer = new ComposerView({
   send,
@@ -103,7 +107,7 @@ const views = [
     changePassword: () => void openPart('password'),
   }),
   new PeopleView({ everybody: async () => (await parts.finding()).everybody(state.current) }),
-  new StatusView({ reconnectNow: () => chorus.reconnectNow(), tell: (words) => spoken.tell(words) }),
+  new StatusView({ reconnectNow: () => chorus.reconnectNow(), changed: (line) => aloud((spoken) => spoken.status(line)) }),
   composer,
   threadView,
   new AttentionView({ notify: (wanted) => void chooseNotify(wanted), possible: knowsNotifications() }),
@@ -123,6 +127,11 @@ const parts = {
     add(new PasswordView({ close: () => state.password.open && dispatch({ type: 'password', open: false }), changePassword }));
   }),
   names: later(async () => (await import('./view/mention-picker.js')).MentionPicker),
+  spoken: later(async () => new (await import('./view/spoken.js')).Spoken()),
+  keys: later(async () => {
+    const { Keys } = await import('./view/keys.js');
+    keys ??= new Keys({ home: () => composer.focus(), toNewest, go: (room) => go({ room, seq: null }) });
+  }),
   notifier: later(async () => {
     const { Notifier } = await import('./notifier.js');
     const made = new Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
@@ -133,11 +142,13 @@ const parts = {
 };
 /** @type {import('./notifier.js').Notifier | null} */
 let notifier = null;
-/** A screen reader has heard that what is written waits, since the connection was there. */
-let toldOfWaiting = false;
+/** @type {import('./view/keys.js').Keys | null} */
+let keys = null;
 /** What it has not heard yet. @type {import('./notifier.js').Told[]} */
 const untold = [];
 let warmed = false;
+/** The reader came into another room, and goes on where one writes. */
+let moved = false;
 const chat = byId('chat', HTMLDivElement);
 const jump = byId('jump', HTMLDialogElement);
 
@@ -159,11 +170,28 @@ function render() {
   const appeared = inside && chat.hidden;
   if (inside === chat.hidden) page.inside(inside);
   show(chat, inside);
+  const focused = document.activeElement;
   for (const view of views) view.render(state);
   layer();
   notifier?.render(state.notify, state.session?.username ?? '');
-  // On a touch screen the focus would throw up the keyboard before anything was read.
-  if (appeared && matchMedia('(hover: hover)').matches) composer.focus();
+  if (inside && (appeared || moved || (focused && keys?.lost(focused))) && hovers()) composer.focus();
+  moved = false;
+}
+
+/** To a screen reader. @param {string} words */
+function tell(words) {
+  aloud((spoken) => spoken.tell(words));
+}
+
+/** @param {(spoken: import('./view/spoken.js').Spoken) => void} say */
+function aloud(say) {
+  // What could not be loaded yet is asked for again by the next word.
+  parts.spoken().then(say, () => {});
+}
+
+/** On a touch screen the focus would throw up the keyboard before anything was read. */
+function hovers() {
+  return matchMedia('(hover: hover)').matches;
 }
 
 /** What lies over the room has an entry in the browser's history, so that the way back closes it first. */
@@ -213,6 +241,10 @@ function follow(room) {
 /** Shows a room, or a message in it. @param {import('./route.js').Place} place */
 function go({ room, seq }) {
   follow(room);
+  if (room !== state.current && !chat.hidden) {
+    moved = true;
+    tell(room);
+  }
   dispatch({ type: 'entered', room });
   // What lies over the room has gone, and so has its entry.
   if (location.hash !== hashOf({ room, seq })) history[isLayer() ? 'replaceState' : 'pushState'](null, '', hashOf({ room, seq }));
@@ -254,6 +286,25 @@ function now() {
 /** A quiet word about what was done. @param {string} text @param {string | null} undo the room to go back to */
 function say(text, undo = null) {
   dispatch({ type: 'told', text, undo, now: now() });
+}
+
+/** The message that a link points to is in sight now: the keys go on from there, or it is read out. @param {HTMLElement} row */
+function arrived(row) {
+  // After what else the frame does with the focus; but nobody who is writing is interrupted. Who opened an address touched nothing yet.
+  if (keys?.used !== false && hovers() && composer.text === '') queueMicrotask(() => row.focus({ preventScroll: true }));
+  else tell(row.querySelector('.text')?.textContent ?? '');
+}
+
+/** @param {boolean} atEnd */
+function readerMoved(atEnd) {
+  dispatch({ type: 'room.reader', room: state.current, atEnd });
+}
+
+/** From wherever one was, also for the address. */
+function toNewest() {
+  readerMoved(true);
+  threadView.toEnd();
+  history.replaceState(null, '', hashOf({ room: state.current, seq: null }));
 }
 
 /** Rooms that turned out not to exist are not looked for again. */
@@ -362,10 +413,33 @@ function retry(id) {
 
 /** The latest own text here that was not sent; it is no message any more. @returns {string | null} */
 function recall() {
-  const row = currentRoom(state)?.waiting.findLast(({ id, state: its }) => its === 'refused' || (its === 'waiting' && chorus.withdraw(id)));
+  const row = currentRoom(state)?.waiting.findLast(unsent);
   if (!row) return null;
   discard(row.id);
   return row.message;
+}
+
+/** Whether it is certain that it was not sent; then it is not sent any more. @param {import('./state-room.js').WaitingRow} row */
+function unsent({ id, state: its }) {
+  return its === 'refused' || (its === 'waiting' && chorus.withdraw(id));
+}
+
+/** @param {string} id @returns {string | null} its text, unless it may have been sent */
+function takeBack(id) {
+  const row = currentRoom(state)?.waiting.find((other) => other.id === id);
+  if (!row || !unsent(row)) return null;
+  discard(id);
+  return row.message;
+}
+
+/** @param {string} id */
+function edit(id) {
+  const text = takeBack(id);
+  if (text === null) return false;
+  // What is being written is not lost for it.
+  composer.put([text, composer.text].filter(Boolean).join('\n'));
+  composer.focus();
+  return true;
 }
 
 /** @param {string} id */
@@ -415,7 +489,7 @@ async function chooseNotify(wanted) {
 function setNotify(notify, trouble) {
   keep.keepNotify(notify);
   // The line says it already: it is heard once more, by somebody who tries once more.
-  if (trouble === 'denied' && trouble === state.notifyTrouble) spoken.tell(troubleLine(trouble));
+  if (trouble === 'denied' && trouble === state.notifyTrouble) tell(troubleLine(trouble));
   dispatch({ type: 'notify', notify, trouble });
   if (notify !== 'off') wantNotifier();
 }
@@ -439,7 +513,6 @@ function notified(room) {
 
 chorus.on('status', (status) => {
   dispatch({ type: 'link', status, now: now() });
-  if (status.state === 'connected') toldOfWaiting = false;
   if (status.state !== 'signed_out') return;
   const kept = keep.keptSession();
   // The token that was refused is an old one: another tab has signed in since.
@@ -474,27 +547,20 @@ chorus.on('closed', ({ room, error }) => {
 });
 chorus.on('message', ({ room, ...message }) => {
   dispatch({ type: 'room.message', room, message });
-  const me = state.session?.username ?? '';
-  if (message.username !== me) {
-    const calls = mentions(message.message, me);
-    if (room === state.current) spoken.say(message, calls);
-    else if (calls) spoken.tell(`${message.username} mentioned you in ${room}`);
-  }
+  const { current, session } = state;
+  if (session && message.username !== session.username) aloud((spoken) => spoken.say({ room, ...message }, current, session.username));
   heard({ room, ...message });
 });
 chorus.on('waiting', ({ room, id, message, at }) => {
   dispatch({ type: 'waiting.added', room, id, message, at });
-  // Of several, once.
-  if (state.link.state === 'connected' || toldOfWaiting) return;
-  toldOfWaiting = true;
-  spoken.tell('Waiting to be sent');
+  if (state.link.state !== 'connected') aloud((spoken) => spoken.waits());
 });
 chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
 chorus.on('refused', ({ room, id, message, error }) => {
   const refused = { room, id, message, reason: refusalLine(error), at: Date.now() };
   keep.keepRefused(state.session?.username ?? '', refused);
   dispatch({ type: 'waiting.refused', ...refused });
-  spoken.alarm(`Not sent: ${message}. ${refused.reason}`);
+  aloud((spoken) => spoken.alarm(`Not sent: ${message}. ${refused.reason}`));
 });
 chorus.on('paced', ({ nextInMs }) => dispatch({ type: 'paced', nextInMs, now: now() }));
 chorus.on('clock', ({ aheadMs }) => {
@@ -544,6 +610,9 @@ setInterval(() => {
   const runs = link.retryAt !== null || link.back !== null || state.told !== null || state.pacedUntil > state.now || Object.keys(currentRoom(state)?.typing ?? {}).length > 0;
   if (runs || new Date(time).getMinutes() !== new Date(state.now).getMinutes()) dispatch({ type: 'tick', now: time });
 }, 1_000);
+
+// What goes from row to row is wanted by the next key at the latest; where it can't be had, Tab and the pointer do.
+addEventListener('keydown', () => void (keys ?? parts.keys().catch(() => {})), true);
 
 document.addEventListener('keydown', (event) => {
   if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || event.key.toLowerCase() !== 'k' || !state.session) return;

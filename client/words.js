@@ -8,10 +8,12 @@ import { dayOf } from './thread.js';
 /** @typedef {import('./sdk/protocol.js').ChorusError} ChorusError */
 /** @typedef {import('./sdk/room.js').Gap} Gap */
 
+/** @typedef {{tone: 'good' | 'wait' | 'off' | 'bad', text: string, action: 'now' | null}} StatusLine */
+
 /**
  * The line by the composer.
  * @param {State} state
- * @returns {{tone: 'good' | 'wait' | 'off' | 'bad', text: string, action: 'now' | null}}
+ * @returns {StatusLine}
  */
 export function statusLine(state) {
   const { link, now } = state;
@@ -35,11 +37,6 @@ export function statusLine(state) {
     case 'stopped':
       return { tone: 'wait', text: 'Connecting', action: null };
   }
-}
-
-/** The loss of the connection as it is read out, once. @param {State} state */
-export function lostLine({ link }) {
-  return `${cause(link.reason)}${link.state === 'offline' ? 'Offline' : 'The connection is lost'}. What you send waits here.`;
 }
 
 /** Short where it stands beside the line in the thread, which has the number. @param {number} count */

@@ -1,6 +1,6 @@
 /**
  * How the page reaches a reader who does not look at the thread: the number in its title, the dot on its
- * icon, what a screen reader hears. And the choice, in the menu, whether to be notified as well.
+ * icon. And the choice, in the menu, whether to be notified as well. (What a screen reader hears: spoken.js.)
  */
 import { unreadCount } from '../state.js';
 import { pageTitle, troubleLine } from '../words.js';
@@ -70,58 +70,4 @@ export async function askToNotify(wanted, asking) {
   // Closing the question is no answer, and no trouble either.
   if (permission !== 'granted') return { notify: 'off', trouble: permission === 'denied' ? 'denied' : null };
   return { notify: wanted, trouble: null };
-}
-
-/** Messages that come faster than they can be read out are told by their number. */
-const PAUSE_MS = 1_500;
-const SOON_MS = 150;
-const READ_OUT = 3;
-
-/**
- * What a screen reader hears: new messages of others, never history and never one's own, and what else
- * happens that shows without being asked for. The list itself stays silent, because pages of old messages
- * would be read out as if they had just been said.
- */
-export class Spoken {
-  #region = byId('spoken', HTMLParagraphElement);
-  #alarm = byId('alarm', HTMLParagraphElement);
-  /** @type {{words: string, calls: boolean}[]} calls: by the reader's name */
-  #heard = [];
-  #timer = 0;
-  /** Said before the messages, and soon. @type {Set<string>} */
-  #news = new Set();
-  #soon = 0;
-
-  /** @param {{username: string, message: string}} message @param {boolean} calls it mentions the reader */
-  say({ username, message }, calls) {
-    this.#heard.push({ words: `${username}${calls ? ' mentioned you' : ''}: ${message}`, calls });
-    this.#timer ||= window.setTimeout(() => this.#speak(), PAUSE_MS);
-  }
-
-  /** When the other things that happen have been said. @param {string} words */
-  tell(words) {
-    this.#news.add(words);
-    this.#soon ||= window.setTimeout(() => {
-      this.#soon = 0;
-      this.#region.textContent = [...this.#news].join('. ');
-      this.#news.clear();
-    }, SOON_MS);
-  }
-
-  /** At once, whatever is being said. @param {string} words */
-  alarm(words) {
-    this.#alarm.textContent = words;
-  }
-
-  #speak() {
-    this.#timer = 0;
-    this.#region.textContent = summary(this.#heard);
-    this.#heard = [];
-  }
-}
-
-/** Too many to be read out are counted; those that call the reader are read out all the same. @param {{words: string, calls: boolean}[]} heard */
-function summary(heard) {
-  const some = heard.length > READ_OUT ? [{ words: `${heard.length} new messages` }, ...heard.filter(({ calls }) => calls).slice(-READ_OUT)] : heard;
-  return some.map(({ words }) => words).join('. ');
 }

@@ -3,7 +3,7 @@
  */
 import { acceptedText, countChars } from '../sdk/protocol.js';
 import { currentRoom } from '../state.js';
-import { lostLine, missingLine, statusLine, typingLine } from '../words.js';
+import { missingLine, statusLine, typingLine } from '../words.js';
 import { byId, setText, show } from './dom.js';
 
 /** @typedef {import('../state.js').State} State */
@@ -90,6 +90,16 @@ export class ComposerView {
     if (this.#room !== null) this.#actions.written(this.#room, this.#text.value);
   }
 
+  get text() {
+    return this.#text.value;
+  }
+
+  /** As if the reader had written it: it becomes the room's draft. @param {string} text */
+  put(text) {
+    this.write(text);
+    this.#tell();
+  }
+
   /** @param {string} text */
   write(text) {
     this.#text.value = text;
@@ -126,8 +136,7 @@ export class ComposerView {
     const text = this.#actions.recall();
     if (text === null) return;
     event.preventDefault();
-    this.write(text);
-    this.#tell();
+    this.put(text);
   }
 
   #submit() {
@@ -135,8 +144,7 @@ export class ComposerView {
     const over = countChars(text) - this.#limit;
     if (over > 0) setText(this.#count, `Not sent: ${tooMany(over)}`);
     if (text === '' || over > 0) return this.focus();
-    this.write('');
-    this.#tell();
+    this.put('');
     this.#actions.send(text);
     this.focus();
   }
@@ -166,33 +174,30 @@ function tooMany(over) {
   return `${over} ${over === 1 ? 'character' : 'characters'} too many`;
 }
 
-/**
- * The line of the connection's state, never more than it is, and of who is typing. It is not read out as it
- * changes, which it does with every attempt: what is said is that the connection is lost, and that it is back.
- */
+/** The line of the connection's state, never more than it is, and of who is typing. */
 export class StatusView {
   #chat = byId('chat', HTMLDivElement);
   #text = byId('status-text', HTMLParagraphElement);
   #now = byId('status-now', HTMLButtonElement);
   #typing = byId('typing', HTMLParagraphElement);
 
-  #lost = false;
-  #tell;
+  #changed;
+  /** That all is well is worth a word only when it was not. */
+  #troubled = false;
 
-  /** @param {{reconnectNow: () => void, tell: (words: string) => void}} actions */
+  /** @param {{reconnectNow: () => void, changed: (line: import('../words.js').StatusLine) => void}} actions */
   constructor(actions) {
-    this.#tell = actions.tell;
+    this.#changed = actions.changed;
     this.#now.addEventListener('click', () => actions.reconnectNow());
   }
 
   /** @param {State} state */
   render(state) {
-    const { tone, text, action } = statusLine(state);
+    const status = statusLine(state);
+    const { tone, text, action } = status;
     this.#chat.dataset['tone'] = tone;
-    if (tone === 'bad' && this.#text.textContent !== text) this.#tell(text);
-    else if (tone === 'off' && !this.#lost) this.#tell(lostLine(state));
-    else if (tone === 'good' && this.#lost) this.#tell(text);
-    this.#lost = tone === 'off' || (tone === 'wait' && this.#lost);
+    this.#troubled ||= tone === 'off' || tone === 'bad';
+    if (this.#troubled && this.#text.textContent !== text) this.#changed(status);
     setText(this.#text, text);
     show(this.#now, action === 'now');
     const line = typingLine(typing(state));

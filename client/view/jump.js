@@ -6,6 +6,7 @@
 import { newRoom, nothingFound, roomOptions } from '../rooms.js';
 import { dayName } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
+import { showShortcuts } from './shortcuts.js';
 
 /** @typedef {import('../state.js').State} State */
 /** @typedef {import('../rooms.js').RoomOption} RoomOption */
@@ -51,6 +52,13 @@ export class JumpView {
     this.#create.type = 'button';
     this.#create.addEventListener('click', () => this.#make());
     this.#list.after(this.#create);
+    const shortcuts = make('button', 'link', 'Keyboard shortcuts');
+    shortcuts.type = 'button';
+    shortcuts.addEventListener('click', () => {
+      this.#dialog.close();
+      showShortcuts();
+    });
+    this.#hint.after(make('p', 'hint keyboard', [shortcuts]));
     this.#query.addEventListener('input', () => {
       this.#chosen = 0;
       this.#draw();

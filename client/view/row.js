@@ -48,6 +48,7 @@ function link(text, href) {
   element.target = '_blank';
   element.rel = 'noopener noreferrer';
   element.referrerPolicy = 'no-referrer';
+  element.tabIndex = -1;
   return element;
 }
 
@@ -85,20 +86,27 @@ function unfolded(words) {
   const fold = make('button', 'fold');
   const names = make('div', 'names');
   fold.type = 'button';
+  fold.tabIndex = -1;
+  words.parentElement?.classList.add('folds');
   names.hidden = true;
   fold.setAttribute('aria-expanded', 'false');
   fold.addEventListener('click', () => {
+    // As a click does not do everywhere.
+    fold.focus();
     names.hidden = !names.hidden;
     fold.setAttribute('aria-expanded', String(!names.hidden));
     names.scrollIntoView({ block: 'nearest' });
+    // However many they are, what closes them again stays in sight.
+    fold.scrollIntoView({ block: 'nearest' });
   });
   words.replaceChildren(fold, names);
   return fold;
 }
 
 /**
- * Messages can be reached without a pointer: the last one in sight is one stop of the Tab key, arrows lead
- * from there to the others. The one that has the focus, or was touched, tells its exact time.
+ * Messages can be reached without a pointer: the last one in sight, or the one that a link points to, is one
+ * stop of the Tab key, and what stands in it are the next; keys.js leads from there to the others. The one
+ * that has the focus, or was touched, tells its exact time.
  */
 export class RowFocus {
   #list;
@@ -106,12 +114,11 @@ export class RowFocus {
   #stop = null;
   #exact = make('span', 'exact');
 
-  /** @param {HTMLElement} list chunks of rows; of these, those with the class `said` are messages and can be focused (-1) */
+  /** @param {HTMLElement} list chunks of rows; of these, messages can be focused (-1), and so can what unfolds */
   constructor(list) {
     this.#list = list;
-    list.addEventListener('keydown', (event) => this.#key(event));
     list.addEventListener('focusin', ({ target }) => {
-      const row = target instanceof Element ? target.closest('.said') : null;
+      const row = target instanceof Element ? target.closest(STOPS) : null;
       if (row instanceof HTMLElement) this.#tell(row);
     });
     list.addEventListener('focusout', () => this.#exact.remove());
@@ -124,12 +131,15 @@ export class RowFocus {
   /** After the rows changed. */
   render() {
     if (this.#stop?.isConnected && this.#stop.contains(document.activeElement)) return;
-    const last = inChunk(this.#list.lastElementChild, -1);
-    if (last) this.#stopAt(last);
+    const row = this.#list.querySelector('.pointed') ?? inChunk(this.#list.lastElementChild, -1);
+    if (row instanceof HTMLElement) this.#stopAt(row);
   }
 
   #stopInSight() {
-    const bottom = this.#list.parentElement?.getBoundingClientRect().bottom ?? 0;
+    const { top = 0, bottom = 0 } = this.#list.parentElement?.getBoundingClientRect() ?? {};
+    const pointed = this.#list.querySelector('.pointed');
+    const place = pointed?.getBoundingClientRect();
+    if (pointed instanceof HTMLElement && place && place.bottom > top && place.top < bottom) return this.#stopAt(pointed);
     let row = inChunk(this.#list.lastElementChild, -1);
     for (let chunk = row?.parentElement; chunk && chunk.getBoundingClientRect().top >= bottom; chunk = row?.parentElement) row = inChunk(chunk.previousElementSibling, -1);
     while (row && row.getBoundingClientRect().top >= bottom) row = beside(row, -1);
@@ -144,58 +154,48 @@ export class RowFocus {
     reach(row, 0);
   }
 
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    const { key } = event;
-    const target = event.target instanceof Element ? event.target.closest('.said') : null;
-    if (!target) return;
-    if (key !== 'ArrowUp' && key !== 'ArrowDown') return;
-    const next = beside(target, key === 'ArrowUp' ? -1 : 1);
-    event.preventDefault();
-    if (!next) return;
-    this.#stopAt(next);
-    next.focus();
-  }
-
   /** @param {HTMLElement} row */
   #tell(row) {
     this.#stopAt(row);
     const time = row.querySelector('.time');
-    this.#exact.textContent = time instanceof HTMLElement ? time.title : '';
+    if (!(time instanceof HTMLElement)) return;
+    this.#exact.textContent = time.title;
     row.append(this.#exact);
   }
 }
 
 /** @typedef {-1 | 1} Step towards the older, or the newer */
 
+/** What the keys stop at: messages, and lines that unfold. */
+export const STOPS = '.said, .folds';
+
 /** @param {Element} element @param {Step} step */
 function sibling(element, step) {
   return step < 0 ? element.previousElementSibling : element.nextElementSibling;
 }
 
-/** The message next to a row. @param {Element} row @param {Step} step @returns {HTMLElement | null} */
-function beside(row, step) {
-  for (let next = sibling(row, step); next; next = sibling(next, step)) if (isMessage(next)) return next;
-  const chunk = row.parentElement && sibling(row.parentElement, step);
-  return inChunk(chunk, step);
+/** The message next to a row. @param {Element} row @param {Step} step @param {string} [kind] of row @returns {HTMLElement | null} */
+export function beside(row, step, kind) {
+  return first(sibling(row, step), step, kind) ?? inChunk(row.parentElement && sibling(row.parentElement, step), step, kind);
 }
 
-/** The first message on the way through a chunk and those behind it. @param {Element | null} chunk @param {Step} step @returns {HTMLElement | null} */
-function inChunk(chunk, step) {
+/** The first message on the way through a chunk and those behind it. @param {Element | null} chunk @param {Step} step @param {string} [kind] of row @returns {HTMLElement | null} */
+export function inChunk(chunk, step, kind) {
   for (; chunk; chunk = sibling(chunk, step)) {
-    for (let row = step < 0 ? chunk.lastElementChild : chunk.firstElementChild; row; row = sibling(row, step)) if (isMessage(row)) return row;
+    const row = first(step < 0 ? chunk.lastElementChild : chunk.firstElementChild, step, kind);
+    if (row) return row;
   }
   return null;
 }
 
-/** @param {Element} row @returns {row is HTMLElement} */
-function isMessage(row) {
-  return row instanceof HTMLElement && row.matches('.said');
+/** @param {Element | null} row @param {Step} step @returns {HTMLElement | null} */
+function first(row, step, kind = '.said') {
+  for (; row; row = sibling(row, step)) if (row instanceof HTMLElement && row.matches(kind)) return row;
+  return null;
 }
 
-/** The message and its address, which is its time. @param {HTMLElement} row @param {number} tabIndex */
+/** The row, unless its button stands for it, and what can be done in it. @param {HTMLElement} row @param {number} tabIndex */
 function reach(row, tabIndex) {
-  row.tabIndex = tabIndex;
-  const time = row.querySelector('a.time');
-  if (time instanceof HTMLElement) time.tabIndex = tabIndex;
+  const parts = /** @type {NodeListOf<HTMLElement>} */ (row.querySelectorAll('a, button'));
+  for (const part of row.matches('.said') ? [row, ...parts] : parts) part.tabIndex = tabIndex;
 }

@@ -29,8 +29,11 @@ import { messageText, RowFocus, traffic } from './row.js';
  * @property {(room: RoomState) => boolean} isLatest nothing has changed since it was drawn
  * @property {() => void} createRoom the one that is missing
  * @property {() => void} toLobby
+ * @property {() => void} toNewest
+ * @property {(row: HTMLElement) => void} arrived at the message that a link points to
  * @property {(id: string) => void} retry
- * @property {(id: string) => void} discard
+ * @property {(id: string) => boolean} takeBack whether it could be, for it was certainly not sent
+ * @property {(id: string) => boolean} edit the same, and its text is where one writes
  */
 
 /** How near to the end counts as there, and how near to the first and the last row asks for more. In pixels. */
@@ -58,6 +61,8 @@ export class ThreadView {
   #me = '';
   /** Somebody looks at the page. */
   #watched = false;
+  /** How many of those that were not seen name the reader. */
+  #calls = 0;
   /** The reader came to the end of rows that are not the latest. */
   #late = false;
   /** The link that was followed last. @type {RoomState['target']} */
@@ -77,14 +82,16 @@ export class ThreadView {
       const line = this.#list.querySelector('.line.new');
       // First to where the new ones begin, then to the newest.
       if (line && line.getBoundingClientRect().top > this.#scroll.getBoundingClientRect().bottom) return line.scrollIntoView();
-      this.#actions.readerMoved(true);
-      this.toEnd();
       // The button goes away; the focus must not go with it.
       this.#scroll.focus({ preventScroll: true });
+      this.#actions.toNewest();
     });
+    this.#list.addEventListener('focusin', () => this.#moved());
+    // The focus is nowhere until it is somewhere else.
+    this.#list.addEventListener('focusout', () => setTimeout(() => this.#moved()));
     // A growing composer or a phone's keyboard takes room away at the end; in another width words break differently.
     const observer = new ResizeObserver(() => {
-      this.#resized();
+      this.#moved();
       this.#rewrapped();
     });
     observer.observe(this.#scroll);
@@ -120,11 +127,19 @@ export class ThreadView {
     else if (room.atEnd) this.toEnd();
     else this.#hold(anchors);
     this.#measure();
-    show(this.#newer, !room.atEnd && room.opened);
-    setText(this.#newer, newerLabel(room.unseen, mentionsIn(state, room)));
+    this.#calls = mentionsIn(state, room);
+    this.#tellOfNewer();
     if (this.#late) this.#moved();
     else this.#see();
     this.#askForMore();
+  }
+
+  #tellOfNewer() {
+    const room = this.#room;
+    if (!room) return;
+    // Somebody who goes through the rows with the keys does not follow the end, and may be there all the same.
+    show(this.#newer, !room.atEnd && room.opened && (room.unseen > 0 || !this.#near()));
+    setText(this.#newer, newerLabel(room.unseen, this.#calls));
   }
 
   /** To the message that a link points to, to where the unread ones begin, or to the newest. @param {RoomState} room */
@@ -134,6 +149,7 @@ export class ThreadView {
     if (pointed) this.#followed = room.target;
     if (place) place.scrollIntoView({ block: pointed ? 'center' : 'start' });
     else this.toEnd();
+    if (pointed instanceof HTMLElement) this.#actions.arrived(pointed);
     this.#moved();
   }
 
@@ -179,12 +195,16 @@ export class ThreadView {
     if (!room) return;
     // The end moved, not the reader.
     if (this.#resized() && room.atEnd) return;
-    // The end of the rows is not the newest when that is elsewhere.
-    const atEnd = room.tail.length === 0 && this.#below() < END_PX;
+    const near = this.#near();
     // Other rows are about to be drawn: whether these are the end is asked again then.
-    this.#late = atEnd && !this.#actions.isLatest(room);
+    this.#late = near && !this.#actions.isLatest(room);
     if (this.#late) return;
-    if (atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
+    // Where the keys are on a row, or something was unfolded, it stays where it is, and what comes is counted.
+    const atEnd = near && this.#list.querySelector(':focus-visible, .fold:focus') === null;
+    const seen = near && !atEnd && room.unseen > 0;
+    if (seen) this.#actions.readerMoved(true);
+    if (seen || atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
+    this.#tellOfNewer();
     this.#see();
     this.#askForMore();
   }
@@ -203,6 +223,11 @@ export class ThreadView {
     }
     const seq = row instanceof HTMLElement ? Number(row.dataset['seq']) : 0;
     if (seq > (room.read ?? seq)) this.#actions.readerSaw(seq);
+  }
+
+  /** The newest is in sight. The end of the rows is not it when that is elsewhere. */
+  #near() {
+    return this.#room?.tail.length === 0 && this.#scroll.clientHeight > 0 && this.#below() < END_PX;
   }
 
   /** Whether it has another size than before. Who was at the end is there still. */
@@ -327,8 +352,7 @@ export class ThreadView {
 
   /** @param {Extract<Item, {kind: 'waiting'}>} item */
   #waiting({ row, username, head, last }) {
-    const waits = row.state === 'waiting' && last ? make('p', 'state', 'Waiting to be sent') : null;
-    const state = row.state === 'refused' ? this.#refusal(row) : waits;
+    const state = row.state === 'refused' ? this.#refusal(row) : row.state === 'waiting' && last ? this.#state(row.id, 'Waiting to be sent') : null;
     const element = said({ username, text: row.message, at: row.at, head, own: true, href: null, extra: state, me: username });
     element.classList.add(row.state);
     element.dataset['id'] = row.id;
@@ -337,13 +361,29 @@ export class ThreadView {
 
   /** @param {import('../state-room.js').WaitingRow} row */
   #refusal({ id, reason }) {
-    const retry = make('button', 'link', 'Retry');
-    const discard = make('button', 'link', 'Delete');
-    retry.type = discard.type = 'button';
-    retry.addEventListener('click', () => this.#actions.retry(id));
-    discard.addEventListener('click', () => this.#actions.discard(id));
-    return make('p', 'state error', [make('span', '', `Not sent. ${reason}`), make('span', 'actions', [retry, discard])]);
+    const state = this.#state(id, `Not sent. ${reason}`);
+    state.classList.add('error');
+    // What is too long is so the next time too: to change it comes first.
+    state.querySelector('button')?.after(action('Retry', () => this.#actions.retry(id)));
+    return state;
   }
+
+  /** What became of a message that is not in the log, and the ways to take it back. @param {string} id @param {string} words */
+  #state(id, words) {
+    const text = make('span', '', words);
+    const late = (/** @type {boolean} */ done) => done || setText(text, 'It may have been sent already');
+    const actions = [action('Edit', () => late(this.#actions.edit(id))), action('Delete', () => late(this.#actions.takeBack(id)))];
+    return make('p', 'state', [text, make('span', 'actions', actions)]);
+  }
+}
+
+/** @param {string} words @param {() => void} act */
+function action(words, act) {
+  const button = make('button', 'link', words);
+  button.type = 'button';
+  button.tabIndex = -1;
+  button.addEventListener('click', act);
+  return button;
 }
 
 /** @param {Item[]} one @param {Item[]} other */
@@ -405,9 +445,10 @@ function note({ kind, count, text }) {
 }
 
 /** @param {Extract<Item, {kind: 'message'}>} item @param {string} room @param {string} me */
-function message({ message: { seq, username, message: text }, at, head, own, pointed }, room, me) {
+function message({ message: { seq, id, username, message: text }, at, head, own, pointed }, room, me) {
   const row = said({ username, text, at, head, own, href: hashOf({ room, seq }), extra: null, me });
   row.dataset['seq'] = String(seq);
+  row.dataset['id'] = id;
   row.classList.toggle('pointed', pointed);
   return row;
 }
@@ -419,7 +460,8 @@ function said({ username, text, at, head, own, href, extra, me }) {
   const body = messageText(text, me);
   const row = make('li', `row said${head ? ' head' : ''}${own ? ' own' : ''}`);
   row.tabIndex = -1;
-  row.classList.toggle('mentioned', !own && body.querySelector('.mention.me') !== null);
+  const calls = !own && body.querySelector('.mention.me') !== null;
+  row.classList.toggle('mentioned', calls);
   const moment = make('time', '', clockTime(at));
   moment.dateTime = new Date(at).toISOString();
   // The time of a message is its address; Tab comes to it by way of the message.
@@ -432,6 +474,6 @@ function said({ username, text, at, head, own, href, extra, me }) {
   if (head) row.append(avatar(username), make('p', 'who', [coloured(make('b', 'name', username), username), time]));
   // Grouped rows name their sender to those who can't see the group.
   else row.append(make('span', 'unseen', username), time);
-  row.append(make('div', 'body', [body, extra]));
+  row.append(make('div', 'body', [calls ? make('span', 'unseen', 'mentions you') : null, body, extra]));
   return row;
 }

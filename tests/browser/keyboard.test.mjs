@@ -421,3 +421,218 @@ describe('what a screen reader hears', () => {
     assert.deepEqual(alice.complaints(), []);
   });
 });
+
+describe('the keys among messages', () => {
+  let server, wire, bob, alice;
+  /** The row that has the focus, or else what has it. */
+  const on = () => alice.page.evaluate(() => {
+    const row = document.activeElement.closest('.said');
+    return row?.querySelector('.text').textContent ?? document.activeElement.id ?? document.activeElement.className;
+  });
+  const isOnRow = async (text) => {
+    await alice.page.waitForFunction((wanted) => document.activeElement.matches('.said') && document.activeElement.querySelector('.text').textContent === wanted, text)
+      .catch(async () => assert.equal(await on(), text));
+    assert.ok(await alice.page.evaluate(() => {
+      const { top, bottom } = document.activeElement.getBoundingClientRect();
+      const view = document.getElementById('scroll').getBoundingClientRect();
+      return top >= view.top - 1 && bottom <= view.bottom + 1;
+    }), `${text} is in sight`);
+  };
+  const scrolled = () => alice.page.evaluate(() => document.getElementById('scroll').scrollTop);
+  const home = async () => {
+    await alice.press('Escape');
+    await alice.isOn('text');
+  };
+
+  before(async () => {
+    server = await Server.start({ MESSAGE_LIMIT: '10000' });
+    wire = await Wire.to(server.port);
+    bob = await Program.signIn(server, 'bob');
+    await bob.call('/rooms', { room: 'general' });
+    for (let n = 1; n <= 60; n += 1) await bob.say(`line ${n}`);
+    alice = await Typist.at(browser, wire.url);
+    alice.expected.push(...NETWORK);
+    await alice.register('alice');
+    await alice.hears('line 60');
+    // Its first key asks for what the keys do.
+    await alice.press('Shift');
+    await alice.page.waitForFunction(() => performance.getEntriesByType('resource').some(({ name, responseEnd }) => name.endsWith('/view/shortcuts.js') && responseEnd > 0));
+    await alice.page.evaluate(() => import('/view/keys.js').then(() => new Promise((resolve) => setTimeout(resolve))));
+    await listen(alice.page);
+  });
+  after(async () => {
+    await alice?.context.close();
+    wire?.close();
+    await server?.stop();
+  });
+
+  test('pages, the first and the last: the focus goes along', async () => {
+    await alice.press('Shift+Tab');
+    await alice.press('ArrowUp');
+    await alice.press('ArrowUp');
+    await isOnRow('line 58');
+    await alice.press('PageUp');
+    const up = await on();
+    assert.ok(Number(up.slice(5)) < 45, up);
+    await isOnRow(up);
+    await alice.press('ArrowUp');
+    await isOnRow(`line ${Number(up.slice(5)) - 1}`);
+    await alice.press('PageDown');
+    const down = Number((await on()).slice(5));
+    assert.ok(down > Number(up.slice(5)) + 10, `${down}`);
+    await alice.press('Home');
+    await isOnRow('line 1');
+    await alice.press('ArrowDown');
+    await isOnRow('line 2');
+    await alice.press('End');
+    await isOnRow('line 60');
+    await alice.press('ArrowUp');
+    await isOnRow('line 59');
+    await home();
+  });
+
+  test('from everywhere back to where one writes, and from there to the newest', async () => {
+    await alice.press('PageUp');
+    await alice.isOn('text');
+    await alice.reads('To the newest');
+    const above = await scrolled();
+    await alice.press('PageUp');
+    assert.ok((await scrolled()) < above);
+    await alice.press('Escape');
+    await alice.page.locator('#newer').waitFor({ state: 'hidden' });
+    assert.ok(await alice.isAtTheNewest());
+    for (const place of ['#scroll', '#rooms a', '#sign-out', '#people-list']) {
+      await alice.page.locator(place).first().focus();
+      await alice.press('Escape');
+      await alice.isOn('text');
+    }
+    await alice.press('Shift+Tab');
+    await alice.press('ArrowUp');
+    await isOnRow('line 59');
+    await alice.type('hello');
+    await alice.isOn('text');
+    assert.equal(await alice.page.locator('#text').inputValue(), 'hello');
+    await alice.write('');
+  });
+
+  test('a row that has the focus stays where it is while others talk', async () => {
+    await alice.press('Shift+Tab');
+    for (let presses = 0; presses < 5; presses += 1) await alice.press('ArrowUp');
+    await isOnRow('line 55');
+    const place = () => alice.page.evaluate(() => document.activeElement.getBoundingClientRect().top);
+    const before = await place();
+    for (let n = 61; n <= 100; n += 1) await bob.say(`line ${n}`);
+    await alice.reads('40 new messages');
+    assert.equal(await place(), before);
+    await isOnRow('line 55');
+    await alice.picture('row-holds');
+    await alice.press('ArrowDown');
+    await isOnRow('line 56');
+    assert.ok(Math.abs((await place()) - before) < 100, 'and the next key does not jump');
+    // Who comes to the last one has seen all of them.
+    await alice.press('End');
+    await isOnRow('line 100');
+    await alice.page.locator('#newer').waitFor({ state: 'hidden' });
+    await home();
+    assert.ok(await alice.isAtTheNewest());
+    await bob.say('line 101');
+    await alice.hears('line 101');
+    assert.ok(await alice.isAtTheNewest(), 'and follows again');
+  });
+
+  test('Tab stops at one row and at what stands in it, and at no other link or fold', async () => {
+    await bob.say('see http://one.example/ and http://two.example/');
+    await bob.say('nothing here');
+    await alice.hears('nothing here');
+    const stops = () => alice.page.evaluate(() => [...document.querySelectorAll('#thread a, #thread button, #thread li')].filter((element) => element.tabIndex === 0).map((element) => element.className || element.textContent));
+    await alice.press('Shift+Tab');
+    await alice.press('Shift+Tab');
+    assert.equal(await on(), 'nothing here');
+    await alice.press('ArrowUp');
+    await isOnRow('see http://one.example/ and http://two.example/');
+    const classes = await stops();
+    assert.equal(classes.filter((name) => name.startsWith('http')).length, 2);
+    assert.equal(classes.length, 4, `the row, its time and its links: ${classes}`);
+    await alice.press('Tab', 'Tab');
+    assert.equal(await alice.page.evaluate(() => document.activeElement.textContent), 'http://one.example/');
+    await alice.press('ArrowDown');
+    await isOnRow('nothing here');
+    assert.ok(!(await stops()).some((name) => name.startsWith('http')));
+    await home();
+  });
+
+  test('a message’s address: the focus is on the message, and so it is when the address is opened', async () => {
+    await alice.press('Shift+Tab');
+    for (let presses = 0; presses < 9; presses += 1) await alice.press('ArrowUp');
+    const text = await on();
+    await alice.press('Tab');
+    await alice.press('Enter');
+    await alice.page.locator('.said.pointed').waitFor();
+    await isOnRow(text);
+    const seq = await alice.page.locator('.said.pointed').getAttribute('data-seq');
+    assert.match(alice.page.url(), new RegExp(`#lobby/${seq}$`));
+    assert.equal(await alice.page.locator('.said.pointed').getAttribute('tabindex'), '0');
+    await home();
+    await alice.page.evaluate(() => (location.hash = '#lobby/5'));
+    await isOnRow('line 5');
+    await home();
+    // One that is writing goes on, and is told.
+    await alice.write('half a sentence');
+    await alice.page.evaluate(() => (location.hash = '#lobby/9'));
+    await hears(alice.page, 'line 9');
+    await alice.isOn('text');
+    assert.equal(await alice.page.locator('.said.pointed').getAttribute('tabindex'), '0');
+    await alice.write('');
+    const fresh = await Typist.at(browser, 'about:blank', { context: alice.context });
+    await fresh.page.goto(`${wire.url}#lobby/7`);
+    await fresh.page.waitForFunction(() => document.activeElement.matches('.said') && document.activeElement.querySelector('.text').textContent === 'line 7');
+    await fresh.page.close();
+  });
+
+  test('from there to the newest: so says the address, and the focus is where one writes', async () => {
+    await alice.reads('To the newest');
+    await alice.page.locator('#newer').focus();
+    await alice.page.keyboard.press('Enter');
+    await alice.isOn('text');
+    await alice.page.locator('#newer').waitFor({ state: 'hidden' });
+    assert.match(alice.page.url(), /#lobby$/);
+    assert.ok(await alice.isAtTheNewest());
+  });
+
+  test('what is not sent can be taken back or changed, and the focus never falls away', async () => {
+    wire.cut();
+    await alice.cutOff();
+    for (const text of ['first', 'second', 'third']) await alice.say(text);
+    await alice.page.locator('.said.waiting .text', { hasText: 'third' }).waitFor();
+    const waiting = () => alice.page.locator('.said.waiting .text').allTextContents();
+    await alice.picture('waiting-actions');
+    await alice.tabTo('Delete', 'Shift+Tab');
+    await alice.press('Enter');
+    await isOnRow('second');
+    assert.deepEqual(await waiting(), ['first', 'second']);
+    await alice.press('Tab');
+    assert.equal(await alice.page.evaluate(() => document.activeElement.textContent), 'Edit');
+    await alice.press('Enter');
+    await alice.isOn('text');
+    assert.equal(await alice.page.locator('#text').inputValue(), 'second');
+    assert.deepEqual(await waiting(), ['first']);
+    await alice.write('this is longer than the server will want');
+    await alice.press('Enter');
+    await server.comesBack({ MESSAGE_MAX_CHARS: '20' });
+    wire.mend();
+    await alice.comesBack();
+    await alice.page.locator('.refused').waitFor();
+    await alice.picture('refused-actions');
+    assert.deepEqual(await alice.page.locator('.refused .actions button').allTextContents(), ['Edit', 'Retry', 'Delete']);
+    await alice.page.locator('#text').focus();
+    await alice.tabTo('Retry', 'Shift+Tab');
+    await alice.press('Enter');
+    // It is another message now, and refused again.
+    await alice.page.waitForFunction(() => document.activeElement.matches('.said.refused'));
+    await alice.press('Tab', 'Tab', 'Tab');
+    assert.equal(await alice.page.evaluate(() => document.activeElement.textContent), 'Delete');
+    await alice.press('Enter');
+    await alice.isOn('text');
+    assert.deepEqual(alice.complaints(), []);
+  });
+});
