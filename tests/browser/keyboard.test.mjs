@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { eventually, NETWORK, Person, Program, Server, Wire } from './house.mjs';
+import { axe } from './look.mjs';
 import { browser } from './scene.mjs';
 
 /** Where the focus is and how one sees it: an outline, its own or that of what stands for it. Runs in the page. */
@@ -265,6 +266,98 @@ describe('the keys among rooms', () => {
     await alice.page.keyboard.press('Enter');
     await isIn('bad-name');
     assert.equal(await room(), 'bad-name');
+  });
+
+  test('Alt and the arrows lead through the rooms, with Shift to what is new; each is named, and one goes on writing', async () => {
+    await listen(alice.page);
+    await alice.isOn('text');
+    await alice.press('Alt+ArrowDown');
+    await isIn('general');
+    await alice.isOn('text');
+    await hears(alice.page, 'general');
+    await alice.press('Alt+ArrowDown');
+    await isIn('general');
+    await alice.press('Alt+ArrowUp', 'Alt+ArrowUp');
+    await isIn('lobby');
+    await alice.page.evaluate(() => (location.hash = '#ideas'));
+    await isIn('ideas');
+    await alice.page.evaluate(() => (location.hash = '#lobby'));
+    await isIn('lobby');
+    await bob.call('/rooms/ideas/messages', { message: 'one' });
+    await alice.page.locator('#rooms li.unread a[href="#ideas"]').waitFor();
+    await alice.press('Alt+Shift+ArrowDown');
+    await isIn('ideas');
+    await alice.hears('one');
+    await alice.press('Alt+Shift+ArrowUp');
+    await isIn('ideas');
+  });
+
+  test('a room that is chosen in the list, or left, or come to with a row in focus: one goes on writing', async () => {
+    const link = (name) => alice.page.locator(`#rooms a[href="#${name}"]`);
+    await link('bad-name').focus();
+    await alice.press('ArrowDown');
+    assert.equal(await alice.page.evaluate(() => document.activeElement.hash), '#general');
+    await alice.press('End');
+    await alice.press('ArrowUp', 'ArrowDown');
+    assert.equal(await alice.page.evaluate(() => document.activeElement.hash), '#ideas');
+    await alice.press('Home');
+    assert.equal(await alice.page.evaluate(() => document.activeElement.hash), '#lobby');
+    await alice.press('ArrowDown', 'ArrowDown', 'Enter');
+    await isIn('general');
+    await alice.isOn('text');
+    await alice.say('a row to be on');
+    await alice.hears('a row to be on');
+    await alice.page.locator('.said', { hasText: 'a row to be on' }).focus();
+    await alice.page.keyboard.press('Control+k');
+    await alice.type('idea');
+    await alice.page.getByRole('option', { name: 'ideas' }).waitFor();
+    await alice.press('Enter');
+    await isIn('ideas');
+    await alice.isOn('text');
+    await alice.page.getByRole('button', { name: 'Leave ideas' }).focus();
+    await alice.press('Enter');
+    await alice.page.getByRole('heading', { level: 1, name: 'lobby' }).waitFor();
+    await alice.isOn('text');
+  });
+
+  test('all of this stands in a list', async () => {
+    for (const [where, key] of [['#text', 'Control+/'], ['#scroll', '?']]) {
+      await alice.page.locator(where).focus();
+      await alice.page.keyboard.press(key);
+      await alice.page.getByRole('dialog', { name: 'Keyboard', exact: true }).waitFor();
+      await alice.reads('Find or create a room; with Enter, back to the one before');
+      await alice.picture('shortcuts');
+      await alice.press('Escape');
+      await alice.page.getByRole('dialog', { name: 'Keyboard', exact: true }).waitFor({ state: 'hidden' });
+      await alice.isOn(where.slice(1));
+    }
+    await alice.page.locator('#text').focus();
+    await alice.type('what?');
+    assert.equal(await alice.page.locator('#text').inputValue(), 'what?', 'where one writes it is a letter');
+    await alice.write('');
+    await alice.page.keyboard.press('Control+k');
+    await alice.page.getByRole('option', { name: 'general' }).waitFor();
+    await alice.tabTo('Keyboard shortcuts');
+    await alice.picture('jump-shortcuts');
+    await alice.press('Enter');
+    await alice.page.getByRole('dialog', { name: 'Keyboard', exact: true }).waitFor();
+    // What axe tries with the styles, the policy forbids.
+    alice.expected.push(/style-src|preload assets/);
+    for (const colorScheme of ['light', 'dark']) {
+      await alice.page.emulateMedia({ colorScheme });
+      for (const width of [320, 1440]) {
+        await alice.page.setViewportSize({ width, height: 740 });
+        await alice.fits(`shortcuts at ${width} px`);
+        await alice.picture(`shortcuts-${width}-${colorScheme}`);
+      }
+      assert.deepEqual(await axe(alice.page), []);
+    }
+    await alice.page.keyboard.press('Enter');
+    await alice.isOn('text');
+  });
+
+  test('the browser had nothing to complain of', () => {
+    assert.deepEqual(alice.complaints(), []);
   });
 });
 

@@ -88,7 +88,7 @@ async function lasting(find) {
 }
 
 /** Every default rule (WCAG 2.0 to 2.2 at A and AA, and best practices), and the one on the size of targets. */
-async function axe(page) {
+export async function axe(page) {
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axeSource);
   return page.evaluate(async () => {
     // A link to a message begins with `#`, and is taken for one that skips a menu.
