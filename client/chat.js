@@ -9,7 +9,7 @@ import { hashOf, placeOf, serverUrl } from './route.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/protocol.js';
 import { currentRoom, initialState, reduce, unsentIn } from './state.js';
-import { askToNotify, AttentionView, knowsNotifications, permitted } from './view/attention.js';
+import { AttentionView, knowsNotifications, permitted } from './view/attention.js';
 import { byId, show } from './view/dom.js';
 import { ComposerView, StatusView, UpdatedView } from './view/foot.js';
 import { MenuView, PeopleView } from './view/sides.js';
@@ -82,6 +82,7 @@ const threadView = new ThreadView({
   retry,
   takeBack: (id) => takeBack(id) !== null,
   edit,
+  copyLink: (button) => parts.actions().then(({ copy }) => copy(location.href, button), unable),
 });
 const composer = new ComposerView({
   send,
@@ -132,12 +133,18 @@ const parts = {
     const { Keys } = await import('./view/keys.js');
     keys ??= new Keys({ home: () => composer.focus(), toNewest, go: (room) => go({ room, seq: null }) });
   }),
+  actions: later(async () => {
+    const actions = await import('./view/actions.js');
+    actions.begin({ current: () => state, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }) });
+    return actions;
+  }),
   notifier: later(async () => {
-    const { Notifier } = await import('./notifier.js');
-    const made = new Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
+    const module = await import('./notifier.js');
+    const made = new module.Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
     made.render(state.notify, state.session?.username ?? '');
     for (const told of untold.splice(0)) made.heard(told);
     notifier = made;
+    return module;
   }),
 };
 /** @type {import('./notifier.js').Notifier | null} */
@@ -363,6 +370,11 @@ async function openPart(part) {
   dispatch({ type: part, open: true });
 }
 
+/** It can be asked for again. @param {unknown} cause */
+function unable(cause) {
+  console.warn(`chorus: ${cause}`);
+}
+
 /** @param {string | null} notice */
 function close(notice) {
   chorus.disconnect();
@@ -481,8 +493,14 @@ async function loadNewer() {
 
 /** @param {import('./state.js').Notify} wanted */
 async function chooseNotify(wanted) {
-  const { notify, trouble } = await askToNotify(wanted, () => setNotify('off', 'asking'));
-  setNotify(notify, trouble);
+  try {
+    const { askToNotify } = await parts.notifier();
+    const { notify, trouble } = await askToNotify(wanted, () => setNotify('off', 'asking'));
+    setNotify(notify, trouble);
+  } catch (cause) {
+    unable(cause);
+    setNotify('off', 'missing');
+  }
 }
 
 /** @param {import('./state.js').Notify} notify @param {import('./state.js').NotifyTrouble} trouble */
@@ -496,7 +514,7 @@ function setNotify(notify, trouble) {
 
 /** It is asked for again with each connection. */
 function wantNotifier() {
-  if (!notifier) parts.notifier().catch((cause) => console.warn(`chorus: notifier: ${cause}`));
+  if (!notifier) parts.notifier().catch(unable);
 }
 
 /** A message of the log, however it came. @param {import('./notifier.js').Told} told */
@@ -619,6 +637,9 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
   void openPart('jump');
 });
+
+// Whoever comes to a message or to a name may want to do something with it.
+for (const type of ['focusin', 'pointerover']) chat.addEventListener(type, ({ target }) => target instanceof Element && target.closest('#thread, #people') && void parts.actions().catch(unable));
 
 // Whoever is not writing anywhere begins to write.
 document.addEventListener('keydown', (event) => {

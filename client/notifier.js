@@ -28,6 +28,9 @@ const SPEAKER = 'chorus.speaker';
 /** Held by every visible window, shared. */
 const VISIBLE = 'chorus.visible';
 
+/** So long a notification stays that only tells that there will be some. */
+const SHOWN_MS = 5_000;
+
 export class Notifier {
   #actions;
   /** @type {Notify} */
@@ -131,6 +134,28 @@ function hold(name) {
 async function someoneSees() {
   const locks = await navigator.locks?.query();
   return locks?.held?.some(({ name }) => name === VISIBLE) ?? false;
+}
+
+/**
+ * Asks for the permission if need be; call it only on a click.
+ * @param {Notify} wanted
+ * @param {() => void} asking the browser has a question on the screen now
+ * @returns {Promise<{notify: Notify, trouble: import('./state.js').NotifyTrouble}>}
+ */
+export async function askToNotify(wanted, asking) {
+  if (wanted === 'off') return { notify: 'off', trouble: null };
+  if (Notification.permission === 'default') asking();
+  const permission = Notification.permission === 'granted' ? 'granted' : await Notification.requestPermission();
+  // Closing the question is no answer, and no trouble either.
+  if (permission !== 'granted') return { notify: 'off', trouble: permission === 'denied' ? 'denied' : null };
+  // Some phones have the class and the permission, and show nothing: that is found out by showing one.
+  try {
+    const first = new Notification('Notifications are on', { tag: 'chorus', icon: 'favicon.svg', silent: true });
+    setTimeout(() => first.close(), SHOWN_MS);
+  } catch {
+    return { notify: 'off', trouble: 'unable' };
+  }
+  return { notify: wanted, trouble: null };
 }
 
 /** Whether somebody who chose `notify` wants to hear of a message. @param {Notify} notify @param {Told} told @param {string} me */

@@ -79,5 +79,5 @@ function rank({ room, joined, unread }, wanted, { previous, current }) {
 export function nothingFound(query) {
   const wanted = roomNameFrom(query);
   if (query.trim() === '') return 'No rooms yet.';
-  return isRoomName(wanted) ? `There is no ${wanted} yet. Enter creates it.` : 'A room’s name has up to 50 of a–z, 0–9, - and _, and begins with a letter or a digit.';
+  return isRoomName(wanted) ? `There is no ${wanted} yet. Enter creates it.` : 'A room’s name has only a–z, 0–9, - and _, at most 50 of them, a letter or a digit first.';
 }

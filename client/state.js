@@ -20,7 +20,7 @@ import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
  * @typedef {import('./state-room.js').RoomEvent} RoomEvent
  */
 /** @typedef {'off' | 'mentions' | 'all'} Notify what the reader wants to be notified of */
-/** @typedef {'asking' | 'denied' | 'unable' | null} NotifyTrouble why that is off although it was asked for */
+/** @typedef {'asking' | 'denied' | 'unable' | 'missing' | null} NotifyTrouble why that is off although it was asked for */
 /** @typedef {'jump' | 'password'} Part what is loaded only when somebody asks for it */
 /** @typedef {{part: Part, reload: boolean}} Missing a part that was asked for and could not be loaded; reload: nor when it was asked for again */
 /** @typedef {'system' | 'light' | 'dark'} Theme */

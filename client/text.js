@@ -3,8 +3,8 @@
  * whatever the text is: it was written by a stranger. Nothing is lost or invented: the `raw` of all
  * parts, put together, is the text again, and what is shown of a part is in its `raw`.
  *
- * Understood are links (http and https, shown exactly as written), `code`, fenced blocks of code and
- * @names. What is opened and never closed is plain text.
+ * Understood are links (http, https, what begins with www. and mail addresses, shown exactly as written),
+ * `code`, fenced blocks of code, lines of a > quote, and @names. What is opened and never closed is plain text.
  */
 
 /**
@@ -12,6 +12,7 @@
  *   | {kind: 'link', raw: string, text: string, href: string}
  *   | {kind: 'code', raw: string, text: string}
  *   | {kind: 'block', raw: string, text: string, language: string}
+ *   | {kind: 'quote', raw: string, text: string}
  *   | {kind: 'mention', raw: string, text: string, name: string}} Part
  */
 /** @typedef {{from: number, text: string, after: number}} Line after: where the next one begins */
@@ -26,6 +27,16 @@ const LINK_END = /[\s\p{Cc}<>"\x60\\“”„«»‹›。、，！？；：（�
 const SENTENCE_END = new Set(".,:;!?'’…*~");
 /** @type {{[closer: string]: string}} */
 const OPENER = { ')': '(', ']': '[', '}': '{' };
+
+/** Without a scheme: at least two words behind the www. */
+const SECURE = 'https:';
+const LINK_START = /[hw]/i;
+const WWW_HOST = /^www\.[^/?#:]+\.[^/?#:]{2}/i;
+
+const LOCAL = /[A-Za-z0-9._+-]/;
+const LOCAL_MAX = 64;
+const HOST_MAX = 200;
+const MAIL_HOST = /^(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.)+[A-Za-z]{2,24}/;
 
 const WORD = /[\p{L}\p{M}\p{N}_]/u;
 const NAME = /[A-Za-z0-9_]/;
@@ -51,6 +62,12 @@ export function parts(text) {
   let plainFrom = 0;
   for (let index = 0; index < lines.length; index += 1) {
     const line = lines[index];
+    const quoted = line && /^> +(?=\S)/.exec(line.text)?.[0].length;
+    if (line && quoted) {
+      inline(text.slice(plainFrom, line.from), found);
+      found.push({ kind: 'quote', raw: text.slice(line.from, line.after), text: line.text.slice(quoted) });
+      plainFrom = line.after;
+    }
     const fence = line && fenceOf(line.text);
     if (!line || !fence || (longest[index] ?? 0) < fence.length) continue;
     let last = index + 1;
@@ -67,7 +84,15 @@ export function parts(text) {
   return withoutBlankEdges(found);
 }
 
-/** Whether somebody is named in it. @param {string} text @param {string} username */
+/** What stands in a line of a quote, in which nothing is quoted once more. @param {string} text @returns {Part[]} */
+export function quotedParts(text) {
+  /** @type {Part[]} */
+  const found = [];
+  inline(text, found);
+  return found;
+}
+
+/** Whether somebody is named in it, and not only in what is quoted. @param {string} text @param {string} username */
 export function mentions(text, username) {
   return parts(text).some((part) => part.kind === 'mention' && sameName(part.name, username));
 }
@@ -142,10 +167,11 @@ function block(raw, { length, language, code }, closing) {
   return { kind: 'block', raw, text: inside.endsWith('\n') ? inside.slice(0, -1) : inside, language };
 }
 
-/** A block stands on lines of its own anyway: the newline before it is part of its mark. @param {Part[]} found @returns {Part[]} */
+/** A block and a quote stand on lines of their own anyway: the newline before them is part of their mark. @param {Part[]} found @returns {Part[]} */
 function withoutBlankEdges(found) {
   return found.map((part, index) => {
-    const before = part.kind === 'text' && found[index + 1]?.kind === 'block';
+    const next = found[index + 1]?.kind;
+    const before = part.kind === 'text' && (next === 'block' || next === 'quote');
     return before && part.text.endsWith('\n') ? { ...part, text: part.text.slice(0, -1) } : part;
   });
 }
@@ -168,9 +194,11 @@ function inline(text, found) {
       if (opening) part = code(text, opening);
       if (!part) at += opening?.length ?? 1;
     } else if (char === '@') {
-      part = mention(text, at);
+      part = mention(text, at) ?? mail(text, at, plainFrom);
       if (!part) at += 1;
-    } else if ((char === 'h' || char === 'H') && !WORD.test(charBefore(text, at))) {
+      // It began before its @.
+      else if (part.kind === 'link') at -= part.raw.indexOf('@');
+    } else if (LINK_START.test(char ?? '') && !WORD.test(charBefore(text, at))) {
       const url = linkAt(text, at);
       part = url.part;
       if (!part) at = url.end;
@@ -233,14 +261,28 @@ function mention(text, at) {
   return { kind: 'mention', raw, text: raw, name };
 }
 
+/** A mail address around an @, of the usual letters only: nothing in it can mean more than an address. @param {string} text @param {number} at @param {number} from where it may begin @returns {Part | null} */
+function mail(text, at, from) {
+  let start = at;
+  while (start > from && at - start < LOCAL_MAX && LOCAL.test(text[start - 1] ?? '')) start -= 1;
+  while (start < at && text[start] === '.') start += 1;
+  const host = MAIL_HOST.exec(text.slice(at + 1, at + 1 + HOST_MAX))?.[0];
+  if (start === at || !host || /[\p{L}\p{M}\p{N}_@/=]$/u.test(charBefore(text, start)) || text[at - 1] === '.') return null;
+  const end = at + 1 + host.length;
+  if (/[\p{L}\p{M}\p{N}_@]/u.test(String.fromCodePoint(text.codePointAt(end) ?? 32))) return null;
+  const raw = text.slice(start, end);
+  return { kind: 'link', raw, text: raw, href: `mailto:${raw}` };
+}
+
 /** @param {string} text @param {number} at @returns {{part: Part | null, end: number}} end: what comes before it is no link either */
 function linkAt(text, at) {
-  const scheme = /^https?:\/\//i.exec(text.slice(at, at + 8))?.[0];
+  const scheme = /^(https?:\/\/|www\.(?=[\p{L}\p{N}]))/iu.exec(text.slice(at, at + 8))?.[0];
   if (!scheme) return { part: null, end: at + 1 };
   let end = at + scheme.length;
   while (end < text.length && !LINK_END.test(text[end] ?? '')) end += 1;
   const raw = withoutSentence(text.slice(at, end));
-  const href = safeHref(raw);
+  const named = scheme.includes('/') || (WWW_HOST.test(raw) && !/[@/.-]/.test(charBefore(text, at)));
+  const href = named && safeHref(scheme.includes('/') ? raw : `${SECURE}//${raw}`);
   return href ? { part: { kind: 'link', raw, text: raw, href }, end: at + raw.length } : { part: null, end };
 }
 

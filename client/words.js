@@ -31,7 +31,7 @@ export function statusLine(state) {
       return { tone: 'off', text, action: 'now' };
     }
     case 'offline':
-      return { tone: 'off', text: 'Offline. What you send waits here', action: 'now' };
+      return { tone: 'off', text: 'Offline. Messages wait here.', action: 'now' };
     case 'signed_out':
       return { tone: 'bad', text: 'Signed out', action: null };
     case 'stopped':
@@ -39,9 +39,9 @@ export function statusLine(state) {
   }
 }
 
-/** Short where it stands beside the line in the thread, which has the number. @param {number} count */
+/** The line in the thread has the number, and says the rest. @param {number} count */
 function backWord(count) {
-  return count === 0 ? 'Back. Nothing was said while you were away.' : 'Back, nothing missing.';
+  return count === 0 ? 'Back. Nothing new was said.' : 'Back';
 }
 
 /** @param {number} count */
@@ -51,9 +51,9 @@ export function backLine(count) {
 
 /** Only causes that help somebody decide what to do. @param {string | null} reason */
 function cause(reason) {
-  if (reason === 'too_many_sockets') return 'Too many windows are open. ';
-  if (reason === 'forbidden_origin') return 'The server does not take connections from this page. ';
-  if (reason === 'rate_limited' || reason === 'closed_1008') return 'The server asked to slow down. ';
+  if (reason === 'too_many_sockets') return 'Too many windows. ';
+  if (reason === 'forbidden_origin') return 'Page not allowed. ';
+  if (reason === 'rate_limited' || reason === 'closed_1008') return 'Too many attempts. ';
   if (reason === 'unavailable' || reason === 'draining') return 'The server is busy. ';
   return '';
 }
@@ -158,7 +158,8 @@ export function pageTitle(unread, room, server) {
 export function troubleLine(trouble) {
   if (trouble === 'asking') return 'Your browser asks you to allow it.';
   if (trouble === 'denied') return 'Your browser blocks notifications from this page.';
-  return trouble === 'unable' ? 'This browser can’t show notifications of a page.' : '';
+  if (trouble === 'missing') return 'This could not be loaded. Try again.';
+  return trouble === 'unable' ? 'This browser can’t show notifications from this page.' : '';
 }
 
 /** @param {import('./state.js').Missing} missing */
@@ -175,6 +176,11 @@ const dayAndYear = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'long'
 /** @param {number} at Unix milliseconds */
 export function clockTime(at) {
   return clock.format(at);
+}
+
+/** Without the half of the day, for where there is little room. @param {number} at Unix milliseconds */
+export function shortTime(at) {
+  return clock.formatToParts(at).map(({ type, value }) => (type === 'dayPeriod' ? '' : value)).join('').trim();
 }
 
 /** @param {number} at Unix milliseconds */

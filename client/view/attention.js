@@ -39,7 +39,7 @@ export class AttentionView {
     const { session, server, current, notify, notifyTrouble } = state;
     const name = server?.name ?? 'Chorus';
     const unread = unreadCount(state);
-    document.title = session ? pageTitle(unread, current, name) : name;
+    if (session) document.title = pageTitle(unread, current, name);
     const icon = unread > 0 ? 'favicon-unread.svg' : this.#plain;
     if (this.#icon?.getAttribute('href') !== icon) this.#icon?.setAttribute('href', icon);
     this.#choice.render(notify);
@@ -55,19 +55,4 @@ export function knowsNotifications() {
 /** A choice that is kept holds only as long as the permission does. @param {Notify} kept @returns {Notify} */
 export function permitted(kept) {
   return knowsNotifications() && Notification.permission === 'granted' ? kept : 'off';
-}
-
-/**
- * Asks for the permission if need be; call it only on a click.
- * @param {Notify} wanted
- * @param {() => void} asking the browser has a question on the screen now
- * @returns {Promise<{notify: Notify, trouble: NotifyTrouble}>}
- */
-export async function askToNotify(wanted, asking) {
-  if (wanted === 'off') return { notify: 'off', trouble: null };
-  if (Notification.permission === 'default') asking();
-  const permission = Notification.permission === 'granted' ? 'granted' : await Notification.requestPermission();
-  // Closing the question is no answer, and no trouble either.
-  if (permission !== 'granted') return { notify: 'off', trouble: permission === 'denied' ? 'denied' : null };
-  return { notify: wanted, trouble: null };
 }

@@ -92,6 +92,25 @@ export function keyed(parent, items, draw, known) {
   return changed;
 }
 
+/**
+ * A button in a field for a password that shows what was written there. With whatever ends the form it is
+ * hidden again.
+ * @param {HTMLInputElement} input
+ */
+export function reveal(input) {
+  const button = make('button', 'reveal', 'Show');
+  const to = (/** @type {boolean} */ shown) => {
+    input.type = shown ? 'text' : 'password';
+    button.ariaPressed = String(shown);
+  };
+  button.type = 'button';
+  button.ariaLabel = 'Show password';
+  button.addEventListener('click', () => to(input.type === 'password'));
+  for (const end of ['submit', 'reset']) input.form?.addEventListener(end, () => to(false));
+  to(false);
+  input.after(button);
+}
+
 /** @typedef {import('../state.js').Theme} Theme */
 
 /** @type {[Theme, string][]} */

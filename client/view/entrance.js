@@ -2,7 +2,7 @@
  * The sign-in screen: one form for coming in and for a new account, errors beside the field they are
  * about, and the demo accounts where the server has them.
  */
-import { byId, fieldError, setText, show, themeSwitch } from './dom.js';
+import { byId, fieldError, reveal, setText, show, themeSwitch } from './dom.js';
 
 /** @typedef {import('../sdk/protocol.js').ChorusError} ChorusError */
 /** @typedef {'username' | 'password' | 'form'} Field where an error is shown */
@@ -61,6 +61,7 @@ export class EntranceView {
   /** @param {EntranceActions} actions */
   constructor(actions) {
     const mode = () => this.#shown?.mode ?? 'signin';
+    reveal(this.#inputs.password);
     this.#theme = themeSwitch('entrance', actions.setTheme);
     byId('entrance-theme', HTMLDivElement).append(this.#theme.element);
     this.#form.addEventListener('submit', (event) => {
@@ -82,7 +83,9 @@ export class EntranceView {
     const opened = open && this.#screen.hidden;
     show(this.#screen, open);
     this.#theme.render(theme);
-    setText(this.#name, server?.name ?? 'Chorus');
+    const name = server?.name ?? 'Chorus';
+    setText(this.#name, name);
+    if (open) document.title = `${WORDS[entrance.mode].submit} – ${name}`;
     show(this.#demo, server?.demoAccounts === true && entrance.mode === 'signin');
     show(this.#switch, server?.registration !== 'closed');
     if (entrance !== this.#shown || limits !== this.#limits) this.#draw(entrance, limits);
@@ -116,7 +119,9 @@ export class EntranceView {
     }
     show(this.#errors.form, errors.form !== undefined);
     this.#errors.form.textContent = errors.form ?? '';
-    if (failed) (errors.username ? this.#inputs.username : errors.password ? this.#inputs.password : null)?.focus();
+    const wrong = failed && (errors.username ? this.#inputs.username : errors.password ? this.#inputs.password : null);
+    // What is wrong is written anew.
+    if (wrong) wrong.select();
   }
 }
 
@@ -134,7 +139,7 @@ export function freshEntrance(notice) {
 export function entranceErrors(error, mode) {
   switch (error.code) {
     case 'invalid_credentials':
-      return { password: 'This name and password don’t belong together.' };
+      return { password: 'Wrong name or password.' };
     case 'invalid_username':
       return { username: error.message };
     case 'username_taken':

@@ -39,6 +39,7 @@ export class JumpView {
   constructor(actions) {
     this.#actions = actions;
     this.#dialog.addEventListener('close', () => actions.close());
+    byId('jump-close', HTMLButtonElement).addEventListener('click', () => this.#dialog.close());
     // A click on the dialog itself and not on what is in it is one beside it.
     this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
     byId('jump-form', HTMLFormElement).addEventListener('submit', (event) => {

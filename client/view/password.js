@@ -2,7 +2,7 @@
  * Changing one's password: a dialog with the field that is wrong named in it. All other sign-ins of the
  * account end with the change; this one goes on.
  */
-import { byId, fieldError, setText, show } from './dom.js';
+import { byId, fieldError, reveal, setText, show } from './dom.js';
 
 /** @typedef {import('../state.js').State} State */
 /**
@@ -28,6 +28,7 @@ export class PasswordView {
 
   /** @param {PasswordActions} actions */
   constructor(actions) {
+    for (const input of Object.values(this.#inputs)) reveal(input);
     byId('password-cancel', HTMLButtonElement).addEventListener('click', () => this.#dialog.close());
     this.#dialog.addEventListener('close', () => actions.close());
     this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
@@ -56,6 +57,6 @@ export class PasswordView {
     fieldError(this.#inputs.next, this.#hint, this.#errors.next, errors.next);
     show(this.#errors.form, errors.form !== undefined);
     setText(this.#errors.form, errors.form ?? '');
-    if (open && failed) (errors.current ? this.#inputs.current : errors.next ? this.#inputs.next : null)?.focus();
+    if (open && failed) (errors.current ? this.#inputs.current : errors.next ? this.#inputs.next : null)?.select();
   }
 }

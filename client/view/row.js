@@ -2,8 +2,9 @@
  * What stands in a row of the thread (a message's text, the line of who came and went), and how the keys
  * lead from row to row.
  */
-import { isFewEmoji, parts, sameName } from '../text.js';
-import { fullTrafficLines, trafficFolds, trafficLine } from '../words.js';
+import { placeOf } from '../route.js';
+import { isFewEmoji, parts, quotedParts, sameName } from '../text.js';
+import { clockTime, fullTrafficLines, trafficFolds, trafficLine } from '../words.js';
 import { make, setText } from './dom.js';
 
 /** @typedef {import('../text.js').Part} Part */
@@ -15,7 +16,19 @@ import { make, setText } from './dom.js';
  * @param {string} me whose name is told apart from other names
  */
 export function messageText(text, me) {
-  const element = make('div', 'text', parts(text).map((part) => drawn(part, me)));
+  /** @type {Node[]} */
+  const nodes = [];
+  /** @type {HTMLElement | null} */
+  let quote = null;
+  for (const part of parts(text)) {
+    const node = drawn(part, me);
+    // Lines quoted one below the other are one quote.
+    if (quote && part.kind === 'quote') quote.append('\n', ...node.childNodes);
+    else nodes.push(node);
+    if (part.kind !== 'quote') quote = null;
+    else quote ??= node instanceof HTMLElement ? node : null;
+  }
+  const element = make('div', 'text', nodes);
   // Which way it runs follows from its own letters; styles/text.css does the same for each line.
   element.dir = 'auto';
   element.classList.toggle('emoji', isFewEmoji(text));
@@ -38,13 +51,17 @@ function drawn(part, me) {
     }
     case 'mention':
       return make('span', sameName(part.name, me) ? 'mention me' : 'mention', part.text);
+    case 'quote':
+      return make('blockquote', 'quote', quotedParts(part.text).map((inside) => drawn(inside, '')));
   }
 }
 
-/** The page that is opened learns neither this page nor its address. @param {string} text @param {string} href */
+/** The page that is opened learns neither this page nor its address. What leads to a place in this page, or to no page, opens none. @param {string} text @param {string} href */
 function link(text, href) {
   const element = leftToRight(make('a', '', text));
+  const [page, hash = ''] = href.split('#');
   element.href = href;
+  if (href.startsWith('mailto:') || (page === location.href.split('#')[0] && placeOf(hash))) return element;
   element.target = '_blank';
   element.rel = 'noopener noreferrer';
   element.referrerPolicy = 'no-referrer';
@@ -105,23 +122,21 @@ function unfolded(words) {
 
 /**
  * Messages can be reached without a pointer: the last one in sight, or the one that a link points to, is one
- * stop of the Tab key, and what stands in it are the next; keys.js leads from there to the others. The one
- * that has the focus, or was touched, tells its exact time.
+ * stop of the Tab key, and what stands in it are the next; keys.js leads from there to the others. What can
+ * be done with them is view/actions.js.
  */
 export class RowFocus {
   #list;
   /** Where Tab stops. @type {HTMLElement | null} */
   #stop = null;
-  #exact = make('span', 'exact');
 
   /** @param {HTMLElement} list chunks of rows; of these, messages can be focused (-1), and so can what unfolds */
   constructor(list) {
     this.#list = list;
     list.addEventListener('focusin', ({ target }) => {
       const row = target instanceof Element ? target.closest(STOPS) : null;
-      if (row instanceof HTMLElement) this.#tell(row);
+      if (row instanceof HTMLElement) this.#stopAt(row);
     });
-    list.addEventListener('focusout', () => this.#exact.remove());
     // Before the focus moves: what is far from what one reads would take the reader there.
     document.addEventListener('keydown', ({ key }) => {
       if (key === 'Tab' && !list.contains(document.activeElement)) this.#stopInSight();
@@ -152,15 +167,6 @@ export class RowFocus {
     if (this.#stop) reach(this.#stop, -1);
     this.#stop = row;
     reach(row, 0);
-  }
-
-  /** @param {HTMLElement} row */
-  #tell(row) {
-    this.#stopAt(row);
-    const time = row.querySelector('.time');
-    if (!(time instanceof HTMLElement)) return;
-    this.#exact.textContent = time.title;
-    row.append(this.#exact);
   }
 }
 
@@ -194,8 +200,16 @@ function first(row, step, kind = '.said') {
   return null;
 }
 
-/** The row, unless its button stands for it, and what can be done in it. @param {HTMLElement} row @param {number} tabIndex */
+/**
+ * The row, unless its button stands for it, and what can be done in it. A message is read out in one, its
+ * text and nothing else.
+ * @param {HTMLElement} row @param {number} tabIndex
+ */
 function reach(row, tabIndex) {
   const parts = /** @type {NodeListOf<HTMLElement>} */ (row.querySelectorAll('a, button'));
   for (const part of row.matches('.said') ? [row, ...parts] : parts) part.tabIndex = tabIndex;
+  if (!row.matches('.said')) return;
+  const moment = row.querySelector('time');
+  const calls = row.matches('.mentioned') ? ', mentions you' : '';
+  row.ariaLabel = `${row.querySelector('.name, .unseen')?.textContent}, ${clockTime(Date.parse(moment?.dateTime ?? ''))}${calls}: ${row.querySelector('.text')?.textContent}`;
 }

@@ -52,6 +52,7 @@ export class MenuView {
   #drawer = 'none';
   /** @type {string | null} */
   #username = null;
+  #touched = false;
 
   /** @param {MenuActions} actions */
   constructor(actions) {
@@ -63,10 +64,13 @@ export class MenuView {
       closer.addEventListener('click', () => actions.openDrawer('none'));
     }
     document.addEventListener('keydown', (event) => {
+      this.#touched = false;
+      this.#chat.classList.remove('touched');
       if (event.key === 'Escape') actions.openDrawer('none');
     });
+    document.addEventListener('pointerdown', ({ pointerType }) => (this.#touched = pointerType === 'touch'));
     // What was a drawer becomes a column, and a column lies over nothing.
-    for (const [drawer, width] of [['menu', '(min-width: 760px)'], ['people', '(min-width: 1100px)']]) {
+    for (const [drawer, width] of [['menu', '(min-width: 47.5em)'], ['people', '(min-width: 68.75em)']]) {
       matchMedia(width ?? '').addEventListener('change', () => this.#drawer === drawer && actions.openDrawer('none'));
     }
     byId('open-jump', HTMLButtonElement).addEventListener('click', () => actions.jump());
@@ -161,7 +165,11 @@ export class MenuView {
     this.#openPeople.setAttribute('aria-expanded', String(drawer === 'people'));
     if (drawer === 'menu') this.#menu.focus();
     else if (drawer === 'people') this.#people.focus();
-    else (closed === 'menu' ? this.#openMenu : this.#openPeople).focus();
+    else {
+      // A finger knows where it was.
+      this.#chat.classList.toggle('touched', this.#touched);
+      (closed === 'menu' ? this.#openMenu : this.#openPeople).focus();
+    }
   }
 }
 
@@ -220,6 +228,9 @@ function roomRow(room) {
 function inBadge(unread) {
   return unread === 0 ? '' : unread > 99 ? '99+' : String(unread);
 }
+
+/** With numbers as people count. */
+const byName = new Intl.Collator('en', { numeric: true });
 
 /** From so many people on there is a field to search by. */
 const MANY = 12;
@@ -294,9 +305,11 @@ export class PeopleView {
     const me = state.session?.username ?? '';
     const live = room?.users ?? [];
     const all = query !== '' && this.#everybody ? [...new Set([...live, ...this.#everybody.users])] : live;
-    const found = query === '' ? all : all.filter((name) => name.toLowerCase().includes(query));
+    const found = (query === '' ? [...all] : all.filter((name) => name.toLowerCase().includes(query))).sort(byName.compare);
     const shown = found.includes(me) ? [me, ...found.filter((name) => name !== me)] : found;
     keyed(this.#list, shown.map((name) => ({ key: name, you: name === me })), draw, this.#known);
+    // One stop of the Tab key for all.
+    for (const [index, button] of this.#list.querySelectorAll('button').entries()) button.tabIndex = index === 0 ? 0 : -1;
     const count = room?.userCount ?? 0;
     // Until somebody said who is here, nobody would be wrong.
     setText(this.#count, count > 0 ? String(count) : '');
@@ -313,7 +326,7 @@ export class PeopleView {
   /** @param {string} query @param {number} shown @param {number} count @param {number} searched */
   #words(query, shown, count, searched) {
     if (query === '') return count > shown ? `and ${count - shown} more` : '';
-    if (shown > 0) return '';
+    if (shown > 0) return shown === 1 ? '1 found' : `${shown} found`;
     return searched < count ? `Nobody among the first ${searched}` : 'Nobody of that name is here';
   }
 }
@@ -323,7 +336,12 @@ function draw({ key: name, you }, known) {
   if (known) return known;
   const label = make('span', 'name', name);
   label.title = name;
-  return make('li', 'person', [avatar(name), label, you ? make('span', 'you', 'you') : null]);
+  if (you) return make('li', 'person', [avatar(name), label, make('span', 'you', 'you')]);
+  const button = make('button', 'person', [avatar(name), label]);
+  button.type = 'button';
+  button.title = name;
+  button.ariaLabel = `Mention ${name}`;
+  return make('li', '', [button]);
 }
 
 /** A person's hue follows from the name, the same everywhere and always. @param {string} username @returns {number} degrees */

@@ -10,7 +10,7 @@
 import { currentRoom, mentionsIn } from '../state.js';
 import { hashOf } from '../route.js';
 import { chunks, thread } from '../thread.js';
-import { backLine, clockTime, dayName, exactTime, gapLine } from '../words.js';
+import { backLine, clockTime, dayName, exactTime, gapLine, shortTime } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
 import { avatar, coloured } from './sides.js';
 import { messageText, RowFocus, traffic } from './row.js';
@@ -34,6 +34,7 @@ import { messageText, RowFocus, traffic } from './row.js';
  * @property {(id: string) => void} retry
  * @property {(id: string) => boolean} takeBack whether it could be, for it was certainly not sent
  * @property {(id: string) => boolean} edit the same, and its text is where one writes
+ * @property {(button: HTMLElement) => void} copyLink of the room
  */
 
 /** How near to the end counts as there, and how near to the first and the last row asks for more. In pixels. */
@@ -47,6 +48,8 @@ export class ThreadView {
   #scroll = byId('scroll', HTMLDivElement);
   #list = byId('thread', HTMLDivElement);
   #newer = byId('newer', HTMLButtonElement);
+  #newerWords = byId('newer-words', HTMLSpanElement);
+  #newerCount = byId('newer-count', HTMLSpanElement);
   #focus = new RowFocus(this.#list);
   #actions;
   /** @type {Map<string, HTMLElement>} */
@@ -73,6 +76,7 @@ export class ThreadView {
   #width = 0;
   /** Of the list and of the window onto it. */
   #size = '';
+  #height = 0;
 
   /** @param {ThreadActions} actions */
   constructor(actions) {
@@ -139,7 +143,10 @@ export class ThreadView {
     if (!room) return;
     // Somebody who goes through the rows with the keys does not follow the end, and may be there all the same.
     show(this.#newer, !room.atEnd && room.opened && (room.unseen > 0 || !this.#near()));
-    setText(this.#newer, newerLabel(room.unseen, this.#calls));
+    const label = newerLabel(room.unseen, this.#calls);
+    setText(this.#newerWords, label);
+    setText(this.#newerCount, room.unseen > 0 ? String(room.unseen) : '');
+    if (this.#newer.title !== label) this.#newer.title = label;
   }
 
   /** To the message that a link points to, to where the unread ones begin, or to the newest. @param {RoomState} room */
@@ -236,7 +243,11 @@ export class ThreadView {
     const size = `${clientWidth} ${clientHeight} ${scrollHeight}`;
     if (size === this.#size) return false;
     this.#size = size;
+    const lower = this.#height - clientHeight;
+    this.#height = clientHeight;
     if (this.#room?.atEnd) this.toEnd();
+    // What one reads is near the lower edge, where a keyboard comes up.
+    else this.#scroll.scrollTop += lower;
     return true;
   }
 
@@ -332,9 +343,7 @@ export class ThreadView {
     } else if (empty) {
       const copy = make('button', 'link', 'Copy link');
       copy.type = 'button';
-      copy.addEventListener('click', () => {
-        void navigator.clipboard?.writeText(location.href).then(() => setText(copy, 'Copied'), () => setText(copy, location.href));
-      });
+      copy.addEventListener('click', () => this.#actions.copyLink(copy));
       row.append(make('p', 'empty', [document.createTextNode(alone ? 'You’re the first here. ' : 'Nothing was said here yet. '), copy]));
     } else if (older === 'loading') {
       row.append(make('p', '', 'Loading older messages'));
@@ -458,11 +467,13 @@ function message({ message: { seq, id, username, message: text }, at, head, own,
  */
 function said({ username, text, at, head, own, href, extra, me }) {
   const body = messageText(text, me);
+  const named = coloured(make('b', 'name', username), username);
+  named.title = username;
   const row = make('li', `row said${head ? ' head' : ''}${own ? ' own' : ''}`);
   row.tabIndex = -1;
   const calls = !own && body.querySelector('.mention.me') !== null;
   row.classList.toggle('mentioned', calls);
-  const moment = make('time', '', clockTime(at));
+  const moment = make('time', '', head ? clockTime(at) : shortTime(at));
   moment.dateTime = new Date(at).toISOString();
   // The time of a message is its address; Tab comes to it by way of the message.
   const time = make(href === null ? 'span' : 'a', 'time', [moment]);
@@ -471,7 +482,7 @@ function said({ username, text, at, head, own, href, extra, me }) {
     time.tabIndex = -1;
   }
   time.title = exactTime(at);
-  if (head) row.append(avatar(username), make('p', 'who', [coloured(make('b', 'name', username), username), time]));
+  if (head) row.append(avatar(username), make('p', 'who', [named, time]));
   // Grouped rows name their sender to those who can't see the group.
   else row.append(make('span', 'unseen', username), time);
   row.append(make('div', 'body', [calls ? make('span', 'unseen', 'mentions you') : null, body, extra]));

@@ -39,7 +39,7 @@ test('a new password signs the other devices out, and this one stays', async () 
   phone.expected.push(/status of 401/);
   await phone.fill('alice', 'a good password');
   await phone.page.getByRole('button', { name: 'Sign in', exact: true }).click();
-  await phone.page.getByText('This name and password don’t belong together.').waitFor();
+  await phone.page.getByText('Wrong name or password.').waitFor();
   await phone.fill('alice', 'another password');
   await phone.page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await phone.connected();

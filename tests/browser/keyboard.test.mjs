@@ -179,7 +179,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
     test('one signs in again, with a mistake at first', async () => {
       await alice.type('not the password');
       await alice.press('Enter');
-      await alice.reads('This name and password don’t belong together.');
+      await alice.reads('Wrong name or password.');
       await alice.isOn('password');
       await alice.press('ControlOrMeta+a');
       await alice.type('a good password');

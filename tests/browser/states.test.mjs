@@ -54,7 +54,7 @@ describe('at the entrance', () => {
   test('a wrong password', async () => {
     await alice.fill('nobody_here', 'not the password');
     await alice.click('Sign in');
-    await look(alice, 'wrong-password', { shows: 'This name and password don’t belong together.' });
+    await look(alice, 'wrong-password', { shows: 'Wrong name or password.' });
   });
 
   test('a slow network: one sees that it goes on', async () => {
@@ -62,7 +62,7 @@ describe('at the entrance', () => {
     await alice.click('Sign in');
     await look(alice, 'slow', { shows: 'Signing in', widths: [1440] });
     await letGo();
-    await alice.reads('This name and password don’t belong together.');
+    await alice.reads('Wrong name or password.');
   });
 
   test('a server that cannot be reached', async () => {

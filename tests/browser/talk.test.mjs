@@ -32,7 +32,7 @@ for (const [device, size] of Object.entries(SIZES)) {
       alice.expected.push(/status of 401/);
       await alice.fill('nobody_here', 'not the password');
       await alice.page.getByRole('button', { name: 'Sign in', exact: true }).click();
-      await alice.page.getByText('This name and password don’t belong together.').waitFor();
+      await alice.page.getByText('Wrong name or password.').waitFor();
       await alice.isOn('password');
       await alice.page.getByRole('button', { name: 'Create an account' }).click();
       await alice.fill('al', 'short');

@@ -33,7 +33,7 @@ async function withHiding(context) {
 }
 
 const hide = (person, hidden = true) => person.page.evaluate((value) => globalThis.setHidden(value), hidden);
-const notified = (person) => person.page.evaluate(() => globalThis.shown.map(({ title, body, tag, silent }) => ({ title, body, tag, silent })));
+const notified = (person) => person.page.evaluate(() => globalThis.shown.filter(({ tag }) => tag !== 'chorus').map(({ title, body, tag, silent }) => ({ title, body, tag, silent })));
 const options = (person) => person.page.locator('#mention-list [role="option"]');
 const row = (person, text) => person.page.locator('#thread .said', { hasText: text });
 
@@ -104,8 +104,14 @@ describe('messages', () => {
     assert.deepEqual(await mine.locator('.mention').allTextContents(), ['@BOB', '@carol']);
     assert.deepEqual(await mine.locator('.mention.me').allTextContents(), ['@BOB']);
     assert.ok(await mine.evaluate((element) => element.classList.contains('mentioned')));
-    const ground = (element) => getComputedStyle(element).backgroundColor;
-    assert.notEqual(await mine.locator('.text').evaluate(ground), await row(bob, 'Read (https').locator('.text').evaluate(ground));
+    // The whole row, and as far on one side as on the other.
+    const tint = (element) => {
+      const { backgroundColor, left, right, borderRadius } = getComputedStyle(element, '::after');
+      return { backgroundColor, left, right, borderRadius };
+    };
+    const { backgroundColor, ...edges } = await mine.evaluate(tint);
+    assert.deepEqual(edges, { left: '0px', right: '0px', borderRadius: '6px' });
+    assert.notEqual(backgroundColor, (await row(bob, 'Read (https').evaluate(tint)).backgroundColor);
     assert.ok(!(await row(alice, '@BOB and @carol').evaluate((element) => element.classList.contains('mentioned'))));
   });
 
@@ -216,36 +222,43 @@ describe('messages', () => {
     await alice.composer.fill('');
   });
 
-  test('a message tells its exact time to the keyboard and to a finger', async () => {
-    await alice.say('the newest');
-    await alice.hears('the newest');
+  test('a message tells its time to the keyboard and to a finger, over no words', async () => {
+    for (const text of ['not the first of its group', 'the newest']) {
+      await alice.say(text);
+      await alice.hears(text);
+    }
     await alice.composer.focus();
+    const time = (person, text) => row(person, text).locator('.time');
+    const overWords = (element) => {
+      const words = document.createRange();
+      words.selectNodeContents(element.querySelector('.text'));
+      const { right, bottom } = element.querySelector('time').getBoundingClientRect();
+      const { left, top } = words.getBoundingClientRect();
+      return right > left && bottom > top;
+    };
     // Its time, which is its address, is the last thing before the composer.
     await alice.page.keyboard.press('Shift+Tab');
-    const focused = () => alice.page.evaluate(() => {
-      const message = document.activeElement.closest('.said');
-      return { text: message?.querySelector('.text').textContent, exact: message?.querySelector('.exact')?.textContent, time: message?.querySelector('.time').title };
-    });
-    const newest = await focused();
-    assert.equal(newest.text, 'the newest');
-    assert.ok(newest.exact && newest.exact === newest.time);
+    const focused = () => alice.page.evaluate(() => document.activeElement.closest('.said')?.querySelector('.text').textContent);
+    assert.equal(await focused(), 'the newest');
     await alice.page.keyboard.press('ArrowUp');
-    await eventually(async () => assert.equal((await focused()).text, 'hey @bobby and @carol @bob'));
-    await alice.picture('exact-time');
+    assert.equal(await focused(), 'not the first of its group');
+    await alice.picture('time');
     await row(alice, '🎉 hurray').locator('.text').click();
-    await eventually(async () => {
-      assert.equal((await focused()).text, '🎉 hurray');
-      assert.equal(await alice.page.locator('.exact').count(), 1);
-    });
+    assert.equal(await focused(), '🎉 hurray');
     await alice.composer.focus();
-    await alice.page.locator('.exact').waitFor({ state: 'detached' });
     const phone = await Person.at(browser, server.url, { size: [360, 740], hasTouch: true, isMobile: true });
     await phone.signIn('bob');
     await phone.hears('the newest');
     await row(phone, 'the newest').locator('.text').tap();
-    await row(phone, 'the newest').locator('.exact').waitFor();
-    await phone.fits('exact time');
-    await phone.picture('exact-time-phone');
+    for (const person of [alice, phone]) {
+      if (person === alice) await row(alice, 'the newest').hover();
+      await person.page.waitForFunction((element) => getComputedStyle(element).opacity === '1', await time(person, 'the newest').elementHandle());
+      assert.ok(!(await row(person, 'the newest').evaluate(overWords)));
+      assert.match(await time(person, 'the newest').textContent(), /^\d?\d:\d\d$/);
+      assert.match(await time(person, 'the newest').getAttribute('title'), /\d{4}.*:\d\d:\d\d/);
+    }
+    await phone.fits('time');
+    await phone.picture('time-phone');
     await phone.context.close();
   });
 
@@ -389,6 +402,8 @@ describe('attention', () => {
   test('of two hidden windows exactly one notifies, silently; of a visible one none does', async () => {
     await alice.context.grantPermissions(['notifications'], { origin: server.url });
     await alice.page.locator('#menu').getByText('All', { exact: true }).click();
+    await alice.page.waitForFunction(() => globalThis.shown.length === 1);
+    assert.deepEqual(await alice.page.evaluate(() => globalThis.shown.map(({ title, silent }) => [title, silent])), [['Notifications are on', true]]);
     await second.page.waitForFunction(() => document.querySelector('input[name="notify"][value="all"]').checked);
     await hide(second, false);
     await hide(alice);
@@ -437,13 +452,30 @@ describe('attention', () => {
     assert.deepEqual((await told()).map(({ body }) => body), ['but this, @Alice']);
   });
 
+  test('a browser that has the permission and shows none says so when it is asked, and not later', async () => {
+    const carol = await Person.at(browser, 'about:blank', { context: alice.context });
+    await carol.page.addInitScript(() => {
+      globalThis.Notification = Object.assign(function Notification() {
+        throw new TypeError('Illegal constructor.');
+      }, { permission: 'granted', requestPermission: async () => 'granted' });
+    });
+    await carol.page.goto(server.url);
+    await carol.connected();
+    await carol.page.locator('#menu').getByText('All', { exact: true }).click();
+    await carol.reads('This browser can’t show notifications from this page.');
+    assert.ok(await carol.page.getByRole('radio', { name: 'Off' }).isChecked());
+    await carol.page.close();
+    await alice.page.locator('#menu').getByText('Mentions', { exact: true }).click();
+    await second.page.waitForFunction(() => document.querySelector('input[name="notify"][value="mentions"]').checked);
+  });
+
   test('the choice outlives a reload, and signing out leaves no trace of what was told', async () => {
     await alice.page.reload();
     await alice.connected();
     assert.ok(await alice.page.getByRole('radio', { name: 'Mentions' }).isChecked());
     await alice.signOut();
     await alice.atTheEntrance();
-    await title(alice, 'Chorus');
+    await title(alice, 'Sign in – Chorus');
     assert.deepEqual(await alice.page.evaluate(() => Object.keys(localStorage)), ['chorus.notify']);
   });
 

@@ -68,7 +68,7 @@ test('early.js announces every module of the chat that the entrance has not, and
 test('what is loaded later is not loaded before, and everything is loaded by somebody', async () => {
   assert.deepEqual(await loadedLater(entrance), ['chat.js']);
   const parts = await loadedLater([...chat].filter((file) => !entrance.has(file)));
-  assert.deepEqual(parts, ['finding.js', 'notifier.js', 'password.js', 'view/jump.js', 'view/keys.js', 'view/mention-picker.js', 'view/password.js', 'view/spoken.js']);
+  assert.deepEqual(parts, ['finding.js', 'notifier.js', 'password.js', 'view/actions.js', 'view/jump.js', 'view/keys.js', 'view/mention-picker.js', 'view/password.js', 'view/spoken.js']);
   for (const part of parts) assert.ok(!chat.has(part), part);
   const all = new Set([...entrance, ...chat, 'early.js']);
   for (const part of parts) await reached(part, all);

@@ -409,7 +409,7 @@ test('the status line says what is, and never more', () => {
   assert.equal(says(history(lines(1, 3)), status('waiting', { retryInMs: 3400 }), { type: 'tick', now: NOW + 9000 }), 'Reconnecting now');
   assert.match(says(history(lines(1, 3)), status('offline', { retryInMs: 3400 })), /^Offline/);
   assert.equal(says(history(lines(1, 3)), status('connecting'), status('connected')), 'Catching up');
-  assert.match(says(history(lines(1, 3)), resume([line(4)])), /^Back, nothing missing/);
+  assert.match(says(history(lines(1, 3)), resume([line(4)])), /^Back$/);
   assert.match(says({ type: 'room.closed', room: 'lobby', reason: 'No such room.', missing: false }), /No such room/);
 });
 

@@ -2,7 +2,7 @@
 // invented, dangerous or slow.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isFewEmoji, mentions, parts } from '../../client/text.js';
+import { isFewEmoji, mentions, parts, quotedParts } from '../../client/text.js';
 
 /** Everything but plain text, shortly. */
 const marks = (text) => parts(text).filter(({ kind }) => kind !== 'text').map(({ kind, text: shown }) => `${kind}:${shown}`);
@@ -71,6 +71,44 @@ test('a link ends where the sentence goes on', () => {
   }
 });
 
+test('what begins with www. is a link, where it is a host', () => {
+  assert.deepEqual(links('see www.example.org/a?b=c, now'), ['https://www.example.org/a?b=c']);
+  assert.deepEqual(marks('(WWW.Example.org/a_(b)).'), ['link:WWW.Example.org/a_(b)']);
+  assert.deepEqual(marks('www.example.org... and www.müller.de!'), ['link:www.example.org', 'link:www.müller.de']);
+  for (const text of ['www.', 'www.example', 'www...org', 'www.example.', 'awww.example.org', 'x/www.example.org', '-www.example.org', 'www. example.org', 'www.example.org@evil.test', 'www.a:b@example.org', 'www.example\\.org']) {
+    assert.deepEqual(links(text), [], text);
+    assert.equal(shown(text), text);
+  }
+});
+
+test('a mail address is a link of its own kind, and ends where the sentence goes on', () => {
+  const cases = {
+    'write to bob.x+y@mail.example.org, please': 'bob.x+y@mail.example.org',
+    'bob@example.org.': 'bob@example.org',
+    '<bob@example.org>': 'bob@example.org',
+    'mailto:bob@example.org?subject=x': 'bob@example.org',
+    '(bob-2@example.co.uk)': 'bob-2@example.co.uk',
+  };
+  for (const [text, address] of Object.entries(cases)) {
+    assert.deepEqual(parts(text).filter(({ kind }) => kind === 'link').map(({ text: its, href }) => [its, href]), [[address, `mailto:${address}`]], text);
+    assert.equal(shown(text), text);
+  }
+  for (const text of ['bob@', 'bob@host', 'bob@-a.org', 'bob.@example.org', '@bob@example.org', 'a@b.co@c.org', 'é@example.org', 'bob@example.orgé', 'http://x@example.org', 'ftp://bob@example.org', 'https://example.org/?q=bob@example.org']) {
+    assert.deepEqual(links(text).filter((href) => href.startsWith('mailto:')), [], text);
+  }
+});
+
+test('lines that begin with > are quoted, in which links and code are still such', () => {
+  const found = parts('he said\n> first `line`\n> second @alice\nI say > no');
+  assert.deepEqual(found.map(({ kind, text }) => [kind, text]), [['text', 'he said'], ['quote', 'first `line`'], ['quote', 'second @alice'], ['text', 'I say > no']]);
+  assert.deepEqual(quotedParts('see `a` > www.example.org').map(({ kind }) => kind), ['text', 'code', 'text', 'link']);
+  assert.deepEqual(quotedParts('> again').map(({ kind }) => kind), ['text'], 'not once more');
+  assert.ok(!mentions('> hello @alice\nyes', 'alice'), 'what is quoted calls nobody');
+  assert.ok(mentions('> hello @alice\n@Alice yes', 'alice'));
+  for (const text of ['>:(', '>', '> ', '>no', ' > no', 'a > b']) assert.deepEqual(marks(text), [], text);
+  assert.deepEqual(marks('```\n> code\n```'), ['block:> code']);
+});
+
 test('code between backticks, as many as one likes, on one line', () => {
   assert.deepEqual(marks('use `npm test` here'), ['code:npm test']);
   assert.deepEqual(marks('`` a`b ``'), ['code:a`b']);
@@ -104,7 +142,7 @@ test('a fence that is never closed is text, and what stands in it is read as tex
 test('names are mentioned at the beginning of a word, and only valid ones', () => {
   assert.deepEqual(marks('@alice and @Bob_2, (@carol) @dave: /@erin'), ['mention:@alice', 'mention:@Bob_2', 'mention:@carol', 'mention:@dave', 'mention:@erin']);
   assert.deepEqual(marks(`@${'a'.repeat(50)}`), [`mention:@${'a'.repeat(50)}`]);
-  for (const text of ['mail@example.org', '@al', `@${'a'.repeat(51)}`, '@@alice', '@alice@example.org', 'é@alice', '𝒳@alice', '@aliceé', '@alice𝒳', '@ alice', 'x_@alice']) assert.deepEqual(marks(text), [], text);
+  for (const text of ['mail@example', '@al', `@${'a'.repeat(51)}`, '@@alice', '@alice@example.org', 'é@alice', '𝒳@alice', '@aliceé', '@alice𝒳', '@ alice', 'x_@alice']) assert.deepEqual(marks(text), [], text);
 });
 
 test('one is meant by one’s name in any case, and nobody by a part of it', () => {
@@ -122,7 +160,7 @@ test('one to three emoji and nothing else', () => {
 
 test('whatever is written: nothing is lost, nothing is invented, every link is a web address', () => {
   const random = chance(1);
-  const pieces = ['`', '``', '```', '```js', '\n', '\n\n', ' ', '@', '@alice', '@al', 'https://', 'http://example.org', '(', ')', '[', ']', '{', '}', '.', ',', 'a', 'ß', '👍', '🏽', '\u202e', '\ud800', 'javascript:', '<img>', '\\', '"', '_', '\t', 'h', 'H', 'https://a@b.c', '://'];
+  const pieces = ['`', '``', '```', '```js', '\n', '\n\n', ' ', '@', '@alice', '@al', 'https://', 'http://example.org', '(', ')', '[', ']', '{', '}', '.', ',', 'a', 'ß', '👍', '🏽', '\u202e', '\ud800', 'javascript:', '<img>', '\\', '"', '_', '\t', 'h', 'H', 'https://a@b.c', '://', 'www.', 'b.co', '> ', '>'];
   for (let round = 0; round < 20_000; round += 1) {
     const text = Array.from({ length: random(24) }, () => pieces[random(pieces.length)]).join('');
     const found = parts(text);
@@ -136,7 +174,8 @@ test('whatever is written: nothing is lost, nothing is invented, every link is a
       if (part.kind === 'link' || part.kind === 'mention') assert.equal(part.raw, part.text);
       if (part.kind === 'code') assert.match(part.raw.replace(part.text, ''), /^`+ {0,2}`+$/);
       if (part.kind === 'block') assert.match(part.raw.replace(part.text, () => ''), /^`{3,}[^`\n]*\n?\n?\s*`{3,}\s*$/);
-      if (part.kind === 'link') assert.match(part.href, /^https?:\/\/[^@]/);
+      if (part.kind === 'quote') assert.match(part.raw.slice(0, part.raw.lastIndexOf(part.text)), /^> +$/);
+      if (part.kind === 'link') assert.match(part.href, /^(https?:\/\/[^@]|mailto:[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+$)/);
       if (part.kind === 'mention') assert.match(part.name, /^[A-Za-z0-9_]{3,50}$/);
     }
     const two = found.findIndex(({ kind }, index) => kind === 'text' && found[index + 1]?.kind === 'text');
@@ -145,7 +184,7 @@ test('whatever is written: nothing is lost, nothing is invented, every link is a
 });
 
 test('the work grows with the text, not with its square', () => {
-  const units = ['`', '``a`', '```\n', '```a\n', '`a\n', '@', '@a', '@alice', 'h', 'http://', 'http://[', 'https://a', 'https://a(', '(', ')', 'https://a)', '.', ' ', '\n', '👍', '👍 ', '\u202e', 'http://a.', '1\ufe0f\u20e3', '👨‍'];
+  const units = ['`', '``a`', '```\n', '```a\n', '`a\n', '@', '@a', '@alice', 'h', 'http://', 'http://[', 'https://a', 'https://a(', 'www.a', 'www.a.b@', 'a@', 'a@b.', 'a@b.co ', '.a@', '> ', '> a\n',  '(', ')', 'https://a)', '.', ' ', '\n', '👍', '👍 ', '\u202e', 'http://a.', '1\ufe0f\u20e3', '👨‍'];
   const descending = Array.from({ length: 80 }, (_, index) => '`'.repeat(90 - index)).join('\n');
   const texts = [...units.map((unit) => unit.repeat(4_000).slice(0, 4_000)), `https://a/${'('.repeat(2_000)}${')'.repeat(1_990)}`, `https://a/${')'.repeat(3_990)}`, `https://a/${'.'.repeat(3_990)}`, descending.slice(0, 4_000)];
   const effort = (text) => {
