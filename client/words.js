@@ -135,11 +135,11 @@ function number(value) {
 }
 
 /**
- * A place, and what is new there.
- * @param {string} name @param {{unread: number, mentions: number, draft: boolean}} news
+ * What is new in a place; empty: nothing.
+ * @param {{unread: number, mentions: number, draft: boolean}} news
  */
-export function newsWords(name, { unread, mentions, draft }) {
-  return [name, unread > 0 && `${unread} unread`, mentions > 0 && (mentions === 1 ? 'one names you' : `${mentions} name you`), draft && 'a draft'].filter(Boolean).join(', ');
+export function newsWords({ unread, mentions, draft }) {
+  return [unread > 0 && `${unread} unread`, mentions > 0 && (mentions === 1 ? 'one names you' : `${mentions} name you`), draft && 'a draft'].filter(Boolean).join(', ');
 }
 
 /** What would be lost by leaving now; empty: nothing. @param {number} messages @param {number} drafts */

@@ -34,6 +34,7 @@ export class MenuView {
   #scrim = byId('scrim', HTMLDivElement);
   #openMenu = byId('open-menu', HTMLButtonElement);
   #news = byId('menu-news', HTMLSpanElement);
+  #newsWords = byId('menu-news-words', HTMLSpanElement);
   #openPeople = byId('open-people', HTMLButtonElement);
   #rooms = byId('rooms', HTMLUListElement);
   #roomName = byId('room-name', HTMLHeadingElement);
@@ -128,10 +129,10 @@ export class MenuView {
     keyed(this.#rooms, items, (item, known) => {
       const row = known ?? roomRow(item.key);
       const [link] = row.children;
-      const [, draft, at, badge] = link?.children ?? [];
-      if (!link || !draft || !at || !badge) return row;
+      const [, draft, at, badge, words] = link?.children ?? [];
+      if (!link || !draft || !at || !badge || !words) return row;
       link.setAttribute('aria-current', item.key === current ? 'page' : 'false');
-      link.setAttribute('aria-label', newsWords(item.key, item));
+      setText(words, newsWords(item));
       row.classList.toggle('unread', item.unread > 0);
       setText(draft, item.draft ? 'Draft' : '');
       setText(at, item.mentions > 0 ? '@' : '');
@@ -148,7 +149,7 @@ export class MenuView {
       elsewhere.mentions += mentions;
     }
     setText(this.#news, (elsewhere.mentions > 0 ? '@' : '') + inBadge(elsewhere.unread));
-    this.#openMenu.setAttribute('aria-label', newsWords('Rooms and account', elsewhere));
+    setText(this.#newsWords, newsWords(elsewhere));
   }
 
   /** @param {State['drawer']} drawer */
@@ -219,7 +220,10 @@ class Question {
 function roomRow(room) {
   const name = make('span', 'name', room);
   name.title = room;
-  const link = make('a', '', [name, make('span', 'draft'), make('span', 'at'), make('span', 'badge')]);
+  const marks = ['draft', 'at', 'badge'].map((kind) => make('span', kind));
+  // Behind them it is said in words.
+  for (const mark of marks) mark.setAttribute('aria-hidden', 'true');
+  const link = make('a', '', [name, ...marks, make('span', 'unseen')]);
   link.href = `#${room}`;
   return make('li', '', [link]);
 }
@@ -313,7 +317,7 @@ export class PeopleView {
     const count = room?.userCount ?? 0;
     // Until somebody said who is here, nobody would be wrong.
     setText(this.#count, count > 0 ? String(count) : '');
-    setText(this.#short, count > 0 ? String(count) : '');
+    setText(this.#short, count > 0 ? `${count} ` : '');
     setText(this.#word, count > 0 ? 'here' : 'People');
     // On a phone the word is not shown.
     this.#open.setAttribute('aria-label', count > 0 ? `${count} here` : 'People');

@@ -356,7 +356,7 @@ test('each room has a draft of its own, which a reload keeps and signing out ask
   await alice.write('half a thought');
   await create(alice, room);
   await isWriting('');
-  await alice.page.getByRole('link', { name: 'lobby, a draft', exact: true }).waitFor();
+  await alice.page.getByRole('link', { name: 'lobby a draft', exact: true }).waitFor();
   await alice.write('another\nin two lines');
   await to('lobby');
   await isWriting('half a thought');
@@ -405,14 +405,14 @@ test('on a phone the button of the drawer tells what is new elsewhere, and when 
   await isIn(alice, 'lobby');
   const say = (text) => program.call(`/rooms/${room}/messages`, { message: text });
   await say('to everybody');
-  await alice.page.getByRole('button', { name: 'Rooms and account, 1 unread', exact: true }).waitFor();
+  await alice.page.getByRole('button', { name: 'Rooms and account 1 unread', exact: true }).waitFor();
   assert.equal(await alice.page.locator('#menu-news').textContent(), '1');
   await say(`to @${alice.name}`);
-  await alice.page.getByRole('button', { name: 'Rooms and account, 2 unread, one names you', exact: true }).waitFor();
+  await alice.page.getByRole('button', { name: 'Rooms and account 2 unread, one names you', exact: true }).waitFor();
   assert.equal(await alice.page.locator('#menu-news').textContent(), '@2');
   await alice.picture('phone-news');
   await alice.openMenu();
-  await alice.page.getByRole('link', { name: `${room}, 2 unread, one names you`, exact: true }).waitFor();
+  await alice.page.getByRole('link', { name: `${room} 2 unread, one names you`, exact: true }).waitFor();
   await alice.picture('phone-news-menu');
   await alice.fits('the drawer with marks');
   await alice.page.locator(`#rooms a[href="#${room}"]`).click();

@@ -380,9 +380,9 @@ test('what would be lost by leaving is said', () => {
   assert.equal(unsentLine(2, 1), '2 messages and a draft are not sent yet.');
 });
 
-test('what is new in a place is said behind its name', () => {
-  assert.equal(newsWords('garden', { unread: 0, mentions: 0, draft: false }), 'garden');
-  assert.equal(newsWords('garden', { unread: 3, mentions: 1, draft: true }), 'garden, 3 unread, one names you, a draft');
+test('what is new in a place is said in words', () => {
+  assert.equal(newsWords({ unread: 0, mentions: 0, draft: false }), '');
+  assert.equal(newsWords({ unread: 3, mentions: 1, draft: true }), '3 unread, one names you, a draft');
 });
 
 // ---- the session ----
