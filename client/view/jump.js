@@ -97,7 +97,10 @@ export class JumpView {
 
   /** @param {RoomOption | undefined} option */
   #take(option) {
-    if (option && !this.#state?.jump.busy) this.#actions.go(option.room);
+    if (!option || this.#state?.jump.busy) return;
+    // Not by the next frame, which may never have seen it open.
+    this.#dialog.close();
+    this.#actions.go(option.room);
   }
 
   #make() {
