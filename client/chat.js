@@ -4,7 +4,7 @@
  * entrance until somebody is signed in; what only an action needs is loaded later still.
  */
 import * as keep from './keep.js';
-import { later, warm } from './later.js';
+import { later, style, warm } from './later.js';
 import { hashOf, placeOf, serverUrl } from './route.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/protocol.js';
@@ -115,26 +115,27 @@ const views = [
   new UpdatedView({ reload: () => location.reload(), again: () => state.missing && void openPart(state.missing.part), undo: () => state.told?.undo && go({ room: state.told.undo, seq: null }) }),
 ];
 
-/** What only an action needs. */
+/** What only an action needs, and how it looks. */
+const styles = later(() => style('styles/later.css'));
 const parts = {
   finding: later(async () => new (await import('./finding.js')).Finding(chorus, dispatch, (room) => go({ room, seq: null }))),
   jump: later(async () => {
-    const [{ JumpView }, finding] = await Promise.all([import('./view/jump.js'), parts.finding()]);
+    const [{ JumpView }, finding] = await Promise.all([import('./view/jump.js'), parts.finding(), styles()]);
     add(new JumpView({ opened: () => finding.read(), close: () => state.jump.open && dispatch({ type: 'jump', open: false }), go: finding.go, create: (room) => finding.create(room) }));
   }),
   password: later(async () => {
-    const [{ PasswordView }, { changing }] = await Promise.all([import('./view/password.js'), import('./password.js')]);
+    const [{ PasswordView }, { changing }] = await Promise.all([import('./view/password.js'), import('./password.js'), styles()]);
     const changePassword = changing(chorus, dispatch, () => state.limits, say);
     add(new PasswordView({ close: () => state.password.open && dispatch({ type: 'password', open: false }), changePassword }));
   }),
-  names: later(async () => (await import('./view/mention-picker.js')).MentionPicker),
+  names: later(async () => (await Promise.all([import('./view/mention-picker.js'), styles()]))[0].MentionPicker),
   spoken: later(async () => new (await import('./view/spoken.js')).Spoken()),
   keys: later(async () => {
-    const { Keys } = await import('./view/keys.js');
+    const [{ Keys }] = await Promise.all([import('./view/keys.js'), styles()]);
     keys ??= new Keys({ home: () => composer.focus(), toNewest, go: (room) => go({ room, seq: null }) });
   }),
   actions: later(async () => {
-    const actions = await import('./view/actions.js');
+    const [actions] = await Promise.all([import('./view/actions.js'), styles()]);
     actions.begin({ current: () => state, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }) });
     return actions;
   }),

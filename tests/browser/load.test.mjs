@@ -7,7 +7,7 @@ import { launch, NETWORK, Person, Program, Server, Wire } from './house.mjs';
 
 const MOST_BYTES = 60_000;
 const CHAT = (await readFile(new URL('../../client/early.js', import.meta.url), 'utf8')).match(/const CHAT = '([^']+)'/)[1].split(' ').map((name) => `/${name}.js`);
-const LATER = ['/finding.js', '/notifier.js', '/password.js', '/rooms.js', '/mention.js', '/view/actions.js', '/view/jump.js', '/view/keys.js', '/view/mention-picker.js', '/view/password.js', '/view/spoken.js'];
+const LATER = ['/styles/later.css', '/finding.js', '/notifier.js', '/password.js', '/rooms.js', '/mention.js', '/view/actions.js', '/view/jump.js', '/view/keys.js', '/view/mention-picker.js', '/view/password.js', '/view/spoken.js'];
 
 let browser, server;
 before(async () => {

@@ -93,3 +93,9 @@ test('nothing is loaded from anywhere else', async () => {
     for (const host of hosts) assert.match(host, /^(www\.w3\.org|localhost:8080|chat\.example\.org)$/, `${file}: ${host}`);
   }
 });
+
+test('every style is a part of the page’s, or loaded later', async () => {
+  const parts = [...(await read('styles/page.css')).matchAll(/@import '([^']+)'/g)].map(([, name]) => `styles/${name}`);
+  const later = [...(await code('chat.js')).matchAll(/\bstyle\('([^']+)'\)/g)].map(([, path]) => path);
+  assert.deepEqual([...parts, ...later, 'styles/page.css'].sort(), files.filter((name) => name.endsWith('.css')).sort());
+});
