@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 
-use super::{Here, log_writer::Outlet, presence_pump::bounded, rooms::Command, trace};
+use super::{Here, here::bounded, log_writer::Outlet, rooms::Command, trace};
 use crate::{
     cluster::{Committed, Envelope, Heard, Notice},
     domain::SignInId,

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Here, presence_pump::bounded, window::Windows};
+use super::{Here, here::bounded, window::Windows};
 
 /// How often.
 const EVERY: Duration = Duration::from_millis(500);

@@ -9,11 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Here,
-    presence_pump::{OwnSets, bounded},
-    rooms::Command,
-};
+use super::{Here, here::bounded, presence_pump::OwnChanges, rooms::Command};
 use crate::cluster::{BusError, Incarnation};
 
 /// How often this incarnation's counter is raised, and the dead are looked after.
@@ -22,7 +18,7 @@ const BEAT: Duration = Duration::from_secs(1);
 const BURIAL: Duration = Duration::from_secs(30);
 
 /// Beats until the node stops.
-pub(super) async fn run(here: Here, own: Arc<OwnSets>) {
+pub(super) async fn run(here: Here, own: Arc<OwnChanges>) {
     let mut tick = tokio::time::interval(BEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while here.tasks.stopped().run_until_cancelled(tick.tick()).await.is_some() {
@@ -30,7 +26,7 @@ pub(super) async fn run(here: Here, own: Arc<OwnSets>) {
     }
 }
 
-async fn beat(here: &Here, own: &OwnSets) {
+async fn beat(here: &Here, own: &OwnChanges) {
     let me = here.me();
     let beaten = bounded(here.presence.beat(me)).await;
     // What is shown of the others is known to be current, or frozen as it was.

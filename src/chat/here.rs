@@ -1,6 +1,6 @@
 //! What the parts of chat share on one node: the seams, the clock, and who this node is.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use parking_lot::{Mutex, RwLock};
@@ -9,16 +9,17 @@ use tokio::sync::mpsc;
 use super::{
     bell::BELLS,
     leases::Leases,
-    presence_pump::bounded,
     rooms::{Command, Rooms},
 };
 use crate::{
-    cluster::{Bus, Envelope, Incarnation, Peers, Presence, RoomSets},
+    cluster::{Bus, BusError, Envelope, Incarnation, Peers, Presence, RoomSets},
     domain::{Event, RoomId, Seq},
     shutdown::Tasks,
     store::{DbClock, LaggingReads, Page, Slice, Store, StoreError},
 };
 
+/// The longest a call into the cluster may take here.
+const CALL: Duration = Duration::from_secs(1);
 /// How many rooms are subscribed side by side after trouble.
 const SUBSCRIBING: usize = 32;
 /// For how many rooms it is remembered up to where this node has committed.
@@ -144,4 +145,10 @@ impl Here {
         }
         committed.insert(room, last.seq);
     }
+}
+
+/// A call into the cluster, bounded here whatever the backend promises.
+pub(super) async fn bounded<T>(call: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
+    let late = |_| Err(BusError::Unreachable("no answer in time".into()));
+    tokio::time::timeout(CALL, call).await.unwrap_or_else(late)
 }

@@ -36,7 +36,7 @@ pub use visitor::Visitor;
 use self::{
     directory::Directory,
     log_writer::{LogWriter, Outlet},
-    presence_pump::OwnSets,
+    presence_pump::OwnChanges,
     rooms::{Conductor, Rooms},
     window::{WindowLimit, Windows},
 };
@@ -91,7 +91,7 @@ impl Chat {
     ) -> Arc<Self> {
         let (rooms, queue) = Rooms::channel();
         let here = Here::new(seams, rooms, tasks);
-        let own = Arc::new(OwnSets::default());
+        let own = Arc::new(OwnChanges::default());
         let set = rooms::Settings { grace: settings.grace };
         tasks.spawn("rooms", Conductor::new(hub, here.clone(), Arc::clone(&own), set).run(queue));
         tasks.spawn("heartbeat", heartbeat::run(here.clone(), Arc::clone(&own)));
@@ -120,7 +120,7 @@ impl Chat {
     /// This node stops: its people stay in the lists for the grace time and no longer.
     pub async fn withdraw(&self) {
         let call = self.here.presence.withdraw(self.here.me(), self.settings.grace);
-        if let Err(error) = presence_pump::bounded(call).await {
+        if let Err(error) = here::bounded(call).await {
             tracing::debug!(%error, "not withdrawn; the lease ends by itself");
         }
     }

@@ -18,7 +18,7 @@ use super::{
     window::Admission,
 };
 use crate::{
-    domain::{ClientId, MessageBody, RoomId, RoomName, Seq, Timestamp},
+    domain::{ClientId, MessageBody, RoomId, RoomName, Seq, Timestamp, UserId},
     error::{Code, Refusal},
     store::NewEvent,
 };
@@ -87,11 +87,7 @@ impl Chat {
     ) -> Result<(), PostRefused> {
         let body = MessageBody::parse(text, self.settings.message_chars).map_err(Refusal::from)?;
         let user = person.user;
-        let place = match self.windows.admit(user) {
-            Admission::Admitted(place) => place,
-            Admission::Limited(wait) => return Err(limited(wait).into()),
-            Admission::Excess => return Err(PostRefused::Excess),
-        };
+        let place = self.take_place(user)?;
         let windows = Arc::clone(&self.windows);
         let answer = move |told: Answer| {
             if matches!(told, Ok(Place { duplicate: true, .. })) {
@@ -107,6 +103,15 @@ impl Chat {
             span: trace::message(),
         });
         Ok(())
+    }
+
+    /// A place in the sender's window.
+    fn take_place(&self, user: UserId) -> Result<Instant, PostRefused> {
+        match self.windows.admit(user) {
+            Admission::Admitted(place) => Ok(place),
+            Admission::Limited(wait) => Err(limited(wait).into()),
+            Admission::Excess => Err(PostRefused::Excess),
+        }
     }
 }
 

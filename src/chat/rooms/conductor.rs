@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Command, Settings, room::Room};
 use crate::{
-    chat::{Here, presence_pump::OwnSets, sequencer::Patience},
+    chat::{Here, presence_pump::OwnChanges, sequencer::Patience},
     domain::RoomId,
     hub::Hub,
 };
@@ -45,7 +45,7 @@ pub struct Conductor {
     agenda: BTreeSet<(Instant, RoomId)>,
     hub: Hub,
     here: Here,
-    own: Arc<OwnSets>,
+    own: Arc<OwnChanges>,
     settings: Settings,
     patience: Patience,
     repairing: bool,
@@ -60,7 +60,7 @@ pub struct Conductor {
 
 impl Conductor {
     /// A conductor without rooms.
-    pub(in crate::chat) fn new(hub: Hub, here: Here, own: Arc<OwnSets>, settings: Settings) -> Self {
+    pub(in crate::chat) fn new(hub: Hub, here: Here, own: Arc<OwnChanges>, settings: Settings) -> Self {
         Self {
             rooms: HashMap::new(),
             agenda: BTreeSet::new(),
