@@ -92,6 +92,8 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::cluster::SetsVersion;
 
@@ -173,5 +175,93 @@ mod tests {
         written(&mut wanted, change(&[], &["alice", "bob"]));
         wanted.compare(ROOM, &held(me, &["alice"]));
         assert_eq!(written(&mut wanted, HashMap::new()), [[vec![], vec!["alice"]]], "set back");
+    }
+
+    /// What may happen to this node's own set of a room and to what the cluster holds of it.
+    #[derive(Debug, Clone)]
+    enum Happening {
+        Change(usize, bool, Outcome),
+        Read,
+        MemoryLost,
+        Reborn,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Outcome {
+        Told,
+        DoneUntold,
+        NotDone,
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        let outcome = prop_oneof![3 => Just(Outcome::Told), 1 => Just(Outcome::DoneUntold), 1 => Just(Outcome::NotDone)];
+        prop_oneof![
+            8 => (0usize..5, any::<bool>(), outcome)
+                .prop_map(|(name, here, outcome)| Happening::Change(name, here, outcome)),
+            2 => Just(Happening::Read),
+            1 => Just(Happening::MemoryLost),
+            1 => Just(Happening::Reborn),
+        ]
+    }
+
+    /// Writes what is to be written; answers how much that was.
+    fn write(
+        wanted: &mut Wanted,
+        held: &mut HashSet<Username>,
+        changes: HashMap<RoomId, HashMap<Username, bool>>,
+        outcome: Outcome,
+    ) -> usize {
+        let writing: Vec<_> = wanted.take(changes).collect();
+        let count = writing.len();
+        for (room, Difference { joined, left }) in writing {
+            if outcome != Outcome::NotDone {
+                held.extend(joined);
+                held.retain(|name| !left.contains(name));
+            }
+            if outcome != Outcome::Told {
+                wanted.lost(room, left);
+            }
+        }
+        count
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        /// Whatever is lost on the way or in the cluster: after one reading it holds what it should,
+        /// and then nothing more is written.
+        #[test]
+        fn one_reading_mends_everything(happenings in prop::collection::vec(happening(), 0..60)) {
+            let mut wanted = Wanted::new(Incarnation::random());
+            let (mut held, mut own) = (HashSet::new(), HashSet::new());
+            for happening in happenings {
+                match happening {
+                    Happening::Change(n, here, outcome) => {
+                        let name = Username::from_store(format!("user{n}"));
+                        if here { own.insert(name.clone()) } else { own.remove(&name) };
+                        let changes = HashMap::from([(ROOM, HashMap::from([(name, here)]))]);
+                        write(&mut wanted, &mut held, changes, outcome);
+                    }
+                    Happening::Read => wanted.compare(ROOM, &sets(wanted.me, &held)),
+                    Happening::MemoryLost => held.clear(),
+                    Happening::Reborn => {
+                        wanted.belong_to(Incarnation::random());
+                        held.clear();
+                    }
+                }
+            }
+            wanted.compare(ROOM, &sets(wanted.me, &held));
+            write(&mut wanted, &mut held, HashMap::new(), Outcome::Told);
+            prop_assert_eq!(&held, &own);
+            wanted.compare(ROOM, &sets(wanted.me, &held));
+            prop_assert_eq!(write(&mut wanted, &mut held, HashMap::new(), Outcome::Told), 0);
+        }
+    }
+
+    fn sets(me: Incarnation, held: &HashSet<Username>) -> RoomSets {
+        let mine = (!held.is_empty()).then(|| (me, held.iter().cloned().collect()));
+        RoomSets {
+            version: SetsVersion { era: 1, number: 1 },
+            sets: mine.into_iter().collect(),
+        }
     }
 }
