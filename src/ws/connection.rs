@@ -85,52 +85,25 @@ impl Connection {
             _entered: entered,
         }
     }
+}
 
-    /// Writes what waits.
-    fn write(&mut self, cx: &mut Context<'_>) {
-        while self.line == Line::Up {
-            match self.member.drain() {
-                Progress::Clear => return,
-                Progress::More => return cx.waker().wake_by_ref(),
-                Progress::Blocked => match self.member.stream().poll_write_ready(cx) {
-                    Poll::Pending => return,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => self.member.kill(),
-                },
-                Progress::Finished => self.shut(),
-                Progress::Dead => self.line = Line::Down,
-            }
-        }
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        // Before looking: what is sent after the look must wake this task.
+        this.member.register(cx.waker());
+        this.write(cx);
+        let out = this.converse(cx).is_ready();
+        // The conversation may have closed the member.
+        this.write(cx);
+        this.linger(cx);
+        if out && this.line == Line::Down { Poll::Ready(()) } else { Poll::Pending }
     }
+}
 
-    /// The Close frame is out.
-    fn shut(&mut self) {
-        let done = socket2::SockRef::from(self.member.stream()).shutdown(std::net::Shutdown::Write);
-        // The answer to a client's Close is the last word; to our own there is one to come.
-        let answered = self.how.is_some();
-        self.line = if answered || done.is_err() { Line::Down } else { Line::Shut };
-    }
-
-    /// Throws away what comes after our Close frame, until the client closes too.
-    fn linger(&mut self, cx: &mut Context<'_>) {
-        for _ in 0..TURNS {
-            // The pulse may have cut it: nothing else would end a client that keeps its half open.
-            if self.line != Line::Shut {
-                return;
-            }
-            if self.member.drain() == Progress::Dead {
-                self.line = Line::Down;
-                return;
-            }
-            match poll_read(&self.member, cx) {
-                Poll::Pending => return,
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => self.line = Line::Down,
-            }
-        }
-        cx.waker().wake_by_ref();
-    }
-
+impl Connection {
     /// Goes on with the session as far as possible; ready when it is out.
     fn converse(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURNS {
@@ -251,34 +224,53 @@ impl Connection {
         let ended = self.member.closed_with() == Some(4001);
         self.how.unwrap_or(if ended { Departure::Left } else { Departure::Lost })
     }
-}
 
-impl Future for Connection {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        // Before looking: what is sent after the look must wake this task.
-        this.member.register(cx.waker());
-        this.write(cx);
-        let out = this.converse(cx).is_ready();
-        // The conversation may have closed the member.
-        this.write(cx);
-        this.linger(cx);
-        if out && this.line == Line::Down { Poll::Ready(()) } else { Poll::Pending }
+    /// Writes what waits.
+    fn write(&mut self, cx: &mut Context<'_>) {
+        while self.line == Line::Up {
+            match self.member.drain() {
+                Progress::Clear => return,
+                Progress::More => return cx.waker().wake_by_ref(),
+                Progress::Blocked => match self.member.stream().poll_write_ready(cx) {
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => self.member.kill(),
+                },
+                Progress::Finished => self.shut(),
+                Progress::Dead => self.line = Line::Down,
+            }
+        }
     }
-}
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // Others may hold the member for a while; the socket must not stay open with it.
-        self.member.kill();
-        let _ = socket2::SockRef::from(self.member.stream()).shutdown(std::net::Shutdown::Both);
-        metrics::counter!("chorus_sockets_closed_total", "cause" => self.cause()).increment(1);
+    /// The Close frame is out.
+    fn shut(&mut self) {
+        let done = socket2::SockRef::from(self.member.stream()).shutdown(std::net::Shutdown::Write);
+        // The answer to a client's Close is the last word; to our own there is one to come.
+        let answered = self.how.is_some();
+        self.line = if answered || done.is_err() { Line::Down } else { Line::Shut };
     }
-}
 
-impl Connection {
+    /// Throws away what comes after our Close frame, until the client closes too.
+    fn linger(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..TURNS {
+            // The pulse may have cut it: nothing else would end a client that keeps its half open.
+            if self.line != Line::Shut {
+                return;
+            }
+            if self.member.drain() == Progress::Dead {
+                self.line = Line::Down;
+                return;
+            }
+            match poll_read(&self.member, cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) => self.line = Line::Down,
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    /// Why it ended, for the metrics.
     fn cause(&self) -> &'static str {
         match (self.how, self.member.closed_with()) {
             (Some(_), _) => "client",
@@ -290,5 +282,14 @@ impl Connection {
             (None, Some(4001)) => "sign_in_ended",
             (None, Some(_)) => "bad_frame",
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Others may hold the member for a while; the socket must not stay open with it.
+        self.member.kill();
+        let _ = socket2::SockRef::from(self.member.stream()).shutdown(std::net::Shutdown::Both);
+        metrics::counter!("chorus_sockets_closed_total", "cause" => self.cause()).increment(1);
     }
 }
