@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { PROGRAM } from './house.mjs';
+import { CLIENT, PROGRAM } from './house.mjs';
 
 const START_MS = 90_000;
 const SETTINGS = { BCRYPT_COST: '4', LOG_LEVEL: 'warn', RATE_LIMIT_PER_HOUR: '100000', API_LIMIT_PER_MINUTE: '100000' };
@@ -15,7 +15,7 @@ export class Cluster {
   static async start() {
     const cluster = new Cluster();
     const script = new URL('../../scripts/cluster', import.meta.url).pathname;
-    cluster.process = spawn(script, ['3'], { env: { ...process.env, ...SETTINGS, CHORUS_BIN: PROGRAM }, stdio: ['ignore', 'pipe', 'inherit'] });
+    cluster.process = spawn(script, ['3'], { env: { ...process.env, ...SETTINGS, ...CLIENT, CHORUS_BIN: PROGRAM }, stdio: ['ignore', 'pipe', 'inherit'] });
     cluster.ended = new Promise((resolve) => cluster.process.once('exit', resolve));
     const late = setTimeout(() => cluster.process.kill('SIGTERM'), START_MS);
     for await (const line of createInterface({ input: cluster.process.stdout })) {

@@ -18,7 +18,7 @@ const PASSWORD = 'a good password';
 /** The program as `cargo build` leaves it, unless another one is named. */
 export const PROGRAM = resolve(process.env.CHORUS_BIN ?? new URL('../../target/debug/chorus', import.meta.url).pathname);
 /** Files of the page that are served instead of those in the program. */
-const CLIENT = process.env.CLIENT_DIR ? { CLIENT_DIR: resolve(process.env.CLIENT_DIR) } : {};
+export const CLIENT = process.env.CLIENT_DIR ? { CLIENT_DIR: resolve(process.env.CLIENT_DIR) } : {};
 
 /** What Chromium complains of when a test cuts its network. */
 export const NETWORK = [/net::ERR_/, /WebSocket connection to/];
