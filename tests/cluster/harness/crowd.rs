@@ -15,8 +15,6 @@ pub struct Crowd {
     pub people: Vec<Person>,
     pub pages: Vec<Page>,
     rooms: BTreeSet<String>,
-    /// What those left behind who were taken out.
-    past: Vec<Recording>,
 }
 
 impl Crowd {
@@ -28,7 +26,6 @@ impl Crowd {
             people: vec![],
             pages: vec![],
             rooms: BTreeSet::from(["lobby".to_owned()]),
-            past: vec![],
         }
     }
 
@@ -50,12 +47,6 @@ impl Crowd {
     /// A page of the predecessor comes into the lobby.
     pub fn enter_page(&mut self, name: &str, first: usize) {
         self.pages.push(Page::enter(name, &self.nodes, first, self.clock));
-    }
-
-    /// Somebody is gone from the test without a word; what it wrote down stays.
-    pub async fn end(&mut self, at: usize) {
-        let person = self.people.remove(at);
-        self.past.push(person.end().await);
     }
 
     pub async fn all_here(&self) {
@@ -134,6 +125,6 @@ impl Crowd {
     pub fn recordings(&self) -> Vec<Recording> {
         let people = self.people.iter().map(|person| person.recorder().so_far());
         let pages = self.pages.iter().map(|page| page.recorder().so_far());
-        self.past.iter().cloned().chain(people).chain(pages).collect()
+        people.chain(pages).collect()
     }
 }

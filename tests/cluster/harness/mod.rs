@@ -4,12 +4,7 @@
 //!
 //! A test sets a scene, lets people talk, breaks something, lets it settle by awaiting what it
 //! expects, and hands everything to the checker. It never looks at single frames.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "each test file uses its own part of the harness"
-)]
+#![allow(unreachable_pub, reason = "all of it is for the tests beside it")]
 
 pub mod check;
 pub mod crowd;

@@ -9,7 +9,6 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::{
     sync::mpsc,
-    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::Message;
@@ -17,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{
     beside,
     line::{self, Backoff, PATIENCE, Socket},
-    record::{Clock, Event, List, Recorder, Recording, word},
+    record::{Clock, Event, List, Recorder, word},
 };
 use crate::common::LIMIT;
 
@@ -26,7 +25,6 @@ pub struct Page {
     pub name: String,
     lines: mpsc::Sender<String>,
     recorder: Recorder,
-    task: JoinHandle<()>,
 }
 
 impl Page {
@@ -41,12 +39,8 @@ impl Page {
             lines: told,
             recorder: recorder.clone(),
         };
-        Self {
-            name: name.to_owned(),
-            lines,
-            recorder,
-            task: beside(life.run()),
-        }
+        beside(life.run());
+        Self { name: name.to_owned(), lines, recorder }
     }
 
     /// Says a line, as soon as there is a socket. Its text must be unlike any other of the test's.
@@ -58,14 +52,6 @@ impl Page {
     /// What it has written down so far.
     pub const fn recorder(&self) -> &Recorder {
         &self.recorder
-    }
-
-    /// Ends it as it is and answers all that it has written down.
-    pub async fn end(self) -> Recording {
-        self.task.abort();
-        let ended = self.task.await;
-        assert!(!ended.is_err_and(|error| error.is_panic()), "{} panicked", self.name);
-        self.recorder.so_far()
     }
 }
 

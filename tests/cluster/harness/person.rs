@@ -17,14 +17,13 @@ use std::{
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
 use super::{
     beside,
     line::{self, Backoff, Refused},
-    record::{Clock, Event, Recorder, Recording},
+    record::{Clock, Event, Recorder},
 };
 use crate::common::LIMIT;
 
@@ -96,7 +95,6 @@ pub struct Person {
     orders: mpsc::Sender<Order>,
     progress: watch::Receiver<Progress>,
     recorder: Recorder,
-    task: JoinHandle<()>,
 }
 
 impl Person {
@@ -126,8 +124,8 @@ impl Person {
             next: 0,
             pace: None,
         };
-        let task = beside(life.run());
-        Self { name, orders, progress, recorder, task }
+        beside(life.run());
+        Self { name, orders, progress, recorder }
     }
 
     /// Tells it something; it does so as soon as it can.
@@ -161,15 +159,6 @@ impl Person {
     /// What it has written down so far.
     pub const fn recorder(&self) -> &Recorder {
         &self.recorder
-    }
-
-    /// Ends it as it is, without a word, and answers all that it has written down. Its socket was
-    /// open until now, so the recording says who was there at the end.
-    pub async fn end(self) -> Recording {
-        self.task.abort();
-        let ended = self.task.await;
-        assert!(!ended.is_err_and(|error| error.is_panic()), "{} panicked", self.name);
-        self.recorder.so_far()
     }
 }
 

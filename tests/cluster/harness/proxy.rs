@@ -131,11 +131,6 @@ impl Proxy {
         self.address
     }
 
-    /// New connections go there.
-    pub fn retarget(&self, target: SocketAddr) {
-        self.shared.state.lock().target = target;
-    }
-
     /// Changes one direction.
     pub fn set(&self, scope: Scope, direction: Direction, change: impl Fn(&mut Way)) {
         let mut state = self.shared.state.lock();

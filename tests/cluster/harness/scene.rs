@@ -174,11 +174,6 @@ fn local(port: u16) -> SocketAddr {
 }
 
 impl Cluster {
-    /// A running cluster of so many nodes.
-    pub async fn of(nodes: usize) -> Self {
-        Setup::of(nodes).start().await
-    }
-
     /// What carries between the nodes.
     pub const fn redis(&self) -> &Redis {
         self.redis.as_ref().expect("it was set with several nodes")

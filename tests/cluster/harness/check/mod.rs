@@ -167,12 +167,6 @@ impl Story {
         let inside = self.recordings.iter().filter(|of| here_since(of, room).is_some());
         inside.map(|of| of.name.as_str()).collect()
     }
-
-    /// All rooms that anybody was in.
-    fn rooms(&self) -> BTreeSet<&str> {
-        let joined = self.recordings.iter().flat_map(rooms_of);
-        joined.chain(self.logs.keys().map(String::as_str)).collect()
-    }
 }
 
 fn rooms_of(recording: &Recording) -> BTreeSet<&str> {

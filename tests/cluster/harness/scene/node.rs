@@ -48,10 +48,6 @@ impl NodeProcess {
         self.address.expect("it was started")
     }
 
-    pub const fn metrics(&self) -> SocketAddr {
-        self.metrics.expect("it was started")
-    }
-
     pub const fn runs(&self) -> bool {
         self.program.is_some()
     }
