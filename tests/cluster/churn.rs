@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// last grace time.
 const AGREE: Duration = Duration::from_secs(1);
 /// What a machine that does much else may add.
-const BUSY: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_secs(5);
 /// How long the churn may take on a slow machine.
 const MOST: Duration = Duration::from_mins(3);
 

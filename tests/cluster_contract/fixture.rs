@@ -13,7 +13,7 @@ use tokio::{
 use uuid::Uuid;
 
 /// The limit of every wait.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 /// What a loaded machine may add to a promised time.
 const SLACK: Duration = Duration::from_secs(3);
 

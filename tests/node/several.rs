@@ -118,37 +118,39 @@ async fn was_told_quietly(client: &mut Client) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_came_while_the_cluster_was_out_of_reach_is_listed_and_not_announced() {
-    for round in 0..5 {
-        // Whatever notices first that it is over, and whenever that is.
-        let outage = Duration::from_millis(1500 + 100 * round);
-        let town = Town::of(2).await;
-        let _alice = town.guest(0, "alice").await;
-        town.wires[1].cut(true);
-        // First the room is opened in the middle of the outage, then it was open before.
-        let mut bob = town.guest(1, "bob").await;
-        tokio::time::sleep(outage).await;
-        town.wires[1].cut(false);
-        bob.until_people("lobby", &["alice", "bob"]).await;
-        assert!(was_told_quietly(&mut bob).await, "alice did not come just now");
-        town.wires[1].cut(true);
-        let _carol = town.guest(0, "carol").await;
-        bob.say_acked("lobby", "lonely", "is anybody there?").await;
-        tokio::time::sleep(outage).await;
-        town.wires[1].cut(false);
-        bob.until_people("lobby", &["alice", "bob", "carol"]).await;
-        assert!(was_told_quietly(&mut bob).await, "carol did not come just now");
-        // Who comes when all is well again is, after at most a few who come before the nodes know.
-        let mut late = Vec::new();
-        let mut names = ["alice", "bob", "carol"].map(str::to_owned).to_vec();
-        while was_told_quietly(&mut bob).await {
-            assert!(late.len() < 100, "nobody is announced any more");
-            names.push(format!("dora{:02}", late.len()));
-            late.push(town.guest(0, &names[names.len() - 1]).await);
-            let all: Vec<&str> = names.iter().map(String::as_str).collect();
-            bob.until_people("lobby", &all).await;
-        }
-        town.stop().await;
+    // Whatever notices first that it is over, and whenever that is.
+    let outages = (0..5).map(|round| who_came_meanwhile(Duration::from_millis(1500 + 100 * round)));
+    futures_util::future::join_all(outages).await;
+}
+
+async fn who_came_meanwhile(outage: Duration) {
+    let town = Town::of(2).await;
+    let _alice = town.guest(0, "alice").await;
+    town.wires[1].cut(true);
+    // First the room is opened in the middle of the outage, then it was open before.
+    let mut bob = town.guest(1, "bob").await;
+    tokio::time::sleep(outage).await;
+    town.wires[1].cut(false);
+    bob.until_people("lobby", &["alice", "bob"]).await;
+    assert!(was_told_quietly(&mut bob).await, "alice did not come just now");
+    town.wires[1].cut(true);
+    let _carol = town.guest(0, "carol").await;
+    bob.say_acked("lobby", "lonely", "is anybody there?").await;
+    tokio::time::sleep(outage).await;
+    town.wires[1].cut(false);
+    bob.until_people("lobby", &["alice", "bob", "carol"]).await;
+    assert!(was_told_quietly(&mut bob).await, "carol did not come just now");
+    // Who comes when all is well again is, after at most a few who come before the nodes know.
+    let mut late = Vec::new();
+    let mut names = ["alice", "bob", "carol"].map(str::to_owned).to_vec();
+    while was_told_quietly(&mut bob).await {
+        assert!(late.len() < 100, "nobody is announced any more");
+        names.push(format!("dora{:02}", late.len()));
+        late.push(town.guest(0, &names[names.len() - 1]).await);
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        bob.until_people("lobby", &all).await;
     }
+    town.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use std::{
 use super::{Watch, free_port, signal};
 
 /// How long it may take to start, to take something over or to end.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs the entrypoint until standard input ends, then stops it.
 const WATCH: &str = r#"

@@ -14,7 +14,7 @@ use std::{
 use super::{CERTIFY, Watch, free_port, output_of, signal};
 
 /// How long anything may take to start, to end, or to agree.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs the server as a child until standard input ends, then ends it and removes its folder.
 /// `$1` is the folder, the rest the command.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Of what only a busy machine delays.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The tables of the predecessor, as its text tells people to make them.
 const PREDECESSOR: &str = "

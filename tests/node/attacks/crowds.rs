@@ -41,7 +41,7 @@ async fn a_flood_of_sign_ins_is_refused_quickly_and_chat_goes_on() {
         assert!(*took < Duration::from_secs(10), "refused after {took:?}");
     }
     assert!(answers.iter().any(|(answer, _)| answer.status == 401), "some were looked at");
-    let quick = answers.iter().filter(|(_, took)| *took < Duration::from_secs(3)).count();
+    let quick = answers.iter().filter(|(_, took)| *took < Duration::from_secs(6)).count();
     assert!(quick > 100, "only {quick} were answered quickly");
     web.login("alice").await;
     town.stop().await;
