@@ -206,8 +206,7 @@ export class ThreadView {
     // Other rows are about to be drawn: whether these are the end is asked again then.
     this.#late = near && !this.#actions.isLatest(room);
     if (this.#late) return;
-    // Where the keys are on a row, or something was unfolded, it stays where it is, and what comes is counted.
-    const atEnd = near && this.#list.querySelector(':focus-visible, .fold:focus') === null;
+    const atEnd = near && !this.#reads();
     const seen = near && !atEnd && room.unseen > 0;
     if (seen) this.#actions.readerMoved(true);
     if (seen || atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
@@ -232,6 +231,11 @@ export class ThreadView {
     if (seq > (room.read ?? seq)) this.#actions.readerSaw(seq);
   }
 
+  /** Where the keys are on a row, or something was unfolded, it stays where it is, and what comes is counted. */
+  #reads() {
+    return this.#list.querySelector(':focus-visible, .fold:focus') !== null;
+  }
+
   /** The newest is in sight. The end of the rows is not it when that is elsewhere. */
   #near() {
     return this.#room?.tail.length === 0 && this.#scroll.clientHeight > 0 && this.#below() < END_PX;
@@ -245,9 +249,9 @@ export class ThreadView {
     this.#size = size;
     const lower = this.#height - clientHeight;
     this.#height = clientHeight;
-    if (this.#room?.atEnd) this.toEnd();
     // What one reads is near the lower edge, where a keyboard comes up.
-    else this.#scroll.scrollTop += lower;
+    if (!this.#room?.atEnd) this.#scroll.scrollTop += lower;
+    else if (!this.#reads()) this.toEnd();
     return true;
   }
 

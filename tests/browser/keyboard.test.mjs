@@ -2,7 +2,7 @@
 // the focus is.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { eventually, NETWORK, Person, Program, Server, Wire } from './house.mjs';
+import { Crowd, eventually, NETWORK, Person, Program, Server, Wire } from './house.mjs';
 import { axe } from './look.mjs';
 import { browser } from './scene.mjs';
 
@@ -266,6 +266,22 @@ describe('the keys among rooms', () => {
     await alice.page.keyboard.press('Enter');
     await isIn('bad-name');
     assert.equal(await room(), 'bad-name');
+    // Both within one frame: what was never drawn open is closed all the same.
+    await alice.page.evaluate(async () => {
+      document.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true, bubbles: true, cancelable: true }));
+      await new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = resolve;
+        port2.postMessage(null);
+      });
+      document.getElementById('jump-form').requestSubmit();
+    });
+    await isIn('general');
+    assert.equal(await alice.page.locator('#jump').isVisible(), false);
+    await alice.isOn('text');
+    await alice.page.keyboard.press('Control+k');
+    await alice.page.keyboard.press('Enter');
+    await isIn('bad-name');
   });
 
   test('Alt and the arrows lead through the rooms, with Shift to what is new; each is named, and one goes on writing', async () => {
@@ -690,6 +706,47 @@ describe('the keys among messages', () => {
     await alice.page.locator('#newer').waitFor({ state: 'hidden' });
     assert.match(alice.page.url(), /#lobby$/);
     assert.ok(await alice.isAtTheNewest());
+  });
+
+  test('who came is one of the rows, and opened it stays in sight with its names below it', async () => {
+    const crowd = await Crowd.of(server, Array.from({ length: 40 }, (_, n) => `somebody_with_a_long_name_${String(n).padStart(20, '0')}`));
+    await crowd.enter();
+    await alice.page.locator('.folds').last().waitFor();
+    await alice.page.waitForFunction(() => document.querySelector('#people-count').textContent === '41');
+    await alice.page.setViewportSize({ width: 1100, height: 420 });
+    const fold = alice.page.locator('.fold').last();
+    const seen = () => fold.evaluate((element) => {
+      const { top, bottom } = element.getBoundingClientRect();
+      const view = document.getElementById('scroll').getBoundingClientRect();
+      return top >= view.top && bottom <= view.bottom;
+    });
+    /** Two frames later, when whatever follows the end has done so. */
+    const settled = () => alice.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    await alice.page.locator('#text').focus();
+    await alice.page.waitForFunction(() => document.getElementById('newer').hidden);
+    await alice.page.locator('.said').last().focus();
+    await alice.press('ArrowDown');
+    assert.ok(await fold.evaluate((element) => element === document.activeElement), 'an arrow leads to it');
+    await alice.press('Enter');
+    await alice.page.locator('.names').last().getByText('Joined: ').waitFor();
+    await settled();
+    assert.ok(await seen(), 'opened with a key');
+    await alice.picture('fold-open');
+    await alice.press('Enter');
+    await alice.press('ArrowUp');
+    assert.equal(await on(), 'nothing here');
+    await home();
+    // The same with a pointer, which leaves nothing that a key shows.
+    await fold.click();
+    await settled();
+    assert.ok(await seen(), 'opened with a pointer');
+    await fold.click();
+    await alice.page.locator('#text').click();
+    await alice.page.waitForFunction(() => document.getElementById('newer').hidden);
+    assert.ok(await alice.isAtTheNewest());
+    await alice.page.setViewportSize({ width: 1440, height: 900 });
+    crowd.leave();
+    await alice.page.waitForFunction(() => document.querySelector('#people-count').textContent === '1');
   });
 
   test('what is not sent can be taken back or changed, and the focus never falls away', async () => {

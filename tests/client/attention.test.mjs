@@ -113,4 +113,7 @@ test('a long line of comings and goings folds, and has all names', () => {
   assert.ok(trafficFolds(['a', 'b', 'c', 'd'], []));
   assert.deepEqual(fullTrafficLines(['a', 'b', 'c', 'd'], ['e']), ['Joined: a, b, c, d', 'Left: e']);
   assert.deepEqual(fullTrafficLines([], ['e']), ['Left: e']);
+  const many = Array.from({ length: 356 }, (_, n) => `n${n}`);
+  assert.ok(fullTrafficLines(many, [])[0].endsWith(', n99 and 256 others'), 'nobody reads hundreds of names');
+  assert.ok(fullTrafficLines(many.slice(0, 101), [])[0].endsWith(', n100'), 'never one other alone');
 });
