@@ -428,6 +428,8 @@ describe('what a screen reader hears', () => {
     await hears(alice.page, '5 new messages');
     await hears(alice.page, 'bob mentioned you: where are you @alice');
     assert.equal(await count('word 1'), 0);
+    assert.match(await alice.page.locator('.said.mentioned').textContent(), /mentions you/);
+    assert.doesNotMatch(await alice.page.locator('.said', { hasText: 'word 1' }).textContent(), /mentions you/);
     await bob.call('/rooms/general/messages', { message: 'not about anybody' });
     await bob.call('/rooms/general/messages', { message: '@alice over here' });
     await hears(alice.page, 'bob mentioned you in general');
