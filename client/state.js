@@ -96,6 +96,9 @@ import { cutOff, reduceRoom, unread, unreadMentions } from './state-room.js';
  *   | RoomEvent} Event
  */
 
+/** With these a room may be heard of for the first time. @type {Event['type'][]} */
+const BEGINS = ['room.opened', 'room.history', 'waiting.added', 'waiting.refused'];
+
 /** How long "Back." stays in the line by the composer. */
 const BACK_MS = 8_000;
 
@@ -272,6 +275,8 @@ function link(state, { state: name, retryInMs, reason }, now) {
 function inRoom(state, event) {
   const me = state.session?.username ?? '';
   const known = roomOf(state, event.room);
+  // What was asked for before the room was left does not bring it back.
+  if (!known && !BEGINS.includes(event.type)) return state;
   const room = reduceRoom(known, event, me, state.looking && state.current === event.room);
   if (room === known) return state;
   const next = { ...state, rooms: { ...state.rooms, [event.room]: room } };

@@ -361,6 +361,11 @@ test('a word about what was done stands for a while, and goes when one goes else
   assert.equal(run(told('garden'), { type: 'entered', room: 'garden' }).told, null);
 });
 
+test('what comes late for a room that was left does not bring it back', () => {
+  const left = run(inLobby, { type: 'left', room: 'lobby' });
+  for (const late of [olderPage(1, lines(1, 1)), { type: 'older.failed', room: 'lobby' }, { type: 'room.typing', room: 'lobby', username: 'bob', now: NOW }]) assert.deepEqual(run(left, late).rooms, {}, late.type);
+});
+
 test('a room that does not exist is no empty one', () => {
   const [top] = thread(currentRoom(run(signedIn, { type: 'room.closed', room: 'lobby', reason: 'No such room.', missing: true })), 'alice');
   assert.deepEqual([top.missing, top.empty], [true, false]);
