@@ -7,7 +7,7 @@ use std::{
 };
 
 use chorus::{
-    cluster::{Beat, BusError, Incarnation},
+    cluster::{self, Beat, BusError, Incarnation},
     domain::RoomId,
 };
 use proptest::{
@@ -17,7 +17,7 @@ use proptest::{
 };
 use tokio::{runtime::Handle, task::JoinSet};
 
-use crate::fixture::{NodeEnds, any_room};
+use crate::fixture::{NodeEnds, any_room, sorted};
 
 /// After this long no more cases are run, unless they were fewer than these.
 const ENOUGH: Duration = Duration::from_secs(12);
@@ -78,6 +78,13 @@ struct Model {
     dead: Vec<Incarnation>,
 }
 
+/// A call that a busy machine did not answer in time. Nobody knows what came of it, so its history ends.
+struct Lost;
+
+fn in_time<T>(answer: cluster::Result<T>) -> Result<cluster::Result<T>, Lost> {
+    if matches!(answer, Err(BusError::Unreachable(_))) { Err(Lost) } else { Ok(answer) }
+}
+
 fn chosen(mask: u8) -> Vec<&'static str> {
     (0..).zip(NAMES).filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, name)| name).collect()
 }
@@ -95,22 +102,22 @@ impl Model {
         }
     }
 
-    async fn follow(mut self, history: Vec<Step>) {
+    async fn follow(mut self, history: Vec<Step>) -> Result<(), Lost> {
         for step in history {
             match step {
                 Step::Change { node, who, room, joined, left } => {
-                    self.change(node, self.people[who], room, chosen(joined), chosen(left)).await;
+                    self.change(node, self.people[who], room, chosen(joined), chosen(left)).await?;
                 }
-                Step::Beat { node, who } => self.beat(node, self.people[who]).await,
-                Step::Reap { node, who } => self.reap(node, self.people[who]).await,
+                Step::Beat { node, who } => self.beat(node, self.people[who]).await?,
+                Step::Reap { node, who } => self.reap(node, self.people[who]).await?,
                 Step::Reborn { who } if self.dead.contains(&self.people[who]) => {
                     self.people[who] = Incarnation::random();
                 }
                 Step::Reborn { .. } => {}
-                Step::Look { node } => self.look(node).await,
+                Step::Look { node } => self.look(node).await?,
             }
         }
-        self.look(0).await;
+        self.look(0).await
     }
 
     async fn change(
@@ -120,11 +127,11 @@ impl Model {
         room: usize,
         joined: Vec<&'static str>,
         left: Vec<&'static str>,
-    ) {
-        let answer = self.nodes[node].change(me, self.rooms[room], &joined, &left).await;
+    ) -> Result<(), Lost> {
+        let answer = in_time(self.nodes[node].change(me, self.rooms[room], &joined, &left).await)?;
         if self.dead.contains(&me) {
             assert!(matches!(answer, Err(BusError::DeclaredDead)), "{answer:?}");
-            return;
+            return Ok(());
         }
         let set = self.sets[room].entry(me).or_default();
         let before = set.clone();
@@ -136,13 +143,14 @@ impl Model {
             self.sets[room].remove(&me);
         }
         assert_eq!(answer.unwrap(), if changes { self.versions[room] } else { 0 });
+        Ok(())
     }
 
-    async fn beat(&mut self, node: usize, me: Incarnation) {
-        let answer = self.nodes[node].presence.beat(me).await;
+    async fn beat(&mut self, node: usize, me: Incarnation) -> Result<(), Lost> {
+        let answer = in_time(self.nodes[node].presence.beat(me).await)?;
         if self.dead.contains(&me) {
             assert!(matches!(answer, Err(BusError::DeclaredDead)), "{answer:?}");
-            return;
+            return Ok(());
         }
         let beats: HashMap<_, _> = answer.unwrap().into_iter().collect();
         let last = self.beats.insert(me, beats[&me]).unwrap_or_default();
@@ -151,10 +159,11 @@ impl Model {
             assert_eq!(beats.get(who), Some(beat), "as it was left");
         }
         assert!(self.dead.iter().all(|dead| !beats.contains_key(dead)));
+        Ok(())
     }
 
-    async fn reap(&mut self, node: usize, who: Incarnation) {
-        let mut answer = self.nodes[node].presence.reap(who).await.unwrap();
+    async fn reap(&mut self, node: usize, who: Incarnation) -> Result<(), Lost> {
+        let mut answer = in_time(self.nodes[node].presence.reap(who).await)?.unwrap();
         let mut expected = Vec::new();
         for (room, sets) in self.sets.iter_mut().enumerate() {
             if sets.remove(&who).is_some() {
@@ -167,19 +176,24 @@ impl Model {
         assert_eq!(answer, expected);
         self.beats.remove(&who);
         self.dead.push(who);
+        Ok(())
     }
 
-    async fn look(&self, node: usize) {
-        let node = &self.nodes[node];
-        assert_eq!(node.numbers(&self.rooms).await, self.versions);
-        for (room, sets) in self.rooms.into_iter().zip(&self.sets) {
+    async fn look(&self, node: usize) -> Result<(), Lost> {
+        let presence = &self.nodes[node].presence;
+        let versions = in_time(presence.versions(&self.rooms).await)?.unwrap();
+        assert_eq!(versions.iter().map(|version| version.number).collect::<Vec<_>>(), self.versions);
+        for ((room, sets), version) in self.rooms.into_iter().zip(&self.sets).zip(versions) {
             let expected: Vec<(Incarnation, Vec<String>)> = sets
                 .iter()
                 .map(|(who, set)| (*who, set.iter().map(ToString::to_string).collect()))
                 .collect();
-            assert_eq!(node.sets(room).await, expected);
-            node.version(room).await;
+            let found = in_time(presence.sets(room).await)?.unwrap();
+            assert_eq!(found.version, version, "one room, two versions");
+            assert_eq!(version.era == 0, version.number == 0, "{version:?}");
+            assert_eq!(sorted(found), expected);
         }
+        Ok(())
     }
 }
 
@@ -197,17 +211,27 @@ pub(crate) async fn generated_histories_follow_the_model(nodes: &[NodeEnds]) {
         for history in histories {
             running.spawn(Model::new(nodes.to_vec()).follow(history));
         }
-        running.join_all().await;
+        running.join_all().await
     };
     let (began, ran) = (Instant::now(), Cell::new(0));
+    let (followed, lost) = (Cell::new(0), Cell::new(0));
     let outcome = TestRunner::new(config).run(&vec(vec(step(), 1..40), 8), |histories| {
         if ran.replace(ran.get() + 1) >= FEWEST && began.elapsed() >= ENOUGH {
             return Ok(());
         }
-        tokio::task::block_in_place(|| Handle::current().block_on(property(histories)));
+        let ended = tokio::task::block_in_place(|| Handle::current().block_on(property(histories)));
+        for end in ended {
+            let count = if end.is_ok() { &followed } else { &lost };
+            count.set(count.get() + 1);
+        }
         Ok(())
     });
     if let Err(error) = outcome {
         panic!("{error}");
     }
+    let (followed, lost) = (followed.get(), lost.get());
+    assert!(
+        followed > lost,
+        "{followed} histories were followed to their end, {lost} were not answered"
+    );
 }
