@@ -341,10 +341,9 @@ function draw({ key: name, you }, known) {
   const label = make('span', 'name', name);
   label.title = name;
   if (you) return make('li', 'person', [avatar(name), label, make('span', 'you', 'you')]);
-  const button = make('button', 'person', [avatar(name), label]);
+  const button = make('button', 'person', [avatar(name), make('span', 'unseen', 'Mention '), label]);
   button.type = 'button';
   button.title = name;
-  button.ariaLabel = `Mention ${name}`;
   return make('li', '', [button]);
 }
 

@@ -132,23 +132,25 @@ function seen() {
       const whole = owner.matches('[title]') && saysItsRest(owner);
       let [left, right, top, bottom] = [0, width, -Infinity, Infinity];
       let cut = false;
+      // Inside of what says its rest, words may end at its edge.
+      let rest = null;
       for (let around = owner; around && around !== document.body; around = around.parentElement) {
         const { overflowX, overflowY } = styleOf(around);
         const frame = around.getBoundingClientRect();
         const clipsX = overflowX !== 'visible';
-        if (saysItsRest(around)) break;
-        if ((clipsX || around.matches('button, label, .field')) && (box.left < frame.left - 1 || box.right > frame.right + 1)) cut = true;
-        if ((['hidden', 'clip'].includes(overflowY) || around.matches('button, label')) && (box.top < frame.top - 3 || box.bottom > frame.bottom + 3)) cut = true;
+        if (saysItsRest(around)) rest ??= frame;
+        if (!rest && (clipsX || around.matches('button, label, .field')) && (box.left < frame.left - 1 || box.right > frame.right + 1)) cut = true;
+        if (!rest && (['hidden', 'clip'].includes(overflowY) || around.matches('button, label')) && (box.top < frame.top - 3 || box.bottom > frame.bottom + 3)) cut = true;
         if (overflowY !== 'visible') [top, bottom] = [Math.max(top, frame.top), Math.min(bottom, frame.bottom)];
         if (styleOf(around).position === 'fixed') break;
       }
-      if (!whole && (box.left < left - 1 || box.right > right + 1)) cut = true;
+      if (!whole && !rest && (box.left < left - 1 || box.right > right + 1)) cut = true;
       if (cut) {
         problems.push(`${text} is cut off: ${Math.round(box.left)} to ${Math.round(box.right)} across, ${Math.round(box.top)} to ${Math.round(box.bottom)} down`);
         break;
       }
       // Whatever lies over words must be meant to. On the very edge of what scrolls, a pixel belongs to either side.
-      const [x, y] = [(box.left + Math.min(box.right, right)) / 2, (box.top + box.bottom) / 2];
+      const [x, y] = [(box.left + Math.min(box.right, rest?.right ?? right)) / 2, (box.top + box.bottom) / 2];
       if (y < Math.max(0, top) + 1 || y > Math.min(innerHeight, bottom) - 1 || !owner.checkVisibility({ opacityProperty: true })) continue;
       const above = document.elementFromPoint(x, y);
       if (above && !owner.contains(above) && !above.contains(owner) && !above.closest('.newer, .scrim, .menu, .people')) problems.push(`${text} is covered by ${named(above)}`);
