@@ -41,7 +41,7 @@ async function alice(options = {}, hash = '') {
   return person;
 }
 
-const composer = ({ page }) => page.getByLabel('Message', { exact: true });
+const composer = ({ page }) => page.locator('#text');
 const row = ({ page }, text) => page.locator('#thread .said', { hasText: text });
 const scroll = ({ page }) => page.evaluate(() => {
   const { scrollTop, scrollHeight, clientHeight } = document.getElementById('scroll');
