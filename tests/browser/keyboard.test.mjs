@@ -513,7 +513,7 @@ describe('what a screen reader hears', () => {
     assert.deepEqual(await described(), ['', '']);
     await alice.type('not the password');
     await alice.press('Enter');
-    await alice.page.getByRole('alert').getByText('don’t belong together').or(alice.page.locator('#password-error[role="alert"]')).first().waitFor();
+    await alice.page.getByRole('alert').getByText('Wrong name or password.').or(alice.page.locator('#password-error[role="alert"]')).first().waitFor();
     assert.deepEqual(await described(), ['', 'password-error']);
     await alice.click('Create an account');
     assert.deepEqual(await described(), ['username-hint', 'password-hint']);
