@@ -27,8 +27,9 @@ export function statusLine(state) {
     case 'connecting':
       return { tone: 'wait', text: room?.opened ? 'Reconnecting' : 'Connecting', action: null };
     case 'waiting': {
-      const text = `${cause(link.reason)}Reconnecting ${inSeconds(link.retryAt, now)}`;
-      return { tone: 'off', text, action: 'now' };
+      // One line on a phone, together with what can be done.
+      const why = cause(link.reason);
+      return { tone: 'off', text: `${why}${why ? 'Again' : 'Reconnecting'} ${inSeconds(link.retryAt, now)}`, action: 'now' };
     }
     case 'offline':
       return { tone: 'off', text: 'Offline. Messages wait here.', action: 'now' };

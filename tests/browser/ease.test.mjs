@@ -146,6 +146,30 @@ test('a row’s ring is whole: nothing cuts it, and nothing lies over it', async
   }
 });
 
+test('the rings of what reaches to the window’s edges are inside of it', async () => {
+  const person = await alice({ size: [360, 740] });
+  const inside = async (id) => {
+    await person.isOn(id);
+    const { style, offset } = await person.page.evaluate(() => {
+      const { outlineStyle: style, outlineOffset, outlineWidth } = getComputedStyle(document.activeElement);
+      return { style, offset: parseFloat(outlineOffset) + parseFloat(outlineWidth) };
+    });
+    assert.equal(style, 'solid', id);
+    assert.ok(offset <= 0, `${id}: ${offset} px outside`);
+    await person.picture(`ring-${id}`);
+  };
+  await person.page.locator('#scroll').focus();
+  await person.press('Home');
+  await inside('scroll');
+  for (const [button, drawer] of [['open-menu', 'menu'], ['open-people', 'people']]) {
+    await person.page.locator(`#${button}`).focus();
+    await person.press('Enter');
+    await inside(drawer);
+    await person.press('Escape');
+    await person.isOn(button);
+  }
+});
+
 test('who calls the reader tints the row; what a link leads to has an edge', async () => {
   const person = await alice();
   await person.page.goto(`${server.url}/#lobby/3`);

@@ -94,7 +94,7 @@ test('too many windows', async () => {
     const second = await Person.at(browser, server.url, { context: alice.context });
     second.expected.push(...NETWORK, /status of 429/);
     await second.cutOff();
-    await look(second, 'too-many-windows', { shows: /Reconnecting/ });
+    await look(second, 'too-many-windows', { shows: /^Too many windows\. Again/ });
     await alice.page.close();
     await second.comesBack();
     await second.context.close();

@@ -412,6 +412,7 @@ test('the status line says what is, and never more', () => {
   assert.equal(says(history(lines(1, 3)), status('connecting')), 'Reconnecting');
   assert.equal(says(history(lines(1, 3)), status('waiting', { retryInMs: 3400 })), 'Reconnecting in 4 s');
   assert.equal(says(history(lines(1, 3)), status('waiting', { retryInMs: 3400 }), { type: 'tick', now: NOW + 9000 }), 'Reconnecting now');
+  assert.equal(says(status('waiting', { retryInMs: 3400, reason: 'too_many_sockets' })), 'Too many windows. Again in 4 s');
   assert.match(says(history(lines(1, 3)), status('offline', { retryInMs: 3400 })), /^Offline/);
   assert.equal(says(history(lines(1, 3)), status('connecting'), status('connected')), 'Catching up');
   assert.match(says(history(lines(1, 3)), resume([line(4)])), /^Back$/);
