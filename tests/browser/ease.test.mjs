@@ -244,6 +244,8 @@ test('a low window is for the messages', async () => {
     await person.reads('Connected');
     await person.picture(`low-${size[0]}`);
     await person.openMenu();
+    // There it is folded away behind one's name.
+    await person.page.locator('#me').click();
     await person.page.getByRole('button', { name: 'Change password' }).click();
     const dialog = person.page.getByRole('dialog', { name: 'Change password' });
     await dialog.waitFor();
