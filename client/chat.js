@@ -363,10 +363,10 @@ async function openPart(part) {
     // The server is there and still it does not come: what it has belongs to another version of the page.
     return dispatch({ type: 'missing', missing: { part, reload: failed && state.link.state === 'connected' } });
   }
+  if (failed) dispatch({ type: 'missing', missing: null });
   // Somebody else by now, or it was closed while it was loaded.
   if (early && !jump.open) return;
   if (username === undefined || username !== state.session?.username) return;
-  if (failed) dispatch({ type: 'missing', missing: null });
   if (state[part].open) return;
   dispatch({ type: part, open: true });
 }

@@ -69,6 +69,8 @@ function messageAt(target) {
 function moreButton() {
   const button = make('button', 'more');
   button.type = 'button';
+  // Keys open the menu from the row itself.
+  button.tabIndex = -1;
   button.setAttribute('aria-label', 'More');
   button.setAttribute('aria-haspopup', 'menu');
   button.addEventListener('click', () => {

@@ -206,7 +206,7 @@ function first(row, step, kind = '.said') {
  * @param {HTMLElement} row @param {number} tabIndex
  */
 function reach(row, tabIndex) {
-  const parts = /** @type {NodeListOf<HTMLElement>} */ (row.querySelectorAll('a, button'));
+  const parts = /** @type {NodeListOf<HTMLElement>} */ (row.querySelectorAll('a, button:not(.more)'));
   for (const part of row.matches('.said') ? [row, ...parts] : parts) part.tabIndex = tabIndex;
   if (!row.matches('.said')) return;
   const moment = row.querySelector('time');

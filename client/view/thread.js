@@ -85,7 +85,7 @@ export class ThreadView {
     this.#newer.addEventListener('click', () => {
       const line = this.#list.querySelector('.line.new');
       // First to where the new ones begin, then to the newest.
-      if (line && line.getBoundingClientRect().top > this.#scroll.getBoundingClientRect().bottom) return line.scrollIntoView();
+      if (this.#room?.unseen && line && line.getBoundingClientRect().top > this.#scroll.getBoundingClientRect().bottom) return line.scrollIntoView();
       // The button goes away; the focus must not go with it.
       this.#scroll.focus({ preventScroll: true });
       this.#actions.toNewest();
