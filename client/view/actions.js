@@ -8,7 +8,7 @@ import { exactTime } from '../words.js';
 import { byId, make } from './dom.js';
 
 /** "Copied" stays this long where it was asked for. */
-const SAID_MS = 2_000;
+const SAID_MS = 4_000;
 
 /** A quote is a reminder: no more than this of what was said. */
 const QUOTE_LINES = 3;

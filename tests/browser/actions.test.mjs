@@ -10,7 +10,9 @@ before(async () => {
   server = await Server.start({ MESSAGE_LIMIT: '10000' });
   bob = await Program.signIn(server, 'bob');
   await bob.enter();
-  alice = await Person.at(browser, server.url);
+  alice = await Person.at(browser, 'about:blank');
+  await listen(alice);
+  await alice.page.goto(server.url);
   await alice.context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: server.url });
   await alice.register('alice');
 });
@@ -21,12 +23,24 @@ after(async () => {
   await server?.stop();
 });
 
+/** Keeps what a screen reader is told, from the next load of the page on. */
+function listen({ page }) {
+  return page.addInitScript(() => {
+    globalThis.told = [];
+    addEventListener('DOMContentLoaded', () => {
+      const region = document.getElementById('spoken');
+      new MutationObserver(() => globalThis.told.push(region.textContent)).observe(region, { childList: true, characterData: true, subtree: true });
+    });
+  });
+}
+
 const composer = ({ page }) => page.locator('#text');
 const row = ({ page }, text) => page.locator('#thread .said', { hasText: text });
 const menu = ({ page }) => page.getByRole('menu');
 const choose = ({ page }, name) => page.getByRole('menuitem', { name, exact: true }).click();
 const pasted = ({ page }) => page.evaluate(() => navigator.clipboard.readText());
-const heard = ({ page }, text) => page.locator('#spoken', { hasText: text }).waitFor();
+/** What a screen reader was told since the last time one asked; it stands there for a moment only. */
+const heard = ({ page }, text) => page.waitForFunction((wanted) => globalThis.told?.splice(0).some((words) => words.includes(wanted)), text);
 const focused = ({ page }, text) => page.waitForFunction((wanted) => document.activeElement?.matches('.said') && document.activeElement.textContent.includes(wanted), text);
 
 /** Opens the menu of a message as somebody with a mouse does. */
@@ -264,6 +278,7 @@ test('a link into this page leads there, in this window; one to elsewhere does n
 
 test('without a clipboard of its own the page copies all the same', async () => {
   const carol = await Person.at(browser, 'about:blank');
+  await listen(carol);
   await carol.page.addInitScript(() => {
     Object.defineProperty(navigator, 'clipboard', { value: undefined });
     document.execCommand = (command) => {
