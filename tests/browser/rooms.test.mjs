@@ -35,9 +35,10 @@ async function isIn(person, room) {
   await person.connected();
 }
 
+const badge = (person, room) => person.page.locator(`#rooms a[href="#${room}"] .badge`);
+
 async function badged(person, room, text) {
-  const badge = person.page.locator(`#rooms a[href="#${room}"] .badge`);
-  await eventually(async () => assert.deepEqual(await badge.allTextContents(), [text]));
+  await eventually(async () => assert.deepEqual(await badge(person, room).allTextContents(), [text]));
 }
 
 test('a room is made by writing its name, found by a part of it, and left again', async () => {
