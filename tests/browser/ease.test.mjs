@@ -2,7 +2,7 @@
 // zoom makes it, or as low as a keyboard leaves it. And small things that are in the way or are not.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { launch, Person, Program, Server } from './house.mjs';
+import { eventually, launch, Person, Program, Server } from './house.mjs';
 
 const LONG_NAME = 'Ferdinand_the_one_with_the_very_long_name_of_fifty';
 
@@ -114,8 +114,12 @@ test('with the reader’s own colours, what is chosen looks other than what is n
 test('a row’s ring is whole: nothing cuts it, and nothing lies over it', async () => {
   for (const size of [[1440, 900], [360, 740]]) {
     const person = await alice({ size });
-    await composer(person).focus();
-    await person.press('Shift+Tab', 'ArrowUp');
+    // What the keys do among rows is loaded with the first one that is pressed.
+    await eventually(async () => {
+      await composer(person).focus();
+      await person.press('Shift+Tab', 'ArrowUp');
+      assert.equal(await person.page.evaluate(() => document.activeElement.querySelector('.text')?.textContent), 'line 59');
+    });
     for (const text of ['line 59', 'line 60']) {
       const { ring, frame, over, width } = await row(person, text).evaluate((element) => {
         const { left, right, top, bottom } = element.getBoundingClientRect();
