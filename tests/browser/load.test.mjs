@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { launch, NETWORK, Person, Program, Server, Wire } from './house.mjs';
+import { eventually, launch, NETWORK, Person, Program, Server, Wire } from './house.mjs';
 
 /** What comes before somebody can write their name, and until they are in the chat. */
 const ENTRANCE_BYTES = 30_000;
 const MOST_BYTES = 65_000;
 const CHAT = (await readFile(new URL('../../client/early.js', import.meta.url), 'utf8')).match(/const CHAT = '([^']+)'/)[1].split(' ').map((name) => `/${name}.js`);
-const LATER = ['/styles/later.css', '/finding.js', '/notifier.js', '/password.js', '/rooms.js', '/mention.js', '/view/actions.js', '/view/jump.js', '/view/keys.js', '/view/mention-picker.js', '/view/password.js', '/view/spoken.js'];
+const LATER = ['/styles/later.css', '/finding.js', '/notifier.js', '/password.js', '/rooms.js', '/mention.js', '/view/actions.js', '/view/jump.js', '/view/keys.js', '/view/mention-picker.js', '/view/password.js', '/view/shortcuts.js', '/view/spoken.js'];
 
 let browser, server;
 before(async () => {
@@ -94,10 +94,18 @@ describe('bytes of a first load, with nothing kept from before', () => {
     const all = sum(bytes, (path) => !isCall(path));
     t.diagnostic(`signed in ${all}; calls to the server besides ${sum(bytes, isCall)}`);
     assert.ok(all < MOST_BYTES, `${all} bytes`);
-    // The modules of the chat do not wait for each other.
-    const starts = await page.evaluate(() => Object.fromEntries(performance.getEntriesByType('resource').map(({ name, startTime }) => [new URL(name).pathname, startTime])));
-    const evaluated = await page.evaluate(() => performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/main.js')).responseEnd);
-    for (const path of CHAT) assert.ok(starts[path] < evaluated, `${path} was asked for before main.js was there`);
+    // The modules of the chat do not wait for main.js, nor for each other.
+    const early = await context.newPage();
+    const asked = new Set();
+    let letGo = () => {};
+    const held = new Promise((resolve) => (letGo = resolve));
+    early.on('request', (request) => asked.add(new URL(request.url()).pathname));
+    await early.route('**/main.js', (route) => held.then(() => route.continue()));
+    const loading = early.goto(server.url);
+    await eventually(async () => assert.deepEqual(CHAT.filter((path) => !asked.has(path)), []));
+    letGo();
+    await loading;
+    await early.close();
 
     const devtools = await context.newCDPSession(page);
     await devtools.send('Network.enable');
