@@ -29,8 +29,6 @@ export class Keys {
   #list = byId('thread', HTMLDivElement);
   #text = byId('text', HTMLTextAreaElement);
   #rooms = byId('rooms', HTMLUListElement);
-  #question = byId('leave-question', HTMLDivElement);
-  #stay = byId('leave-no', HTMLButtonElement);
   #actions;
   /** The last that was touched was a key. */
   used = true;
@@ -96,7 +94,9 @@ export class Keys {
   #escape(target) {
     // Closed by the same key; the focus goes where it was opened.
     if (this.#chat.dataset['drawer'] !== 'none' && this.#chat.dataset['drawer'] !== undefined) return false;
-    if (this.#question.contains(target)) this.#stay.click();
+    // Of the two answers to a question the last one changes nothing.
+    const harmless = target.closest('[role="alertdialog"]')?.querySelector('button:last-of-type');
+    if (harmless instanceof HTMLElement) harmless.click();
     else this.#actions.home();
     return true;
   }

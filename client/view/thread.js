@@ -207,9 +207,9 @@ export class ThreadView {
     this.#late = near && !this.#actions.isLatest(room);
     if (this.#late) return;
     const atEnd = near && !this.#reads();
-    const seen = near && !atEnd && room.unseen > 0;
-    if (seen) this.#actions.readerMoved(true);
-    if (seen || atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
+    const last = room.rows.at(-1);
+    if (near && !atEnd && room.unseen > 0 && last) this.#actions.readerSaw(last.seq);
+    if (atEnd !== room.atEnd) this.#actions.readerMoved(atEnd);
     this.#tellOfNewer();
     this.#see();
     this.#askForMore();

@@ -291,6 +291,11 @@ test('leaving a room can be undone; what waits there is asked about', async () =
   await question.waitFor();
   await alice.isOn('part-no');
   await alice.picture('part-question');
+  await alice.press('Escape');
+  await question.waitFor({ state: 'hidden' });
+  await alice.isOn('leave-room');
+  await leave.click();
+  await alice.isOn('part-no');
   await alice.press('Enter');
   await question.waitFor({ state: 'hidden' });
   await alice.isOn('leave-room');
