@@ -95,7 +95,9 @@ export class ThreadView {
     this.#list.addEventListener('focusout', () => setTimeout(() => this.#moved()));
     // A growing composer or a phone's keyboard takes room away at the end; in another width words break differently.
     const observer = new ResizeObserver(() => {
-      this.#moved();
+      // Who is at the end stays there: it moved, not the reader.
+      if (this.#room?.atEnd) this.#resized();
+      else this.#moved();
       this.#rewrapped();
     });
     observer.observe(this.#scroll);
