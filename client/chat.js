@@ -9,10 +9,9 @@ import { hashOf, placeOf, serverUrl } from './route.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/protocol.js';
 import { currentRoom, initialState, reduce, unsentIn } from './state.js';
-import { AttentionView, knowsNotifications, permitted } from './view/attention.js';
-import { byId, show } from './view/dom.js';
+import { byId, make, show } from './view/dom.js';
 import { ComposerView, StatusView, UpdatedView } from './view/foot.js';
-import { MenuView, PeopleView } from './view/sides.js';
+import { AttentionView, knowsNotifications, MenuView, PeopleView, permitted } from './view/sides.js';
 import { ThreadView } from './view/thread.js';
 import { refusalLine, troubleLine } from './words.js';
 
@@ -77,7 +76,7 @@ const threadView = new ThreadView({
     if (hovers()) composer.focus();
   },
   arrived,
-  createRoom,
+  createRoom: (room) => parts.finding().then((finding) => finding.createShown(room), (cause) => say(refusalLine(ChorusError.from(cause)))),
   toLobby: () => go({ room: LOBBY, seq: null }),
   retry,
   takeBack: (id) => takeBack(id) !== null,
@@ -92,6 +91,7 @@ const composer = new ComposerView({
   toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd(),
   helpWithNames: () => parts.names(),
 });
+const people = new PeopleView({ search: () => parts.search() });
 /** @type {{render(state: import('./state.js').State): void}[]} */
 const views = [
   new MenuView({
@@ -107,7 +107,7 @@ const views = [
     jump: () => void openPart('jump'),
     changePassword: () => void openPart('password'),
   }),
-  new PeopleView({ everybody: async () => (await parts.finding()).everybody(state.current) }),
+  people,
   new StatusView({ reconnectNow: () => chorus.reconnectNow(), changed: (line) => aloud((spoken) => spoken.status(line)) }),
   composer,
   threadView,
@@ -118,7 +118,7 @@ const views = [
 /** What only an action needs, and how it looks. */
 const styles = later(() => style('styles/later.css'));
 const parts = {
-  finding: later(async () => new (await import('./finding.js')).Finding(chorus, dispatch, (room) => go({ room, seq: null }))),
+  finding: later(async () => new (await import('./finding.js')).Finding(chorus, dispatch, () => state, (room) => go({ room, seq: null }), say)),
   jump: later(async () => {
     const [{ JumpView }, finding] = await Promise.all([import('./view/jump.js'), parts.finding(), styles()]);
     add(new JumpView({ opened: () => finding.read(), close: () => state.jump.open && dispatch({ type: 'jump', open: false }), go: finding.go, create: (room) => finding.create(room) }));
@@ -128,11 +128,17 @@ const parts = {
     const changePassword = changing(chorus, dispatch, () => state.limits, say);
     add(new PasswordView({ close: () => state.password.open && dispatch({ type: 'password', open: false }), changePassword }));
   }),
+  search: later(/** @returns {Promise<import('./view/people-search.js').PeopleSearch>} */ async () => {
+    const [{ PeopleSearch }] = await Promise.all([import('./view/people-search.js'), styles()]);
+    return new PeopleSearch(async (room) => (await parts.finding()).everybody(room), () => people.render(state));
+  }),
   names: later(async () => (await Promise.all([import('./view/mention-picker.js'), styles()]))[0].MentionPicker),
   spoken: later(async () => new (await import('./view/spoken.js')).Spoken()),
   keys: later(async () => {
     const [{ Keys }] = await Promise.all([import('./view/keys.js'), styles()]);
-    keys ??= new Keys({ home: () => composer.focus(), toNewest, go: (room) => go({ room, seq: null }) });
+    if (keys) return;
+    keys = new Keys({ home: () => composer.focus(), toNewest, go: (room) => go({ room, seq: null }) });
+    add(keys);
   }),
   actions: later(async () => {
     const [actions] = await Promise.all([import('./view/actions.js'), styles()]);
@@ -147,6 +153,8 @@ const parts = {
     notifier = made;
     return module;
   }),
+  /** By it a browser offers to keep the page as an app. */
+  app: later(async () => document.head.append(Object.assign(make('link', ''), { rel: 'manifest', href: 'manifest.webmanifest' }))),
 };
 /** @type {import('./notifier.js').Notifier | null} */
 let notifier = null;
@@ -259,31 +267,12 @@ function go({ room, seq }) {
   keepPlaces();
   if (seq === null) return;
   dispatch({ type: 'room.pointed', room, seq, now: now() });
-  void pursue(room);
+  pursue(room);
 }
 
-/** Reads the part of the log that a link points into, unless it is on the page. @param {string} room */
-async function pursue(room) {
-  const { target, rows = [], opened } = state.rooms[room] ?? {};
-  if (!target || !opened || rows.some(({ seq }) => seq === target.seq)) return;
-  const wanted = () => state.rooms[room]?.target === target;
-  try {
-    const word = await (await parts.finding()).message(room, target.seq, wanted);
-    if (word) say(word);
-  } catch {
-    if (wanted()) say('This message could not be loaded.');
-  }
-}
-
-/** The one that is shown and does not exist. */
-async function createRoom() {
-  const room = state.current;
-  try {
-    await (await parts.finding()).make(room);
-    go({ room, seq: null });
-  } catch (cause) {
-    say(refusalLine(ChorusError.from(cause)));
-  }
+/** Where a link points into the log is read, unless it is on the page. @param {string} room */
+function pursue(room) {
+  if (state.rooms[room]?.target) parts.finding().then((finding) => finding.pursue(room), () => say('This message could not be loaded.'));
 }
 
 /** By the server's clock, as soon as it is known: this machine's may be wrong by days. */
@@ -552,7 +541,7 @@ chorus.on('history', (history) => {
   const { room, messages, resumed, reason } = history;
   dispatch({ type: 'room.history', room, history, now: now() });
   if (history.first) keepPlaces();
-  if (history.last) void pursue(room);
+  if (history.last) pursue(room);
   // It starts anew: what was told of it counts no more.
   if (reason === 'log_changed') keep.clearTold(room);
   if (resumed) for (const message of messages) heard({ room, ...message });

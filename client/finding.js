@@ -17,15 +17,21 @@ const TRIES = 5;
 export class Finding {
   #chorus;
   #dispatch;
+  #state;
+  #say;
 
   /**
    * @param {import('./sdk/chorus.js').Chorus} chorus
    * @param {(event: import('./state.js').Event) => void} dispatch
+   * @param {() => import('./state.js').State} state
    * @param {(room: string) => void} go shows a room
+   * @param {(text: string) => void} say
    */
-  constructor(chorus, dispatch, go) {
+  constructor(chorus, dispatch, state, go, say) {
     this.#chorus = chorus;
     this.#dispatch = dispatch;
+    this.#state = state;
+    this.#say = say;
     this.go = go;
   }
 
@@ -49,15 +55,25 @@ export class Finding {
   async create(room) {
     this.#dispatch({ type: 'jump.busy' });
     try {
-      await this.make(room);
+      await this.#make(room);
       this.go(room);
     } catch (cause) {
       this.#dispatch({ type: 'jump.failed', error: refusalLine(ChorusError.from(cause)) });
     }
   }
 
+  /** One that is shown and does not exist. @param {string} room */
+  async createShown(room) {
+    try {
+      await this.#make(room);
+      this.go(room);
+    } catch (cause) {
+      this.#say(refusalLine(ChorusError.from(cause)));
+    }
+  }
+
   /** @param {string} room */
-  async make(room) {
+  async #make(room) {
     try {
       await this.#chorus.createRoom(room);
     } catch (cause) {
@@ -79,12 +95,25 @@ export class Finding {
     return users;
   }
 
+  /** Reads the part of the log that a link points into, unless it is on the page. @param {string} room */
+  async pursue(room) {
+    const { target, rows = [], opened } = this.#state().rooms[room] ?? {};
+    if (!target || !opened || rows.some(({ seq }) => seq === target.seq)) return;
+    const wanted = () => this.#state().rooms[room]?.target === target;
+    try {
+      const word = await this.#message(room, target.seq, wanted);
+      if (word) this.#say(word);
+    } catch {
+      if (wanted()) this.#say('This message could not be loaded.');
+    }
+  }
+
   /**
    * Shows the part of the log with a message in it.
    * @param {string} room @param {number} wantedSeq @param {() => boolean} wanted whether it still is
    * @returns {Promise<string>} what is to be said if it is not there
    */
-  async message(room, wantedSeq, wanted) {
+  async #message(room, wantedSeq, wanted) {
     for (let tries = 1; wanted(); tries += 1) {
       try {
         const { messages } = await this.#chorus.history(room, { after: Math.max(0, wantedSeq - AROUND / 2), limit: AROUND });

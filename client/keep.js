@@ -14,7 +14,8 @@ const SESSION = 'chorus.session';
 const THEME = 'chorus.theme';
 const REMEMBERED = 'chorus_remembered';
 const NOTIFY = 'chorus.notify';
-const TOLD = 'chorus.told';
+/** What was notified of, by room: the newest seq. */
+export const TOLD = 'chorus.told';
 
 const MOST_PEOPLE = 5;
 const MOST_DRAFTS = 50;
@@ -99,31 +100,16 @@ export function onNotifyElsewhere(changed) {
   });
 }
 
-/**
- * Of these messages, those that no tab of this browser has told or seen; now they are.
- * @template {{room: string, seq: number}} T
- * @param {T[]} messages
- * @returns {T[]}
- */
-export function claimTold(messages) {
-  const told = parse(storage?.getItem(TOLD) ?? null) ?? {};
-  const upTo = (/** @type {string} */ room) => (Object.hasOwn(told, room) ? Number(told[room]) || 0 : 0);
-  const fresh = messages.filter(({ room, seq }) => seq > upTo(room));
-  for (const { room, seq } of fresh) told[room] = Math.max(upTo(room), seq);
-  if (fresh.length > 0) write(TOLD, JSON.stringify(told));
-  return fresh;
-}
-
 /** @param {string | null} room null: of all */
 export function clearTold(room) {
-  const told = room === null ? null : parse(storage?.getItem(TOLD) ?? null);
+  const told = room === null ? null : read(TOLD);
   if (room !== null && told) delete told[room];
   write(TOLD, told && Object.keys(told).length > 0 ? JSON.stringify(told) : null);
 }
 
 /** What somebody was writing, by room; the latest last. @param {string} username @returns {{[room: string]: string}} */
 export function keptDrafts(username) {
-  const drafts = Object.entries(parse(storage?.getItem(draftsKey(username)) ?? null) ?? {});
+  const drafts = Object.entries(read(draftsKey(username)) ?? {});
   return Object.fromEntries(drafts.flatMap(([room, text]) => (isRoomName(room) && typeof text === 'string' ? [[room, text]] : [])));
 }
 
@@ -143,7 +129,7 @@ export function forgetDrafts(username) {
 
 /** @param {string} username @returns {Places} */
 export function keptPlaces(username) {
-  const { rooms, current } = parse(storage?.getItem(placesKey(username)) ?? null) ?? {};
+  const { rooms, current } = read(placesKey(username)) ?? {};
   const names = Array.isArray(rooms) ? rooms.filter((name) => typeof name === 'string' && isRoomName(name)) : [];
   return { rooms: names, current: typeof current === 'string' && isRoomName(current) ? current : '' };
 }
@@ -155,8 +141,8 @@ export function keepPlaces(username, places) {
 
 /** @param {string} username @returns {Map<string, number>} by room: the newest seq that was read */
 export function keptRead(username) {
-  const read = parse(storage?.getItem(readKey(username)) ?? null) ?? {};
-  return new Map(Object.entries(read).flatMap(([room, seq]) => (typeof seq === 'number' ? [[room, seq]] : [])));
+  const seqs = read(readKey(username)) ?? {};
+  return new Map(Object.entries(seqs).flatMap(([room, seq]) => (typeof seq === 'number' ? [[room, seq]] : [])));
 }
 
 /** @param {string} username @param {Map<string, number>} read */
@@ -171,7 +157,7 @@ export function keepRead(username, read) {
  */
 export function forgetOthers(username) {
   const names = (storage ? Object.keys(storage) : []).filter((key) => key.startsWith(placesKey(''))).map((key) => key.slice(placesKey('').length));
-  const cameAt = (/** @type {string} */ name) => Number(parse(storage?.getItem(placesKey(name)) ?? null)?.['at']) || 0;
+  const cameAt = (/** @type {string} */ name) => Number(read(placesKey(name))?.['at']) || 0;
   const others = names.filter((name) => name !== username).sort((a, b) => cameAt(b) - cameAt(a));
   for (const name of others.slice(MOST_PEOPLE - 1)) for (const key of [placesKey(name), readKey(name), draftsKey(name)]) write(key, null);
 }
@@ -222,7 +208,7 @@ export function keptRefused(username) {
   const found = [];
   for (const key of storage ? Object.keys(storage) : []) {
     if (!key.startsWith(refusedKey(username, ''))) continue;
-    const { id, room, message, reason, at } = parse(storage?.getItem(key) ?? null) ?? {};
+    const { id, room, message, reason, at } = read(key) ?? {};
     if (typeof id !== 'string' || typeof room !== 'string' || typeof message !== 'string') continue;
     if (typeof reason === 'string' && typeof at === 'number') found.push({ id, room, message, reason, at });
   }
@@ -234,8 +220,13 @@ function refusedKey(username, id) {
   return `chorus:refused:${username}:${id}`;
 }
 
-/** @param {string} key @param {string | null} value */
-function write(key, value) {
+/** @param {string} key */
+export function read(key) {
+  return parse(storage?.getItem(key) ?? null);
+}
+
+/** @param {string} key @param {string | null} value null: nothing is kept */
+export function write(key, value) {
   try {
     if (value === null) storage?.removeItem(key);
     else storage?.setItem(key, value);

@@ -5,7 +5,7 @@
  * everything was told or seen, so that what a late reconnect brings is not told again. A browser
  * without locks still has the mark and the tag: the same notification replaces itself.
  */
-import { claimTold } from './keep.js';
+import { read, TOLD, write } from './keep.js';
 import { mentions, sameName } from './text.js';
 
 /**
@@ -173,4 +173,19 @@ export function notificationText(told) {
   const { room, username, message } = told.at(-1) ?? told[0];
   const body = [...message].length > BODY ? `${[...message].slice(0, BODY).join('')}…` : message;
   return told.length === 1 ? { title: `${username} in ${room}`, body } : { title: `${told.length} messages in ${room}`, body: `${username}: ${body}` };
+}
+
+/**
+ * Of these messages, those that no tab of this browser has told or seen; now they are.
+ * @template {{room: string, seq: number}} T
+ * @param {T[]} messages
+ * @returns {T[]}
+ */
+function claimTold(messages) {
+  const told = read(TOLD) ?? {};
+  const upTo = (/** @type {string} */ room) => (Object.hasOwn(told, room) ? Number(told[room]) || 0 : 0);
+  const fresh = messages.filter(({ room, seq }) => seq > upTo(room));
+  for (const { room, seq } of fresh) told[room] = Math.max(upTo(room), seq);
+  if (fresh.length > 0) write(TOLD, JSON.stringify(told));
+  return fresh;
 }

@@ -108,14 +108,14 @@ function messageOf(row) {
 
 /** Arrows lead from the field to the names found and among them, Enter takes the first. @param {KeyboardEvent} event */
 function amongPeople(event) {
-  const search = byId('people-search', HTMLInputElement);
+  const search = document.getElementById('people-search');
   const names = [...byId('people-list', HTMLUListElement).querySelectorAll('button')];
   const at = names.findIndex((button) => button === event.target);
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (event.target !== search && at < 0) return;
-  if (event.key === 'Enter' && at < 0 && search.value !== '') names[0]?.click();
+  if (event.key === 'Enter' && search instanceof HTMLInputElement && at < 0 && search.value !== '') names[0]?.click();
   else if (step && names[at + step]) names[at + step]?.focus();
-  else if (step === -1 && at === 0) search.focus();
+  else if (step === -1 && at === 0) search?.focus();
   else return;
   event.preventDefault();
 }

@@ -21,8 +21,8 @@ import { showShortcuts } from './shortcuts.js';
 export class JumpView {
   #dialog = byId('jump', HTMLDialogElement);
   #query = byId('jump-query', HTMLInputElement);
-  #list = byId('jump-list', HTMLUListElement);
-  #hint = byId('jump-hint', HTMLParagraphElement);
+  #list = make('ul', '');
+  #hint = make('p', 'hint');
   #create = make('button', 'option create', [make('span', 'name'), make('span', 'meta', 'a new room, open to everybody')]);
   /** The room that it makes. @type {string | null} */
   #made = null;
@@ -39,10 +39,15 @@ export class JumpView {
   constructor(actions) {
     this.#actions = actions;
     this.#dialog.addEventListener('close', () => actions.close());
-    byId('jump-close', HTMLButtonElement).addEventListener('click', () => this.#dialog.close());
+    const close = make('button', 'icon-button', [document.querySelector('.close svg')?.cloneNode(true) ?? null]);
+    Object.assign(close, { id: 'jump-close', type: 'button', ariaLabel: 'Close' });
+    close.addEventListener('click', () => this.#dialog.close());
+    Object.assign(this.#list, { id: 'jump-list', role: 'listbox', ariaLabel: 'Rooms', tabIndex: -1 });
+    this.#hint.setAttribute('role', 'status');
+    const form = byId('jump-form', HTMLFormElement);
     // A click on the dialog itself and not on what is in it is one beside it.
     this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
-    byId('jump-form', HTMLFormElement).addEventListener('submit', (event) => {
+    form.addEventListener('submit', (event) => {
       event.preventDefault();
       // What was just typed counts, and not what the last frame showed.
       this.#draw();
@@ -52,14 +57,13 @@ export class JumpView {
     });
     this.#create.type = 'button';
     this.#create.addEventListener('click', () => this.#make());
-    this.#list.after(this.#create);
     const shortcuts = make('button', 'link', 'Keyboard shortcuts');
     shortcuts.type = 'button';
     shortcuts.addEventListener('click', () => {
       this.#dialog.close();
       showShortcuts();
     });
-    this.#hint.after(make('p', 'hint keyboard', [shortcuts]));
+    form.append(close, this.#list, this.#create, this.#hint, make('p', 'hint keyboard', [shortcuts]));
     this.#query.addEventListener('input', () => {
       this.#chosen = 0;
       this.#draw();

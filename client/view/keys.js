@@ -3,8 +3,9 @@
  * to room, and from everywhere back to where one writes. What has a meaning of its own where the focus is
  * (a field, a dialog, an open drawer) keeps it.
  */
+import { currentRoom } from '../state.js';
 import { byId } from './dom.js';
-import { beside, inChunk, STOPS } from './row.js';
+import { beside, inChunk, RowFocus, STOPS } from './row-focus.js';
 import { showShortcuts } from './shortcuts.js';
 
 /** @typedef {-1 | 1} Step towards the older and up, or the newer and down */
@@ -29,6 +30,9 @@ export class Keys {
   #list = byId('thread', HTMLDivElement);
   #text = byId('text', HTMLTextAreaElement);
   #rooms = byId('rooms', HTMLUListElement);
+  #focus = new RowFocus(this.#list);
+  /** As it was drawn last. @type {import('../state-room.js').RoomState | undefined} */
+  #room;
   #actions;
   /** The last that was touched was a key. */
   used = true;
@@ -43,6 +47,14 @@ export class Keys {
       const target = event.target instanceof HTMLElement ? event.target : document.body;
       if (this.#key(event, target)) event.preventDefault();
     });
+  }
+
+  /** After the rows were drawn. @param {import('../state.js').State} state */
+  render(state) {
+    const room = currentRoom(state);
+    if (room === this.#room) return;
+    this.#room = room;
+    this.#focus.render();
   }
 
   /**

@@ -2,7 +2,7 @@
  * Changing one's password: a dialog with the field that is wrong named in it. All other sign-ins of the
  * account end with the change; this one goes on.
  */
-import { byId, fieldError, reveal, setText, show } from './dom.js';
+import { fieldError, make, reveal, setText, show } from './dom.js';
 
 /** @typedef {import('../state.js').State} State */
 /**
@@ -12,51 +12,78 @@ import { byId, fieldError, reveal, setText, show } from './dom.js';
  */
 
 export class PasswordView {
-  #dialog = byId('password-dialog', HTMLDialogElement);
-  #form = byId('password-form', HTMLFormElement);
-  #username = byId('password-user', HTMLInputElement);
-  #hint = byId('next-hint', HTMLParagraphElement);
-  #submit = byId('password-submit', HTMLButtonElement);
-  #inputs = { current: byId('current-password', HTMLInputElement), next: byId('next-password', HTMLInputElement) };
-  #errors = {
-    current: byId('current-error', HTMLParagraphElement),
-    next: byId('next-error', HTMLParagraphElement),
-    form: byId('password-error-form', HTMLParagraphElement),
-  };
+  #fields = { current: field('current', 'Current password', 'current-password'), next: field('next', 'New password', 'new-password') };
+  #username = make('input', 'unseen');
+  #error = line('error', 'password-error-form');
+  #cancel = make('button', 'button', 'Cancel');
+  #submit = make('button', 'button primary');
+  #form = make('form', '');
+  #dialog = make('dialog', 'dialog', [this.#form]);
   /** @type {State['password'] | null} */
   #shown = null;
 
   /** @param {PasswordActions} actions */
   constructor(actions) {
-    for (const input of Object.values(this.#inputs)) reveal(input);
-    byId('password-cancel', HTMLButtonElement).addEventListener('click', () => this.#dialog.close());
+    const title = make('h2', '', 'Change password');
+    title.id = 'password-title';
+    this.#dialog.id = 'password-dialog';
+    this.#dialog.setAttribute('aria-labelledby', title.id);
+    // For whatever keeps passwords: whose it is.
+    Object.assign(this.#username, { type: 'text', autocomplete: 'username', tabIndex: -1, readOnly: true, ariaHidden: 'true' });
+    this.#error.setAttribute('role', 'alert');
+    this.#cancel.type = 'button';
+    this.#form.noValidate = true;
+    this.#form.append(title, this.#username, this.#fields.current.element, this.#fields.next.element, this.#error, make('div', 'buttons', [this.#cancel, this.#submit]));
+    document.body.append(this.#dialog);
+    for (const { input } of Object.values(this.#fields)) reveal(input);
+    this.#cancel.addEventListener('click', () => this.#dialog.close());
     this.#dialog.addEventListener('close', () => actions.close());
     this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
-      if (!this.#shown?.busy) actions.changePassword(this.#inputs.current.value, this.#inputs.next.value);
+      if (!this.#shown?.busy) actions.changePassword(this.#fields.current.input.value, this.#fields.next.input.value);
     });
   }
 
   /** @param {State} state */
   render({ password, session, limits }) {
     if (password === this.#shown) return;
+    const { current, next } = this.#fields;
     const failed = this.#shown !== null && password.errors !== this.#shown.errors;
     this.#shown = password;
     const { open, busy, errors } = password;
     if (open && !this.#dialog.open) {
       this.#form.reset();
       this.#username.value = session?.username ?? '';
-      setText(this.#hint, `${limits.passwordMin} to ${limits.passwordMax} characters. Your other devices will be signed out.`);
+      show(next.hint, true);
+      setText(next.hint, `${limits.passwordMin} to ${limits.passwordMax} characters. Your other devices will be signed out.`);
       this.#dialog.showModal();
-      this.#inputs.current.focus();
+      current.input.focus();
     } else if (!open && this.#dialog.open) this.#dialog.close();
     setText(this.#submit, busy ? 'Changing the password' : 'Change password');
     this.#submit.setAttribute('aria-disabled', String(busy));
-    fieldError(this.#inputs.current, null, this.#errors.current, errors.current);
-    fieldError(this.#inputs.next, this.#hint, this.#errors.next, errors.next);
-    show(this.#errors.form, errors.form !== undefined);
-    setText(this.#errors.form, errors.form ?? '');
-    if (open && failed) (errors.current ? this.#inputs.current : errors.next ? this.#inputs.next : null)?.select();
+    fieldError(current.input, null, current.error, errors.current);
+    fieldError(next.input, next.hint, next.error, errors.next);
+    show(this.#error, errors.form !== undefined);
+    setText(this.#error, errors.form ?? '');
+    if (open && failed) (errors.current ? current.input : errors.next ? next.input : null)?.select();
   }
+}
+
+/** @param {string} name @param {string} words @param {string} autocomplete */
+function field(name, words, autocomplete) {
+  const label = make('label', '', words);
+  const input = make('input', '');
+  const [hint, error] = [line('hint', `${name}-hint`), line('error', `${name}-error`)];
+  Object.assign(input, { id: `${name}-password`, type: 'password', autocomplete, required: true });
+  label.htmlFor = input.id;
+  return { element: make('div', 'field', [label, input, hint, error]), input, hint, error };
+}
+
+/** One that is not shown yet. @param {string} kind @param {string} id */
+function line(kind, id) {
+  const element = make('p', kind);
+  element.id = id;
+  element.hidden = true;
+  return element;
 }

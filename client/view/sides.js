@@ -1,11 +1,13 @@
 /**
- * What lies beside the room: rooms and account on one side, people on the other.
+ * What lies around the room: rooms and account on one side, people on the other; and what a reader sees of the
+ * page who does not look at it.
  */
-import { currentRoom, mentionsIn, unreadIn, unsentIn } from '../state.js';
-import { newsWords, unsentLine } from '../words.js';
-import { byId, keyed, make, setText, show, themeSwitch } from './dom.js';
+import { currentRoom, mentionsIn, unreadCount, unreadIn, unsentIn } from '../state.js';
+import { newsWords, pageTitle, troubleLine, unsentLine } from '../words.js';
+import { byId, choice, keyed, make, setText, show, themeSwitch } from './dom.js';
 
 /** @typedef {import('../state.js').State} State */
+/** @typedef {import('../state.js').Notify} Notify */
 /**
  * @typedef {object} MenuActions
  * @property {(drawer: State['drawer']) => void} openDrawer
@@ -233,16 +235,62 @@ function inBadge(unread) {
   return unread === 0 ? '' : unread > 99 ? '99+' : String(unread);
 }
 
+/** @type {[Notify, string][]} */
+const CHOICES = [
+  ['off', 'Off'],
+  ['mentions', 'Mentions'],
+  ['all', 'All'],
+];
+
+/**
+ * How the page reaches a reader who does not look at the thread: the number in its title, the dot on its
+ * icon. And the choice, in the menu, whether to be notified as well. (What a screen reader hears: spoken.js.)
+ */
+export class AttentionView {
+  #icon = document.querySelector('link[rel="icon"]');
+  #plain = this.#icon?.getAttribute('href') ?? '';
+  #place = byId('menu-notify', HTMLDivElement);
+  #trouble = make('p', 'hint');
+  #choice;
+
+  /** @param {{notify: (wanted: Notify) => void, possible: boolean}} actions possible: this browser knows notifications */
+  constructor({ notify, possible }) {
+    this.#choice = choice({ name: 'notify', legend: make('legend', 'hint', 'Notifications'), choices: CHOICES, choose: notify });
+    this.#trouble.setAttribute('role', 'status');
+    this.#place.append(this.#choice.element, this.#trouble);
+    show(this.#place, possible);
+  }
+
+  /** @param {State} state */
+  render(state) {
+    const { session, server, current, notify, notifyTrouble } = state;
+    const name = server?.name ?? 'Chorus';
+    const unread = unreadCount(state);
+    if (session) document.title = pageTitle(unread, current, name);
+    const icon = unread > 0 ? 'favicon-unread.svg' : this.#plain;
+    if (this.#icon?.getAttribute('href') !== icon) this.#icon?.setAttribute('href', icon);
+    this.#choice.render(notify);
+    setText(this.#trouble, troubleLine(notifyTrouble));
+  }
+}
+
+/** Whether this browser knows notifications at all. */
+export function knowsNotifications() {
+  return 'Notification' in window;
+}
+
+/** A choice that is kept holds only as long as the permission does. @param {Notify} kept @returns {Notify} */
+export function permitted(kept) {
+  return knowsNotifications() && Notification.permission === 'granted' ? kept : 'off';
+}
+
 /** With numbers as people count. */
 const byName = new Intl.Collator('en', { numeric: true });
 
 /** From so many people on there is a field to search by. */
 const MANY = 12;
 
-/**
- * Who is here: the reader first, the others by name; where they are many, a field finds somebody. The
- * live list has the first 500 names; whoever looks for one gets all of them from the server.
- */
+/** Who is here: the reader first, the others by name; where they are many, a field finds somebody (people-search.js). */
 export class PeopleView {
   #list = byId('people-list', HTMLUListElement);
   #count = byId('people-count', HTMLSpanElement);
@@ -250,51 +298,34 @@ export class PeopleView {
   #short = byId('people-count-short', HTMLSpanElement);
   #word = byId('people-word', HTMLSpanElement);
   #more = byId('people-more', HTMLParagraphElement);
-  #search = byId('people-search', HTMLInputElement);
-  #actions;
+  #search;
+  /** Once there are many. @type {import('./people-search.js').PeopleSearch | null} */
+  #field = null;
   /** @type {Map<string, HTMLElement>} */
   #known = new Map();
   /** @type {State | null} */
   #state = null;
-  /** Everybody as the server had them, where the live list has not all; for that room. @type {{room: string, users: string[]} | null} */
-  #everybody = null;
   /** What the list was drawn from. @type {unknown[]} */
   #drawn = [];
 
-  /** @param {{everybody: () => Promise<string[]>}} actions */
-  constructor(actions) {
-    this.#actions = actions;
-    this.#search.addEventListener('focus', () => void this.#askForAll());
-    this.#search.addEventListener('input', () => this.#draw());
-    this.#search.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape' || this.#search.value === '') return;
-      // Escape empties the field first; the next one closes the drawer.
-      event.stopPropagation();
-      this.#search.value = '';
-      this.#draw();
-    });
+  /** @param {{search: () => Promise<import('./people-search.js').PeopleSearch>}} actions search: loads it */
+  constructor({ search }) {
+    this.#search = search;
   }
 
   /** @param {State} state */
   render(state) {
-    if (state.current !== this.#state?.current) {
-      this.#search.value = '';
-      this.#everybody = null;
-    }
     this.#state = state;
+    this.#field?.render(state);
     this.#draw();
   }
 
-  async #askForAll() {
-    const state = this.#state;
-    const room = state && currentRoom(state);
-    if (!room || room.userCount <= room.users.length) return;
+  async #begin() {
     try {
-      const users = await this.#actions.everybody();
-      if (this.#state?.current === room.name) this.#everybody = { room: room.name, users };
-      this.#draw();
+      this.#field = await this.#search();
+      if (this.#state) this.render(this.#state);
     } catch {
-      // The first of them can be searched all the same, and the line below says how many are missing.
+      // They are read by scrolling; the next who comes asks again.
     }
   }
 
@@ -302,36 +333,28 @@ export class PeopleView {
     const state = this.#state;
     if (!state) return;
     const room = currentRoom(state);
-    const query = this.#search.value.trim().toLowerCase();
-    const from = [room?.users, room?.userCount, query, this.#everybody];
+    const from = [room?.users, room?.userCount, this.#field?.query, this.#field?.everybody];
     if (from.every((part, index) => part === this.#drawn[index])) return;
     this.#drawn = from;
     const me = state.session?.username ?? '';
     const live = room?.users ?? [];
-    const all = query !== '' && this.#everybody ? [...new Set([...live, ...this.#everybody.users])] : live;
-    const found = (query === '' ? [...all] : all.filter((name) => name.toLowerCase().includes(query))).sort(byName.compare);
+    const found = [...(this.#field?.find(live) ?? live)].sort(byName.compare);
     const shown = found.includes(me) ? [me, ...found.filter((name) => name !== me)] : found;
     keyed(this.#list, shown.map((name) => ({ key: name, you: name === me })), draw, this.#known);
     // One stop of the Tab key for all.
     for (const [index, button] of this.#list.querySelectorAll('button').entries()) button.tabIndex = index === 0 ? 0 : -1;
     const count = room?.userCount ?? 0;
+    if (count >= MANY && !this.#field) void this.#begin();
     // Until somebody said who is here, nobody would be wrong.
     setText(this.#count, count > 0 ? String(count) : '');
     setText(this.#short, count > 0 ? `${count} ` : '');
     setText(this.#word, count > 0 ? 'here' : 'People');
     // On a phone the word is not shown.
     this.#open.setAttribute('aria-label', count > 0 ? `${count} here` : 'People');
-    show(this.#search, count >= MANY || query !== '');
-    const more = this.#words(query, shown.length, count, all.length);
+    this.#field?.show(count >= MANY);
+    const more = this.#field?.words(shown.length, count) ?? (count > shown.length ? `and ${count - shown.length} more` : '');
     show(this.#more, more !== '');
     setText(this.#more, more);
-  }
-
-  /** @param {string} query @param {number} shown @param {number} count @param {number} searched */
-  #words(query, shown, count, searched) {
-    if (query === '') return count > shown ? `and ${count - shown} more` : '';
-    if (shown > 0) return shown === 1 ? '1 found' : `${shown} found`;
-    return searched < count ? `Nobody among the first ${searched}` : 'Nobody of that name is here';
   }
 }
 

@@ -13,7 +13,7 @@ import { chunks, thread } from '../thread.js';
 import { backLine, clockTime, dayName, exactTime, gapLine, shortTime } from '../words.js';
 import { byId, keyed, make, setText, show } from './dom.js';
 import { avatar, coloured } from './sides.js';
-import { messageText, RowFocus, traffic } from './row.js';
+import { messageText, traffic } from './row.js';
 
 /**
  * @typedef {import('../state.js').State} State
@@ -27,7 +27,7 @@ import { messageText, RowFocus, traffic } from './row.js';
  * @property {(atEnd: boolean) => void} readerMoved
  * @property {(seq: number) => void} readerSaw
  * @property {(room: RoomState) => boolean} isLatest nothing has changed since it was drawn
- * @property {() => void} createRoom the one that is missing
+ * @property {(room: string) => void} createRoom the one that is missing
  * @property {() => void} toLobby
  * @property {() => void} toNewest
  * @property {(row: HTMLElement) => void} arrived at the message that a link points to
@@ -50,7 +50,6 @@ export class ThreadView {
   #newer = byId('newer', HTMLButtonElement);
   #newerWords = byId('newer-words', HTMLSpanElement);
   #newerCount = byId('newer-count', HTMLSpanElement);
-  #focus = new RowFocus(this.#list);
   #actions;
   /** @type {Map<string, HTMLElement>} */
   #chunks = new Map();
@@ -127,7 +126,6 @@ export class ThreadView {
     this.#list.classList.toggle('whole', room.older === 'none');
     const items = thread(room, this.#me);
     keyed(this.#list, chunks(items), (chunk, known) => this.#drawChunk(chunk, known, state.now), this.#chunks);
-    this.#focus.render();
     this.#resized();
     if (arrives || follows) this.#take(room);
     else if (room.atEnd) this.toEnd();
@@ -343,7 +341,7 @@ export class ThreadView {
     if (missing) {
       const [create, leave] = [make('button', 'link', 'Create it'), make('button', 'link', 'go to the lobby')];
       create.type = leave.type = 'button';
-      create.addEventListener('click', () => this.#actions.createRoom());
+      create.addEventListener('click', () => this.#room && this.#actions.createRoom(this.#room.name));
       leave.addEventListener('click', () => this.#actions.toLobby());
       row.append(make('p', 'empty', [document.createTextNode('There is no room of this name. '), create, document.createTextNode(' or '), leave]));
     } else if (empty) {

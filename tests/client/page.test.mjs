@@ -45,11 +45,13 @@ test('the code puts no markup on the page and evaluates nothing', async () => {
   }
 });
 
-test('no text goes over a line’s end, so that the server can leave out lines of comment', async () => {
+test('no text goes over a line’s end or looks like a type, so that the server can leave out comments', async () => {
   for (const file of files.filter((name) => name.endsWith('.js'))) {
     for (const line of (await read(file)).split('\n').filter((text) => !/^\s*(\/?\*|\/\/)/.test(text))) {
       assert.equal(line.replaceAll(/\\./g, '').split('`').length % 2, 1, `${file}: ${line}`);
       assert.doesNotMatch(line, /\\$/, `${file}: ${line}`);
+      const [before, ...typed] = line.split('/** @');
+      for (const quote of typed.length > 0 ? ["'", '"', '`'] : []) assert.equal(before.split(quote).length % 2, 1, `${file}: ${line}`);
     }
   }
 });
@@ -68,7 +70,7 @@ test('early.js announces every module of the chat that the entrance has not, and
 test('what is loaded later is not loaded before, and everything is loaded by somebody', async () => {
   assert.deepEqual(await loadedLater(entrance), ['chat.js']);
   const parts = await loadedLater([...chat].filter((file) => !entrance.has(file)));
-  assert.deepEqual(parts, ['finding.js', 'notifier.js', 'password.js', 'view/actions.js', 'view/jump.js', 'view/keys.js', 'view/mention-picker.js', 'view/password.js', 'view/spoken.js']);
+  assert.deepEqual(parts, ['finding.js', 'notifier.js', 'password.js', 'view/actions.js', 'view/jump.js', 'view/keys.js', 'view/mention-picker.js', 'view/password.js', 'view/people-search.js', 'view/spoken.js']);
   for (const part of parts) assert.ok(!chat.has(part), part);
   const all = new Set([...entrance, ...chat, 'early.js']);
   for (const part of parts) await reached(part, all);
