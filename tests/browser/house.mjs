@@ -242,9 +242,16 @@ export class Crowd {
     return crowd;
   }
 
-  /** One after the other, as people do. */
+  /** A few at a time, too. Afterwards they only sit there. */
   async enter() {
-    for (const program of this.programs) await program.enter();
+    const left = this.programs.values();
+    const some = async () => {
+      for (const program of left) {
+        await program.enter();
+        program.socket.listensNoMore();
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, some));
   }
 
   leave() {
@@ -286,6 +293,11 @@ class Socket {
 
   send(frame) {
     this.#put(1, Buffer.from(JSON.stringify(frame)));
+  }
+
+  /** Of thousands of them, reading what each hears would take longer than all else. A ping is not answered either. */
+  listensNoMore() {
+    this.#wire.removeAllListeners('data').resume();
   }
 
   /** Waits for a frame of this type, or finds it among those that came. */
