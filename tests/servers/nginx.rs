@@ -14,9 +14,10 @@ use super::{Watch, free_port, signal};
 /// How long it may take to start, to take something over or to end.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// Runs the entrypoint until standard input ends, then stops it.
+/// Runs the entrypoint until standard input ends, then stops it. A shell that began without SIGHUP, as under
+/// `nohup`, could not be told by it to read its list again.
 const WATCH: &str = r#"
-"$1/nginx/entrypoint" >"$NGINX_DIR/said" 2>&1 </dev/null & entrypoint=$!
+env --default-signal=HUP "$1/nginx/entrypoint" >"$NGINX_DIR/said" 2>&1 </dev/null & entrypoint=$!
 echo $entrypoint >"$NGINX_DIR/entrypoint.pid"
 cat >/dev/null
 kill -TERM $entrypoint 2>/dev/null; wait $entrypoint
