@@ -4,16 +4,17 @@
  * entrance until somebody is signed in; what only an action needs is loaded later still.
  */
 import * as keep from './keep.js';
-import { later, style, warm } from './later.js';
+import { keeping } from './keeping.js';
+import { later, warm } from './later.js';
 import { hashOf, placeOf, serverUrl } from './route.js';
 import { Chorus } from './sdk/chorus.js';
 import { ChorusError } from './sdk/protocol.js';
 import { currentRoom, initialState, reduce, unsentIn } from './state.js';
-import { byId, make, show } from './view/dom.js';
+import { byId, show } from './view/dom.js';
 import { ComposerView, StatusView, UpdatedView } from './view/foot.js';
 import { AttentionView, knowsNotifications, MenuView, PeopleView, permitted } from './view/sides.js';
 import { ThreadView } from './view/thread.js';
-import { refusalLine, troubleLine } from './words.js';
+import { refusalLine } from './words.js';
 
 /**
  * @typedef {object} Page what is around the chat
@@ -29,9 +30,6 @@ const PAGE = 100;
 /** The state of its entry in the browser's history. */
 const LAYER = 'layer';
 
-/** What was read is kept this long after it was. */
-const KEEP_MS = 500;
-
 /** Hidden for longer than this, a page asks whether its connection still lives when it is seen again. */
 const ASLEEP_MS = 30_000;
 
@@ -46,10 +44,6 @@ let scheduled = false;
 let clockAhead = 0;
 /** Something lies over the room. */
 let layered = false;
-/** Until what was read and written is kept. */
-let keepTimer = 0;
-/** What is kept of them. @type {import('./state.js').State['drafts']} */
-let drafts = {};
 
 /** The token last shown to the server: whether a refusal is about the kept one. @type {string | null} */
 let shownToken = null;
@@ -65,6 +59,9 @@ const chorus = new Chorus({
   },
 });
 
+const current = () => state;
+const keeper = keeping(current, dispatch, follow, LOBBY);
+
 const threadView = new ThreadView({
   loadOlder,
   loadNewer,
@@ -76,12 +73,12 @@ const threadView = new ThreadView({
     if (hovers()) composer.focus();
   },
   arrived,
-  createRoom: (room) => parts.finding().then((finding) => finding.createShown(room), (cause) => say(refusalLine(ChorusError.from(cause)))),
+  createRoom: (room) => part('finding').then((finding) => finding.createShown(room), (cause) => say(refusalLine(ChorusError.from(cause)))),
   toLobby: () => go({ room: LOBBY, seq: null }),
   retry,
   takeBack: (id) => takeBack(id) !== null,
   edit,
-  copyLink: (button) => parts.actions().then(({ copy }) => copy(location.href, button), unable),
+  copyLink: (button) => part('actions').then(({ copy }) => copy(location.href, button), unable),
 });
 const composer = new ComposerView({
   send,
@@ -89,9 +86,9 @@ const composer = new ComposerView({
   typing: () => chorus.typing(state.current),
   written: (room, text) => dispatch({ type: 'draft', room, text }),
   toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd(),
-  helpWithNames: () => parts.names(),
+  helpWithNames: () => part('names'),
 });
-const people = new PeopleView({ search: () => parts.search() });
+const people = new PeopleView({ search: () => part('search') });
 /** @type {{render(state: import('./state.js').State): void}[]} */
 const views = [
   new MenuView({
@@ -115,47 +112,24 @@ const views = [
   new UpdatedView({ reload: () => location.reload(), again: () => state.missing && void openPart(state.missing.part), undo: () => state.told?.undo && go({ room: state.told.undo, seq: null }) }),
 ];
 
-/** What only an action needs, and how it looks. */
-const styles = later(() => style('styles/later.css'));
-const parts = {
-  finding: later(async () => new (await import('./finding.js')).Finding(chorus, dispatch, () => state, (room) => go({ room, seq: null }), say)),
-  jump: later(async () => {
-    const [{ JumpView }, finding] = await Promise.all([import('./view/jump.js'), parts.finding(), styles()]);
-    add(new JumpView({ opened: () => finding.read(), close: () => state.jump.open && dispatch({ type: 'jump', open: false }), go: finding.go, create: (room) => finding.create(room) }));
+/** @typedef {ReturnType<typeof import('./parts.js').partsOf>} Parts */
+const parts = later(async () =>
+  (await import('./parts.js')).partsOf({
+    chorus,
+    current,
+    dispatch,
+    add,
+    say,
+    go: (room) => go({ room, seq: null }),
+    toNewest,
+    home: () => composer.focus(),
+    found: () => people.render(state),
+    keysCame: (its) => (keys = its),
+    notifierCame,
+    notified,
+    tell,
   }),
-  password: later(async () => {
-    const [{ PasswordView }, { changing }] = await Promise.all([import('./view/password.js'), import('./password.js'), styles()]);
-    const changePassword = changing(chorus, dispatch, () => state.limits, say);
-    add(new PasswordView({ close: () => state.password.open && dispatch({ type: 'password', open: false }), changePassword }));
-  }),
-  search: later(/** @returns {Promise<import('./view/people-search.js').PeopleSearch>} */ async () => {
-    const [{ PeopleSearch }] = await Promise.all([import('./view/people-search.js'), styles()]);
-    return new PeopleSearch(async (room) => (await parts.finding()).everybody(room), () => people.render(state));
-  }),
-  names: later(async () => (await Promise.all([import('./view/mention-picker.js'), styles()]))[0].MentionPicker),
-  spoken: later(async () => new (await import('./view/spoken.js')).Spoken()),
-  keys: later(async () => {
-    const [{ Keys }] = await Promise.all([import('./view/keys.js'), styles()]);
-    if (keys) return;
-    keys = new Keys({ home: () => composer.focus(), toNewest, go: (room) => go({ room, seq: null }) });
-    add(keys);
-  }),
-  actions: later(async () => {
-    const [actions] = await Promise.all([import('./view/actions.js'), styles()]);
-    actions.begin({ current: () => state, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }) });
-    return actions;
-  }),
-  notifier: later(async () => {
-    const module = await import('./notifier.js');
-    const made = new module.Notifier({ open: notified, unable: () => setNotify('off', 'unable') });
-    made.render(state.notify, state.session?.username ?? '');
-    for (const told of untold.splice(0)) made.heard(told);
-    notifier = made;
-    return module;
-  }),
-  /** By it a browser offers to keep the page as an app. */
-  app: later(async () => document.head.append(Object.assign(make('link', ''), { rel: 'manifest', href: 'manifest.webmanifest' }))),
-};
+);
 /** @type {import('./notifier.js').Notifier | null} */
 let notifier = null;
 /** @type {import('./view/keys.js').Keys | null} */
@@ -172,7 +146,7 @@ const jump = byId('jump', HTMLDialogElement);
 function dispatch(event) {
   const { rooms, drafts } = state;
   state = reduce(state, event);
-  if (state.rooms !== rooms || state.drafts !== drafts) keepTimer ||= window.setTimeout(keepNow, KEEP_MS);
+  if (state.rooms !== rooms || state.drafts !== drafts) keeper.soon();
   if (scheduled) return;
   scheduled = true;
   // A hidden page draws no frames, but its list must not fall behind without bound.
@@ -202,7 +176,7 @@ function tell(words) {
 /** @param {(spoken: import('./view/spoken.js').Spoken) => void} say */
 function aloud(say) {
   // What could not be loaded yet is asked for again by the next word.
-  parts.spoken().then(say, () => {});
+  part('spoken').then(say, () => {});
 }
 
 /** On a touch screen the focus would throw up the keyboard before anything was read. */
@@ -232,8 +206,7 @@ function add(view) {
 /** @param {string} username */
 function open(username) {
   keep.forgetOthers(username);
-  dispatch({ type: 'session.opened', username, now: now(), drafts: keep.keptDrafts(username) });
-  drafts = state.drafts;
+  dispatch({ type: 'session.opened', username, now: now(), drafts: keeper.draftsOf(username) });
   const { rooms, current } = keep.keptPlaces(username);
   for (const room of [LOBBY, ...rooms]) follow(room);
   for (const { room, id, message, reason, at } of keep.keptRefused(username)) {
@@ -264,7 +237,7 @@ function go({ room, seq }) {
   dispatch({ type: 'entered', room });
   // What lies over the room has gone, and so has its entry.
   if (location.hash !== hashOf({ room, seq })) history[isLayer() ? 'replaceState' : 'pushState'](null, '', hashOf({ room, seq }));
-  keepPlaces();
+  keeper.places();
   if (seq === null) return;
   dispatch({ type: 'room.pointed', room, seq, now: now() });
   pursue(room);
@@ -272,7 +245,7 @@ function go({ room, seq }) {
 
 /** Where a link points into the log is read, unless it is on the page. @param {string} room */
 function pursue(room) {
-  if (state.rooms[room]?.target) parts.finding().then((finding) => finding.pursue(room), () => say('This message could not be loaded.'));
+  if (state.rooms[room]?.target) part('finding').then((finding) => finding.pursue(room), () => say('This message could not be loaded.'));
 }
 
 /** By the server's clock, as soon as it is known: this machine's may be wrong by days. */
@@ -304,60 +277,62 @@ function toNewest() {
   history.replaceState(null, '', hashOf({ room: state.current, seq: null }));
 }
 
-/** Rooms that turned out not to exist are not looked for again. */
-function keepPlaces() {
-  const username = state.session?.username;
-  if (username === undefined) return;
-  const rooms = Object.values(state.rooms).filter(({ closed }) => !closed?.missing);
-  keep.keepPlaces(username, { rooms: rooms.map(({ name }) => name), current: currentRoom(state)?.closed?.missing ? LOBBY : state.current });
-}
-
 function askToPart() {
   if (unsentIn(currentRoom(state)) > 0) dispatch({ type: 'parting', parting: true });
   else leaveRoom();
 }
 
-/** Leaves the room that is shown. What waits there goes with it; a draft is kept. */
+/** Leaves the room that is sh What waits there goes with it; a draft is kept. */
 function leaveRoom() {
   const room = state.current;
   for (const { id } of currentRoom(state)?.waiting ?? []) discard(id);
-  keepRead();
+  keeper.read();
   chorus.leave(room);
   // The way back in the browser does not lead in again.
   history.replaceState(null, '', hashOf({ room: LOBBY, seq: null }));
   go({ room: LOBBY, seq: null });
   dispatch({ type: 'left', room });
-  keepPlaces();
+  keeper.places();
   say(`You left ${room}.`, room);
 }
 
 /**
  * Opens a dialog, once it is loaded. What can't be loaded is said in the line above the composer.
- * @param {import('./state.js').Part} part
+ * @param {import('./state.js').Part} name
  */
-async function openPart(part) {
+async function openPart(name) {
   const username = state.session?.username;
-  const failed = state.missing?.part === part;
+  const failed = state.missing?.part === name;
   // At once: what is typed behind Ctrl+K is for its field, loaded or not.
-  const early = part === 'jump' && state.drawer === 'none' && !jump.open;
+  const early = name === 'jump' && state.drawer === 'none' && !jump.open;
   if (early) {
     byId('jump-query', HTMLInputElement).value = '';
     jump.showModal();
   }
   try {
-    await parts[part]();
+    await part(name);
   } catch (cause) {
-    console.warn(`chorus: ${part}: ${cause}`);
+    console.warn(`chorus: ${name}: ${cause}`);
     if (early) jump.close();
     // The server is there and still it does not come: what it has belongs to another version of the page.
-    return dispatch({ type: 'missing', missing: { part, reload: failed && state.link.state === 'connected' } });
+    return dispatch({ type: 'missing', missing: { part: name, reload: failed && state.link.state === 'connected' } });
   }
   if (failed) dispatch({ type: 'missing', missing: null });
   // Somebody else by now, or it was closed while it was loaded.
   if (early && !jump.open) return;
   if (username === undefined || username !== state.session?.username) return;
-  if (state[part].open) return;
-  dispatch({ type: part, open: true });
+  if (state[name].open) return;
+  dispatch({ type: name, open: true });
+}
+
+/**
+ * What is loaded when an action needs it.
+ * @template {keyof Parts} P
+ * @param {P} name
+ * @returns {Promise<Awaited<ReturnType<Parts[P]>>>}
+ */
+async function part(name) {
+  return /** @type {Awaited<ReturnType<Parts[P]>>} */ (await (await parts())[name]());
 }
 
 /** It can be asked for again. @param {unknown} cause */
@@ -386,7 +361,7 @@ async function leave() {
   const username = state.session?.username ?? '';
   for (const room of Object.values(state.rooms)) for (const row of room.waiting) discard(row.id);
   const told = chorus.signOut();
-  keepRead();
+  keeper.read();
   keep.forgetSession();
   close(null);
   keep.forgetDrafts(username);
@@ -484,27 +459,24 @@ async function loadNewer() {
 /** @param {import('./state.js').Notify} wanted */
 async function chooseNotify(wanted) {
   try {
-    const { askToNotify } = await parts.notifier();
-    const { notify, trouble } = await askToNotify(wanted, () => setNotify('off', 'asking'));
-    setNotify(notify, trouble);
+    await (await part('notifier'))(wanted);
   } catch (cause) {
     unable(cause);
-    setNotify('off', 'missing');
+    keep.keepNotify('off');
+    dispatch({ type: 'notify', notify: 'off', trouble: 'missing' });
   }
-}
-
-/** @param {import('./state.js').Notify} notify @param {import('./state.js').NotifyTrouble} trouble */
-function setNotify(notify, trouble) {
-  keep.keepNotify(notify);
-  // The line says it already: it is heard once more, by somebody who tries once more.
-  if (trouble === 'denied' && trouble === state.notifyTrouble) tell(troubleLine(trouble));
-  dispatch({ type: 'notify', notify, trouble });
-  if (notify !== 'off') wantNotifier();
 }
 
 /** It is asked for again with each connection. */
 function wantNotifier() {
-  if (!notifier) parts.notifier().catch(unable);
+  if (!notifier) part('notifier').catch(unable);
+}
+
+/** @param {import('./notifier.js').Notifier} made */
+function notifierCame(made) {
+  made.render(state.notify, state.session?.username ?? '');
+  for (const told of untold.splice(0)) made.heard(told);
+  notifier = made;
 }
 
 /** A message of the log, however it came. @param {import('./notifier.js').Told} told */
@@ -526,7 +498,7 @@ chorus.on('status', (status) => {
   // The token that was refused is an old one: another tab has signed in since.
   if (kept && kept.token !== shownToken) return restart(kept.username);
   keep.forgetSession();
-  keepNow();
+  keeper.now();
   // Its time was not over.
   const elsewhere = kept && Date.parse(kept.expiresAt) > now() ? ' It was ended elsewhere, as by a new password.' : '';
   close(`Your sign-in has ended.${elsewhere} Sign in again to go on.`);
@@ -534,13 +506,13 @@ chorus.on('status', (status) => {
 chorus.on('welcome', ({ username, build, limits }) => {
   dispatch({ type: 'welcomed', username, build, limits });
   if (state.notify !== 'off') wantNotifier();
-  if (!warmed) void warm(Object.values(parts));
+  if (!warmed) void warm([async () => Promise.all(Object.values(await parts()).map((load) => load()))]);
   warmed = true;
 });
 chorus.on('history', (history) => {
   const { room, messages, resumed, reason } = history;
   dispatch({ type: 'room.history', room, history, now: now() });
-  if (history.first) keepPlaces();
+  if (history.first) keeper.places();
   if (history.last) pursue(room);
   // It starts anew: what was told of it counts no more.
   if (reason === 'log_changed') keep.clearTold(room);
@@ -551,7 +523,7 @@ chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room
 chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: now() }));
 chorus.on('closed', ({ room, error }) => {
   dispatch({ type: 'room.closed', room, reason: error.message || error.code, missing: error.code === 'room_not_found' });
-  keepPlaces();
+  keeper.places();
 });
 chorus.on('message', ({ room, ...message }) => {
   dispatch({ type: 'room.message', room, message });
@@ -579,7 +551,7 @@ chorus.on('error', (error) => console.warn(`chorus: ${error.code}: ${error.messa
 
 /** @param {string} username */
 function restart(username) {
-  keepNow();
+  keeper.now();
   close(null);
   open(username);
   chorus.connect(username);
@@ -620,7 +592,7 @@ setInterval(() => {
 }, 1_000);
 
 // What goes from row to row is wanted by the next key at the latest; where it can't be had, Tab and the pointer do.
-addEventListener('keydown', () => void (keys ?? parts.keys().catch(() => {})), true);
+addEventListener('keydown', () => void (keys ?? part('keys').catch(() => {})), true);
 
 document.addEventListener('keydown', (event) => {
   if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || event.key.toLowerCase() !== 'k' || !state.session) return;
@@ -629,7 +601,7 @@ document.addEventListener('keydown', (event) => {
 });
 
 // Whoever comes to a message or to a name may want to do something with it.
-for (const type of ['focusin', 'pointerover']) chat.addEventListener(type, ({ target }) => target instanceof Element && target.closest('#thread, #people') && void parts.actions().catch(unable));
+for (const type of ['focusin', 'pointerover']) chat.addEventListener(type, ({ target }) => target instanceof Element && target.closest('#thread, #people') && void part('actions').catch(unable));
 
 // Whoever is not writing anywhere begins to write.
 document.addEventListener('keydown', (event) => {
@@ -650,37 +622,6 @@ addEventListener('popstate', () => {
 addEventListener('hashchange', () => {
   const place = placeOf(location.hash);
   if (place && state.session) go(place);
-});
-
-// What was read and written is kept for the next time, and for the other tabs.
-function keepNow() {
-  keepTimer = 0;
-  keepRead();
-  const username = state.session?.username;
-  const rooms = new Set([...Object.keys(drafts), ...Object.keys(state.drafts)]);
-  if (username !== undefined) for (const room of rooms) if (drafts[room] !== state.drafts[room]) keep.keepDraft(username, room, state.drafts[room] ?? '');
-  drafts = state.drafts;
-}
-function keepRead() {
-  const username = state.session?.username;
-  if (username === undefined) return;
-  const kept = keep.keptRead(username);
-  const further = Object.values(state.rooms).filter(({ name, read }) => read !== null && read > (kept.get(name) ?? -1));
-  for (const { name, read } of further) kept.set(name, read ?? 0);
-  if (further.length > 0) keep.keepRead(username, kept);
-}
-addEventListener('pagehide', keepNow);
-keep.onReadElsewhere(() => state.session?.username, {
-  read: () => {
-    for (const [room, seq] of keep.keptRead(state.session?.username ?? '')) {
-      if (Object.hasOwn(state.rooms, room)) dispatch({ type: 'room.read', room, seq });
-    }
-  },
-  places: () => keep.keptPlaces(state.session?.username ?? '').rooms.forEach(follow),
-  drafts: () => {
-    drafts = keep.keptDrafts(state.session?.username ?? '');
-    dispatch({ type: 'drafts', drafts });
-  },
 });
 
 /** The page that it is a part of, and what that knows of the server. @param {Page} around @param {import('./sdk/api.js').ServerInfo | null} server */

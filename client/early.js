@@ -5,7 +5,7 @@
  */
 (() => {
   /** All that chat.js reaches and main.js does not; tests/client/page.test.mjs compares. */
-  const CHAT = 'chat sdk/chorus sdk/outbox sdk/renewal sdk/room sdk/socket state state-room text thread view/foot view/row view/sides view/thread words';
+  const CHAT = 'chat keeping sdk/chorus sdk/outbox sdk/renewal sdk/room sdk/socket state state-room text thread view/foot view/row view/sides view/thread words';
 
   try {
     const theme = localStorage.getItem('chorus.theme');

@@ -165,15 +165,15 @@ export function forgetOthers(username) {
 /**
  * Another tab read on, wrote, or went into another room or out of one.
  * @param {() => string | undefined} username
- * @param {{read: () => void, places: () => void, drafts: () => void}} changed
+ * @param {Record<'read' | 'places' | 'drafts', (username: string) => void>} changed
  */
 export function onReadElsewhere(username, changed) {
   window.addEventListener('storage', ({ key }) => {
     const name = username();
     if (name === undefined) return;
-    if (key === readKey(name)) changed.read();
-    if (key === placesKey(name)) changed.places();
-    if (key === draftsKey(name)) changed.drafts();
+    if (key === readKey(name)) changed.read(name);
+    if (key === placesKey(name)) changed.places(name);
+    if (key === draftsKey(name)) changed.drafts(name);
   });
 }
 

@@ -29,21 +29,6 @@ export function later(load) {
   };
 }
 
-/** The style of what is loaded later, once it is there. @param {string} href @returns {Promise<void>} */
-export function style(href) {
-  return new Promise((resolve, reject) => {
-    const link = document.createElement('link');
-    link.rel = 'stylesheet';
-    link.href = href;
-    link.onload = () => resolve();
-    link.onerror = () => {
-      link.remove();
-      reject(new Error(`${href} could not be loaded.`));
-    };
-    document.head.append(link);
-  });
-}
-
 /** Loads all of these when the page is idle. What fails is tried again, ever more rarely. @param {(() => Promise<unknown>)[]} loads */
 export async function warm(loads) {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {

@@ -5,8 +5,9 @@
  * everything was told or seen, so that what a late reconnect brings is not told again. A browser
  * without locks still has the mark and the tag: the same notification replaces itself.
  */
-import { read, TOLD, write } from './keep.js';
+import { keepNotify, read, TOLD, write } from './keep.js';
 import { mentions, sameName } from './text.js';
+import { troubleLine } from './words.js';
 
 /**
  * @typedef {import('./state.js').Notify} Notify
@@ -142,7 +143,7 @@ async function someoneSees() {
  * @param {() => void} asking the browser has a question on the screen now
  * @returns {Promise<{notify: Notify, trouble: import('./state.js').NotifyTrouble}>}
  */
-export async function askToNotify(wanted, asking) {
+async function askToNotify(wanted, asking) {
   if (wanted === 'off') return { notify: 'off', trouble: null };
   if (Notification.permission === 'default') asking();
   const permission = Notification.permission === 'granted' ? 'granted' : await Notification.requestPermission();
@@ -156,6 +157,30 @@ export async function askToNotify(wanted, asking) {
     return { notify: 'off', trouble: 'unable' };
   }
   return { notify: wanted, trouble: null };
+}
+
+/**
+ * How somebody chooses to be notified, or not any more.
+ * @param {() => import('./state.js').State} current
+ * @param {(event: import('./state.js').Event) => void} dispatch
+ * @param {(words: string) => void} tell to a screen reader
+ */
+export function choosing(current, dispatch, tell) {
+  /** @param {Notify} notify @param {import('./state.js').NotifyTrouble} trouble */
+  function set(notify, trouble) {
+    keepNotify(notify);
+    // The line says it already: it is heard once more, by somebody who tries once more.
+    if (trouble === 'denied' && trouble === current().notifyTrouble) tell(troubleLine(trouble));
+    dispatch({ type: 'notify', notify, trouble });
+  }
+
+  /** @param {Notify} wanted */
+  async function choose(wanted) {
+    const { notify, trouble } = await askToNotify(wanted, () => set('off', 'asking'));
+    set(notify, trouble);
+  }
+
+  return { choose, set };
 }
 
 /** Whether somebody who chose `notify` wants to hear of a message. @param {Notify} notify @param {Told} told @param {string} me */

@@ -69,10 +69,11 @@ test('early.js announces every module of the chat that the entrance has not, and
 
 test('what is loaded later is not loaded before, and everything is loaded by somebody', async () => {
   assert.deepEqual(await loadedLater(entrance), ['chat.js']);
-  const parts = await loadedLater([...chat].filter((file) => !entrance.has(file)));
+  assert.deepEqual(await loadedLater([...chat].filter((file) => !entrance.has(file))), ['parts.js']);
+  const parts = await loadedLater(['parts.js']);
   assert.deepEqual(parts, ['finding.js', 'notifier.js', 'password.js', 'view/actions.js', 'view/jump.js', 'view/keys.js', 'view/mention-picker.js', 'view/password.js', 'view/people-search.js', 'view/spoken.js']);
   for (const part of parts) assert.ok(!chat.has(part), part);
-  const all = new Set([...entrance, ...chat, 'early.js']);
+  const all = new Set([...entrance, ...chat, 'early.js', 'parts.js']);
   for (const part of parts) await reached(part, all);
   assert.deepEqual([...all].sort(), files.filter((name) => name.endsWith('.js')).sort());
 });
@@ -98,6 +99,6 @@ test('nothing is loaded from anywhere else', async () => {
 
 test('every style is a part of the page’s, or loaded later', async () => {
   const parts = [...(await read('styles/page.css')).matchAll(/@import '([^']+)'/g)].map(([, name]) => `styles/${name}`);
-  const later = [...(await code('chat.js')).matchAll(/\bstyle\('([^']+)'\)/g)].map(([, path]) => path);
+  const later = [...(await code('parts.js')).matchAll(/\bstyle\('([^']+)'\)/g)].map(([, path]) => path);
   assert.deepEqual([...parts, ...later, 'styles/page.css'].sort(), files.filter((name) => name.endsWith('.css')).sort());
 });
