@@ -93,7 +93,7 @@ for (const [device, size] of Object.entries(SIZES)) {
       await alice.page.locator('.said.waiting .text', { hasText: 'and another' }).waitFor();
       await eventually(async () => {
         assert.equal(await alice.page.locator('.said.waiting').count(), 2);
-        assert.equal(await alice.page.getByText('Waiting to be sent').count(), 1, 'the last one says so for both');
+        assert.equal(await alice.page.getByText('Waiting to be sent', { exact: true }).count(), 1, 'the last one says so for both');
       });
       await picture(alice, 'offline');
       wire.mend();
@@ -126,7 +126,7 @@ for (const [device, size] of Object.entries(SIZES)) {
       wire.mend();
       await alice.cutOff();
       await alice.say('kept over a reload');
-      await alice.page.getByText('Waiting to be sent').waitFor();
+      await alice.page.getByText('Waiting to be sent', { exact: true }).waitFor();
       await alice.page.reload();
       await alice.page.locator('.said.waiting .text', { hasText: 'kept over a reload' }).waitFor();
       await alice.page.unroute('**/ws-ticket');
