@@ -1,0 +1,178 @@
+"""Metrics are what Prometheus expects, and alerts, dashboard and runbook speak of nothing else.
+
+Needs Debian's `prometheus`, and a program to ask: CHORUS_BIN, else target/debug/chorus.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.request
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OBSERVABILITY = ROOT / "observability"
+DOCUMENTS = ("docs/runbook.md", "docs/operations.md")
+# Of others: Prometheus' own, and kube-state-metrics'.
+FOREIGN = re.compile(r"^(up|ALERTS|kube_\w+)$")
+
+
+def metrics():
+    """NAME → (type, help) of all that src describes."""
+    found = {}
+    for path in (ROOT / "src").rglob("*.rs"):
+        for kind, arguments in re.findall(r"metrics::describe_(\w+)!\((.*?)\);", path.read_text(), re.S):
+            texts = re.findall(r'"([^"]*)"', arguments)
+            found[texts[0]] = (kind, texts[-1])
+    return found
+
+
+def used():
+    """The names that src counts and measures by."""
+    return {
+        name
+        for path in (ROOT / "src").rglob("*.rs")
+        for name in re.findall(r'metrics::(?:counter|gauge|histogram)!\(\s*"(\w+)"', path.read_text())
+    }
+
+
+def promtool(*arguments, text=None, folder=None):
+    done = subprocess.run(
+        ["promtool", *map(str, arguments)], input=text, cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def rules():
+    """As compose cuts them out."""
+    return re.sub(r"^.*?^spec:\n", "", (OBSERVABILITY / "alerts.yaml").read_text(), flags=re.S | re.M)
+
+
+def queries():
+    """Every query of the dashboard, as Grafana would send it."""
+    dashboard = json.loads((OBSERVABILITY / "dashboard.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    asked += [one["expr"] for one in dashboard["annotations"]["list"]]
+    return [one.replace("$__rate_interval", "1m").replace("$job", "chorus") for one in asked]
+
+
+def alerts():
+    return {rule["alert"]: rule for group in yaml.safe_load(rules())["groups"] for rule in group["rules"]}
+
+
+def unknown(text):
+    """Names of ours in a text that no node has."""
+    known = metrics()
+    names = {re.sub(r"_(bucket|sum|count)$", "", name) if name not in known else name for name in re.findall(r"\bchorus_[a-z_]+\b", text)}
+    return sorted(names - known.keys())
+
+
+class Rules(unittest.TestCase):
+    def check(self, text):
+        with tempfile.TemporaryDirectory() as place:
+            folder = pathlib.Path(place)
+            (folder / "rules.yml").write_text(text)
+            shutil.copy(OBSERVABILITY / "alerts.test.yaml", folder)
+            for arguments in (("check", "rules", "rules.yml"), ("test", "rules", "alerts.test.yaml")):
+                code, said = promtool(*arguments, folder=folder)
+                if code:
+                    return said
+        return ""
+
+    def test_alerts_fire_when_they_should_and_at_no_other_time(self):
+        self.assertEqual(self.check(rules()), "")
+
+    def test_each_is_made_to_fire(self):
+        expected = re.findall(r'alertname="(\w+)"', (OBSERVABILITY / "alerts.test.yaml").read_text())
+        self.assertEqual(set(expected), set(alerts()))
+
+    def test_one_that_never_fires_is_seen(self):
+        text = rules().replace("min by (instance) (chorus_presence_current) == 0", "min by (instance) (chorus_presence_current) < 0")
+        self.assertNotEqual(text, rules())
+        self.assertIn("FAILED", self.check(text))
+
+    def test_one_that_always_fires_is_seen(self):
+        text = rules().replace('up{job="chorus"} == 0\n', 'up{job="chorus"} >= 0\n')
+        self.assertNotEqual(text, rules())
+        self.assertIn("FAILED", self.check(text))
+
+    def test_each_has_a_section_in_the_runbook_and_each_section_an_alert(self):
+        sections = re.findall(r"^### (Chorus\w+)$", (ROOT / "docs/runbook.md").read_text(), re.M)
+        self.assertEqual(sorted(sections), sorted(alerts()))
+        for name, rule in alerts().items():
+            self.assertIn(rule["labels"]["severity"], ("critical", "warning"), name)
+            self.assertEqual(set(rule["annotations"]), {"summary", "description"}, name)
+
+
+class Names(unittest.TestCase):
+    def test_what_is_counted_is_described(self):
+        self.assertEqual(sorted(used() ^ metrics().keys()), [])
+
+    def test_names_and_words_are_as_prometheus_wants_them(self):
+        lines = []
+        for name, (kind, words) in metrics().items():
+            lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
+            lines += [f'{name}_bucket{{le="+Inf"}} 1', f"{name}_sum 1", f"{name}_count 1"] if kind == "histogram" else [f"{name} 1"]
+        self.assertGreater(len(lines), 60)
+        self.assertEqual(promtool("check", "metrics", text="\n".join(lines) + "\n"), (0, ""))
+
+    def test_alerts_and_dashboard_ask_for_what_there_is(self):
+        asked = queries()
+        self.assertGreater(len(asked), 30)
+        for text in [*asked, rules(), *((ROOT / name).read_text() for name in DOCUMENTS)]:
+            self.assertEqual(unknown(text), [], text[:200])
+        self.assertEqual(unknown("rate(chorus_no_such_total[1m])"), ["chorus_no_such_total"])
+
+    def test_every_query_can_be_read(self):
+        recorded = {"groups": [{"name": "q", "rules": [{"record": f"q:{n}", "expr": q} for n, q in enumerate(queries())]}]}
+        with tempfile.TemporaryDirectory() as place:
+            file = pathlib.Path(place) / "queries.yml"
+            file.write_text(yaml.safe_dump(recorded))
+            code, said = promtool("check", "rules", file)
+            self.assertEqual(code, 0, said)
+
+
+class ANode(unittest.TestCase):
+    def test_its_metrics_are_as_prometheus_wants_them(self):
+        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+        program = os.environ.get("CHORUS_BIN") or target / "debug/chorus"
+        with tempfile.TemporaryDirectory() as place:
+            ports = []
+            for _ in range(2):
+                with socket.socket() as free:
+                    free.bind(("127.0.0.1", 0))
+                    ports.append(free.getsockname()[1])
+            settings = {"PORT": ports[0], "METRICS_PORT": ports[1], "DATA_DIR": place, "LOG_LEVEL": "error"}
+            node = subprocess.Popen([program], env={**os.environ, **{k: str(v) for k, v in settings.items()}}, cwd=place, stdout=subprocess.DEVNULL)
+            try:
+                self.assertEqual(self.ask(f"http://127.0.0.1:{ports[0]}/ready"), '{"status":"ready"}')
+                said = self.ask(f"http://127.0.0.1:{ports[1]}/metrics")
+            finally:
+                node.terminate()
+                node.wait(30)
+        self.assertIn("chorus_build_info", said)
+        self.assertEqual(promtool("check", "metrics", text=said), (0, ""))
+        self.assertEqual(unknown("\n".join(re.findall(r"^chorus_\w+", said, re.M))), [])
+
+    @staticmethod
+    def ask(url):
+        last = time.monotonic() + 30
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    return answer.read().decode()
+            except OSError:
+                if time.monotonic() > last:
+                    raise
+                time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    unittest.main()
