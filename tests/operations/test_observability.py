@@ -139,6 +139,43 @@ class Names(unittest.TestCase):
             self.assertEqual(code, 0, said)
 
 
+class Watchers(unittest.TestCase):
+    """The profile of docker-compose.yml, and what it reads."""
+
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    mine = {name: one for name, one in compose["services"].items() if one.get("profiles") == ["observability"]}
+
+    def test_they_start_only_when_they_are_asked_for_and_speak_to_this_machine_alone(self):
+        self.assertEqual(set(self.mine), {"prometheus", "grafana", "traces"})
+        for name, one in self.mine.items():
+            for port in one["ports"]:
+                self.assertTrue(port.startswith("127.0.0.1:"), f"{name}: {port}")
+        for name in self.compose["services"].keys() - self.mine.keys():
+            self.assertFalse(set(self.compose["services"][name].get("depends_on", [])) & set(self.mine), name)
+
+    def test_every_file_they_read_is_there(self):
+        files = [volume.split(":")[0] for one in self.mine.values() for volume in one.get("volumes", [])]
+        files = [file for file in files if file.startswith("./")]
+        self.assertEqual(len(files), 5)
+        for file in files:
+            self.assertTrue((ROOT / file).is_file(), file)
+
+    def test_prometheus_reads_its_configuration_and_the_rules_that_it_cuts_out(self):
+        code, said = promtool("check", "config", "--syntax-only", OBSERVABILITY / "prometheus.yml")
+        self.assertEqual(code, 0, said)
+        command = self.mine["prometheus"]["command"][0].splitlines()[0]
+        line = command.replace("/etc/chorus/alerts.yaml", str(OBSERVABILITY / "alerts.yaml")).split(" >")[0]
+        made = subprocess.run(["sh", "-euc", line], capture_output=True, text=True, timeout=10).stdout
+        self.assertEqual(yaml.safe_load(made), yaml.safe_load(rules()))
+        jobs = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())["scrape_configs"]
+        self.assertEqual([job["job_name"] for job in jobs], ["chorus"])
+        self.assertIn(jobs[0]["dns_sd_configs"][0]["names"][0], self.compose["services"])
+
+    def test_grafana_asks_who_is_there(self):
+        sources = yaml.safe_load((OBSERVABILITY / "grafana/datasources.yaml").read_text())["datasources"]
+        self.assertLessEqual({re.sub(r"http://(\w+):.*", r"\1", one["url"]) for one in sources}, set(self.mine))
+
+
 class ANode(unittest.TestCase):
     def test_its_metrics_are_as_prometheus_wants_them(self):
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
