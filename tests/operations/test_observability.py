@@ -111,6 +111,14 @@ class Rules(unittest.TestCase):
             self.assertEqual(set(rule["annotations"]), {"summary", "description"}, name)
 
 
+    def test_the_runbook_speaks_of_panels_that_there_are(self):
+        titles = {panel["title"] for panel in json.loads((OBSERVABILITY / "dashboard.json").read_text())["panels"]}
+        text = " ".join((ROOT / "docs/runbook.md").read_text().split())
+        named = [one for pair in re.findall(r"[Pp]anels? \*([^*]+)\*(?: and \*([^*]+)\*)?", text) for one in pair if one]
+        self.assertGreater(len(named), 10)
+        self.assertLessEqual(set(named), titles)
+
+
 class Names(unittest.TestCase):
     def test_what_is_counted_is_described(self):
         self.assertEqual(sorted(used() ^ metrics().keys()), [])
