@@ -75,14 +75,12 @@ const threadView = new ThreadView({
   arrived,
   createRoom: (room) => part('finding').then((finding) => finding.createShown(room), (cause) => say(refusalLine(ChorusError.from(cause)))),
   toLobby: () => go({ room: LOBBY, seq: null }),
-  retry,
-  takeBack: (id) => takeBack(id) !== null,
-  edit,
+  unsent: (way, id) => unsent((its) => its.does(way, id)),
   copyLink: (button) => part('actions').then(({ copy }) => copy(location.href, button), unable),
 });
 const composer = new ComposerView({
   send,
-  recall,
+  recall: () => unsent((its) => its.recall()),
   typing: () => chorus.typing(state.current),
   written: (room, text) => dispatch({ type: 'draft', room, text }),
   toEnd: () => currentRoom(state)?.atEnd && threadView.toEnd(),
@@ -128,6 +126,13 @@ const parts = later(async () =>
     notifierCame,
     notified,
     tell,
+    discard,
+    send,
+    // What is being written is not lost for it.
+    put: (text) => {
+      composer.put([text, composer.text].filter(Boolean).join('\n'));
+      composer.focus();
+    },
   }),
 );
 /** @type {import('./notifier.js').Notifier | null} */
@@ -380,43 +385,9 @@ function send(text) {
   chorus.send(state.current, text).catch(() => {});
 }
 
-/** Refused means that nothing was committed, so it goes as a new message. @param {string} id */
-function retry(id) {
-  const row = currentRoom(state)?.waiting.find((other) => other.id === id);
-  if (!row) return;
-  discard(id);
-  send(row.message);
-}
-
-/** The latest own text here that was not sent; it is no message any more. @returns {string | null} */
-function recall() {
-  const row = currentRoom(state)?.waiting.findLast(unsent);
-  if (!row) return null;
-  discard(row.id);
-  return row.message;
-}
-
-/** Whether it is certain that it was not sent; then it is not sent any more. @param {import('./state-room.js').WaitingRow} row */
-function unsent({ id, state: its }) {
-  return its === 'refused' || (its === 'waiting' && chorus.withdraw(id));
-}
-
-/** @param {string} id @returns {string | null} its text, unless it may have been sent */
-function takeBack(id) {
-  const row = currentRoom(state)?.waiting.find((other) => other.id === id);
-  if (!row || !unsent(row)) return null;
-  discard(id);
-  return row.message;
-}
-
-/** @param {string} id */
-function edit(id) {
-  const text = takeBack(id);
-  if (text === null) return false;
-  // What is being written is not lost for it.
-  composer.put([text, composer.text].filter(Boolean).join('\n'));
-  composer.focus();
-  return true;
+/** @param {(its: import('./unsent.js').Unsent) => void} act */
+function unsent(act) {
+  part('unsent').then(act, unable);
 }
 
 /** @param {string} id */
@@ -522,7 +493,9 @@ chorus.on('people', (people) => dispatch({ type: 'room.people', room: people.roo
 chorus.on('typing', ({ room, username }) => dispatch({ type: 'room.typing', room, username, now: now() }));
 chorus.on('announcement', ({ message }) => dispatch({ type: 'room.announcement', room: state.current, text: message, now: now() }));
 chorus.on('closed', ({ room, error }) => {
-  dispatch({ type: 'room.closed', room, reason: error.message || error.code, missing: error.code === 'room_not_found' });
+  const missing = error.code === 'room_not_found';
+  dispatch({ type: 'room.closed', room, reason: error.message || error.code, missing });
+  if (missing && room === state.current) tell('There is no room of this name.');
   keeper.places();
 });
 chorus.on('message', ({ room, ...message }) => {

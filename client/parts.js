@@ -20,14 +20,30 @@ import { make } from './view/dom.js';
  * @property {(notifier: import('./notifier.js').Notifier) => void} notifierCame
  * @property {(room: string) => void} notified somebody clicked on what was said there
  * @property {(words: string) => void} tell to a screen reader
+ * @property {(id: string) => void} discard
+ * @property {(text: string) => void} send
+ * @property {(text: string) => void} put where one writes
  */
 
 /** @param {Around} around */
 export function partsOf({ chorus, current, dispatch, add, say, go, ...around }) {
   const styles = later(() => style('styles/later.css'));
   const finding = later(async () => new (await import('./finding.js')).Finding(chorus, dispatch, current, go, say));
+  const actions = later(async () => {
+    const [actions] = await Promise.all([import('./view/actions.js'), styles()]);
+    actions.begin({ current, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }), unsent: (way, id) => void unsent().then((its) => its.does(way, id)) });
+    add(actions);
+    return actions;
+  });
+  const unsent = later(async () => {
+    const [{ Unsent }, { ask }] = await Promise.all([import('./unsent.js'), actions()]);
+    const { discard, send, put } = around;
+    return new Unsent({ chorus, current, discard, send, put, ask });
+  });
   return {
     finding,
+    actions,
+    unsent,
     jump: later(async () => {
       const [{ JumpView }, its] = await Promise.all([import('./view/jump.js'), finding(), styles()]);
       add(new JumpView({ opened: () => its.read(), close: () => current().jump.open && dispatch({ type: 'jump', open: false }), go: its.go, create: (room) => its.create(room) }));
@@ -44,15 +60,11 @@ export function partsOf({ chorus, current, dispatch, add, say, go, ...around }) 
     names: later(async () => (await Promise.all([import('./view/mention-picker.js'), styles()]))[0].MentionPicker),
     spoken: later(async () => new (await import('./view/spoken.js')).Spoken()),
     keys: later(async () => {
-      const [{ Keys }] = await Promise.all([import('./view/keys.js'), styles()]);
+      // Whoever writes may want to take it back, with the network gone.
+      const [{ Keys }] = await Promise.all([import('./view/keys.js'), styles(), unsent()]);
       const keys = new Keys({ home: around.home, toNewest: around.toNewest, go });
       around.keysCame(keys);
       add(keys);
-    }),
-    actions: later(async () => {
-      const [actions] = await Promise.all([import('./view/actions.js'), styles()]);
-      actions.begin({ current, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }) });
-      return actions;
     }),
     notifier: later(async () => {
       const { choosing, Notifier } = await import('./notifier.js');

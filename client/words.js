@@ -20,7 +20,9 @@ export function statusLine(state) {
   const room = currentRoom(state);
   switch (link.state) {
     case 'connected':
-      if (room?.closed) return { tone: 'bad', text: room.closed.missing ? 'There is no such room' : `This room can’t be entered: ${room.closed.reason}`, action: null };
+      // Of one that is missing the thread says so.
+      if (room?.closed?.missing) return { tone: 'good', text: 'Connected', action: null };
+      if (room?.closed) return { tone: 'bad', text: `This room can’t be entered: ${room.closed.reason}`, action: null };
       if (!room?.live) return { tone: 'wait', text: room?.opened ? 'Catching up' : 'Opening the room', action: null };
       if (state.pacedUntil > now && unsentIn(room) > 0) return { tone: 'wait', text: `You write faster than this server takes; next ${inSeconds(state.pacedUntil, now)}`, action: null };
       return { tone: 'good', text: link.back ? backWord(link.back.count) : 'Connected', action: null };
@@ -32,7 +34,7 @@ export function statusLine(state) {
       return { tone: 'off', text: `${why}${why ? 'Again' : 'Reconnecting'} ${inSeconds(link.retryAt, now)}`, action: 'now' };
     }
     case 'offline':
-      return { tone: 'off', text: 'Offline. Messages wait here.', action: 'now' };
+      return { tone: 'off', text: 'Offline. Messages wait.', action: 'now' };
     case 'signed_out':
       return { tone: 'bad', text: 'Signed out', action: null };
     case 'stopped':
@@ -143,10 +145,10 @@ export function newsWords({ unread, mentions, draft }) {
   return [unread > 0 && `${unread} unread`, mentions > 0 && (mentions === 1 ? 'one names you' : `${mentions} name you`), draft && 'a draft'].filter(Boolean).join(', ');
 }
 
-/** What would be lost by leaving now; empty: nothing. @param {number} messages @param {number} drafts */
-export function unsentLine(messages, drafts) {
+/** What would be lost by leaving now; empty: nothing. @param {number} messages @param {number} drafts @param {string[]} [rooms] where */
+export function unsentLine(messages, drafts, rooms = []) {
   const parts = [messages === 1 ? 'one message' : messages > 1 && `${messages} messages`, drafts === 1 ? 'a draft' : drafts > 1 && `${drafts} drafts`].filter(Boolean).join(' and ');
-  return parts && `${parts.charAt(0).toUpperCase()}${parts.slice(1)} ${messages + drafts === 1 ? 'is' : 'are'} not sent yet.`;
+  return parts && `${parts.charAt(0).toUpperCase()}${parts.slice(1)} ${messages + drafts === 1 ? 'is' : 'are'} not sent yet.${rooms.length > 0 ? ` In ${people(rooms)}.` : ''}`;
 }
 
 /** @param {number} unread @param {string} room @param {string} server */
@@ -158,7 +160,7 @@ export function pageTitle(unread, room, server) {
 /** @param {import('./state.js').NotifyTrouble} trouble */
 export function troubleLine(trouble) {
   if (trouble === 'asking') return 'Your browser asks you to allow it.';
-  if (trouble === 'denied') return 'Your browser blocks notifications from this page.';
+  if (trouble === 'denied') return 'Your browser blocks notifications from this page. Allow them in its settings, left of the address.';
   if (trouble === 'missing') return 'This could not be loaded. Try again.';
   return trouble === 'unable' ? 'This browser can’t show notifications from this page.' : '';
 }

@@ -14,24 +14,34 @@ const SAID_MS = 4_000;
 const QUOTE_LINES = 3;
 const QUOTE_CHARS = 160;
 
-/** The menu that is open, and where the focus goes when it closes. @type {{menu: HTMLElement, row: HTMLElement} | null} */
+/** A finger that rests so long, and moves no further than so, asks what can be done. */
+const LONG_MS = 500;
+const STILL_PX = 10;
+
+/** The menu that is open, what it stands beside, and where the focus goes when it closes. @type {{menu: HTMLElement, row: HTMLElement, beside: Element, back: HTMLElement} | null} */
 let open = null;
+/** The room that is shown. */
+let room = '';
 
 /**
  * @typedef {object} Around
  * @property {() => import('../state.js').State} current
  * @property {() => void} closeDrawer
+ * @property {(way: Way, id: string) => void} unsent with a message that is not in the log
  */
+/** @typedef {import('../unsent.js').Way} Way */
 
 /** The buttons of the row under the mouse and of the one with the focus. */
 const more = { mouse: moreButton(), focus: moreButton() };
 
 /** @type {Around['current']} */
 let current;
+/** @type {Around['unsent']} */
+let unsent;
 
 /** @param {Around} around */
 export function begin(around) {
-  current = around.current;
+  ({ current, unsent } = around);
   const list = byId('thread', HTMLDivElement);
   list.addEventListener('pointerover', ({ target, pointerType }) => pointerType === 'mouse' && offer(more.mouse, messageAt(target)));
   list.addEventListener('pointerleave', () => more.mouse.remove());
@@ -41,6 +51,7 @@ export function begin(around) {
     if (!open && messageAt(relatedTarget) !== more.focus.parentElement) more.focus.remove();
   });
   list.addEventListener('keydown', onRow);
+  longPress(list);
   offer(more.focus, messageAt(document.activeElement));
   offer(more.mouse, messageAt(list.querySelector('.said:hover')));
 
@@ -48,7 +59,7 @@ export function begin(around) {
   document.addEventListener('pointerdown', ({ target }) => target instanceof Element && !target.closest('.menu-of, .more') && close());
   document.addEventListener('wheel', close, { passive: true });
   // Not so a keyboard that goes down.
-  window.addEventListener('resize', () => open && place(open.menu, open.row));
+  window.addEventListener('resize', () => open && place(open.menu, open.beside));
 
   const people = byId('people', HTMLElement);
   people.addEventListener('keydown', amongPeople);
@@ -64,6 +75,37 @@ export function begin(around) {
 /** The message that something on the page belongs to. @param {EventTarget | null} target @returns {HTMLElement | null} */
 function messageAt(target) {
   return target instanceof Element ? target.closest('#thread .said') : null;
+}
+
+/** Another room has other messages, and what was sent meanwhile is another row. @param {import('../state.js').State} state */
+export function render(state) {
+  if (open && (state.current !== room || !open.row.isConnected || state.jump.open)) close();
+  room = state.current;
+}
+
+/** Where a browser tells of it itself, and where it does not. @param {HTMLElement} list */
+function longPress(list) {
+  let timer = 0;
+  let [x, y] = [0, 0];
+  const asks = (/** @type {EventTarget | null} */ target) => {
+    const row = messageAt(target);
+    // A link has a menu of the browser's own.
+    if (!row || (target instanceof Element && target.closest('a, button'))) return false;
+    if (open?.row !== row) showMenu(row);
+    return true;
+  };
+  const over = () => clearTimeout(timer);
+  list.addEventListener('pointerdown', ({ target, pointerType, clientX, clientY }) => {
+    over();
+    [x, y] = [clientX, clientY];
+    if (pointerType === 'touch') timer = window.setTimeout(() => asks(target), LONG_MS);
+  });
+  list.addEventListener('pointermove', ({ clientX, clientY }) => Math.hypot(clientX - x, clientY - y) > STILL_PX && over());
+  for (const end of ['pointerup', 'pointercancel']) list.addEventListener(end, over);
+  list.addEventListener('contextmenu', (event) => {
+    over();
+    if (event instanceof PointerEvent && event.pointerType === 'touch' && asks(event.target)) event.preventDefault();
+  });
 }
 
 function moreButton() {
@@ -82,8 +124,12 @@ function moreButton() {
 
 /** One button in a row is enough. @param {HTMLElement} button @param {HTMLElement | null} row */
 function offer(button, row) {
-  if (!row?.dataset['seq']) button.remove();
-  else if (!row.querySelector('.more')) row.append(button);
+  if (!row) button.remove();
+  else if (!row.querySelector('.more')) {
+    // What was said of another message.
+    button.textContent = '';
+    row.append(button);
+  }
 }
 
 /** Enter and the keys for menus open it, and what copies elsewhere copies here. @param {KeyboardEvent} event */
@@ -93,7 +139,7 @@ function onRow(event) {
   if (!row || altKey) return;
   const menu = (name === 'Enter' && event.target === row) || name === 'ContextMenu' || (name === 'F10' && shiftKey);
   const copies = name.toLowerCase() === 'c' && (ctrlKey || metaKey) && !shiftKey && String(getSelection()) === '';
-  if (menu && row.dataset['seq']) showMenu(row);
+  if (menu) showMenu(row);
   else if (copies) void copy(messageOf(row), row);
   else return;
   event.preventDefault();
@@ -130,26 +176,61 @@ function showMenu(row) {
   const name = row.querySelector('.name, .unseen')?.textContent ?? '';
   const link = row.querySelector('a.time');
   const moment = row.querySelector('time')?.dateTime;
+  const said = link instanceof HTMLAnchorElement;
+  const id = row.dataset['id'] ?? '';
   const items = [
-    link instanceof HTMLAnchorElement ? item('Copy link', () => void copy(link.href, row)) : null,
+    ...waysOf(row).map((way) => item(way, () => unsent(way, id))),
+    said ? item('Copy link', () => void copy(link.href, row)) : null,
     item('Copy text', () => void copy(text, row)),
-    item('Quote', () => write(`${lineBreak()}${quoted(text)}\n`)),
+    said ? item('Quote', () => write(`${lineBreak()}${quoted(text, name)}\n`)) : null,
     name === me ? null : item(`Mention ${name}`, () => mention(name)),
   ];
+  row.querySelector('.more')?.setAttribute('aria-expanded', 'true');
+  show({ words: moment ? exactTime(Date.parse(moment)) : '', label: `Message of ${name}`, items, row, beside: row.querySelector('.more') ?? row, back: row });
+}
+
+/** What can be done with a message that is not in the log. @param {HTMLElement} row @returns {Way[]} */
+function waysOf(row) {
+  if (row.matches('.refused')) return ['Edit', 'Retry', 'Delete'];
+  return row.matches('.waiting') ? ['Edit', 'Delete'] : [];
+}
+
+/**
+ * Asks before a message is taken back that may be in the log already.
+ * @param {string} id @param {Way} way what was asked for @param {(way: Way) => void} chosen
+ */
+export function ask(id, way, chosen) {
+  const found = document.querySelector(`#thread [data-id="${CSS.escape(id)}"]`);
+  // Who reads far above has none of what waits on the page.
+  const row = found instanceof HTMLElement ? found : byId('composer', HTMLFormElement);
+  const { activeElement: focused } = document;
+  const ways = waysOf(row);
+  if (ways.length === 0) ways.push('Edit', 'Delete');
+  close();
+  row.scrollIntoView({ block: 'nearest' });
+  const words = 'It may have been sent already.';
+  const items = ways.map((its) => item(`${its} anyway`, () => chosen(its)));
+  show({ words, label: words, items, row, beside: row.querySelector('.actions') ?? row, back: focused instanceof HTMLElement && focused !== document.body ? focused : row }, ways.indexOf(way));
+}
+
+/**
+ * @param {{words: string, label: string, items: (HTMLElement | null)[], row: HTMLElement, beside: Element, back: HTMLElement}} what
+ * @param {number} [at] the item that has the focus first
+ */
+function show({ words, label, items, row, beside, back }, at = 0) {
   const list = make('div', '', items);
   list.setAttribute('role', 'menu');
-  list.setAttribute('aria-label', `Message of ${name}`);
-  const menu = make('div', 'menu-of', [make('p', 'hint', moment ? exactTime(Date.parse(moment)) : ''), list]);
+  list.setAttribute('aria-label', label);
+  const menu = make('div', 'menu-of', [make('p', 'hint', words), list]);
   menu.popover = 'manual';
   menu.addEventListener('keydown', (event) => key(event, menu));
   // The key that opened it asks for the browser's own as well, on some systems when it is let go.
   menu.addEventListener('contextmenu', (event) => event.preventDefault());
   document.body.append(menu);
-  open = { menu, row };
-  row.querySelector('.more')?.setAttribute('aria-expanded', 'true');
+  open = { menu, row, beside, back };
   menu.showPopover();
-  place(menu, row);
-  focusItem(menu, 0);
+  place(menu, beside);
+  focusItem(menu, at);
 }
 
 /** Puts somebody's @name where one writes. @param {string} name */
@@ -157,23 +238,29 @@ function mention(name) {
   write(`@${name} `);
 }
 
+/** Takes "Copied" away. */
+let unsay = () => {};
+
 /**
  * Copies, and says so: aloud, and where it was asked for.
  * @param {string} text @param {HTMLElement} where a row, or the button itself
  */
 export async function copy(text, where) {
   const said = (await copied(text)) ? 'Copied' : 'Could not be copied';
+  unsay();
   const spoken = byId('spoken', HTMLParagraphElement);
   spoken.textContent = said;
   const place = where.matches('button') ? where : where.querySelector('.more');
   const before = place?.textContent ?? '';
-  if (before === said) return;
   if (place) place.textContent = said;
-  setTimeout(() => {
-    if (place) place.textContent = before;
+  unsay = () => {
+    clearTimeout(timer);
+    // On a button that has moved it does not stand any more.
+    if (place?.textContent === said) place.textContent = before;
     // So that it is heard when it is said again.
     if (spoken.textContent === said) spoken.textContent = '';
-  }, SAID_MS);
+  };
+  const timer = setTimeout(unsay, SAID_MS);
 }
 
 /** Pages that came without encryption have no clipboard; there a text that is selected can be copied. @param {string} text */
@@ -209,12 +296,12 @@ function item(words, chosen) {
 
 function close() {
   if (!open) return;
-  const { menu, row } = open;
+  const { menu, row, back } = open;
   open = null;
   const focused = menu.contains(document.activeElement) || document.activeElement === document.body;
   row.querySelector('.more')?.removeAttribute('aria-expanded');
   menu.remove();
-  if (focused) row.focus({ preventScroll: true });
+  if (focused) (back.isConnected ? back : row).focus({ preventScroll: true });
   else if (messageAt(document.activeElement) !== row) more.focus.remove();
 }
 
@@ -222,10 +309,13 @@ function close() {
 function key(event, menu) {
   const items = [...menu.querySelectorAll('button')];
   const at = items.findIndex((button) => button === document.activeElement);
+  // To another room, which closes it.
+  if (event.altKey) return;
   const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
   if (to !== undefined) focusItem(menu, to);
   else if (event.key === 'Escape' || event.key === 'Tab') close();
-  else return;
+  // A key that is held down chooses nothing.
+  else if (event.key !== 'Enter' || !event.repeat) return;
   event.preventDefault();
   event.stopPropagation();
 }
@@ -236,22 +326,25 @@ function focusItem(menu, index) {
   items[(index + items.length) % items.length]?.focus({ preventScroll: true });
 }
 
-/** Below its button, or above where there is no room below; never outside of the window. @param {HTMLElement} menu @param {HTMLElement} row */
-function place(menu, row) {
-  const { right, bottom, top } = (row.querySelector('.more') ?? row).getBoundingClientRect();
+/** Below its button, or above where there is no room below; never outside of the window. @param {HTMLElement} menu @param {Element} beside */
+function place(menu, beside) {
+  const { left, right, bottom, top } = beside.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = menu;
   const below = bottom + height + 4 <= innerHeight;
-  menu.style.left = `${Math.max(8, Math.min(right, innerWidth - 8) - width)}px`;
+  const edge = beside.matches('.actions') ? left + width : right;
+  menu.style.left = `${Math.max(8, Math.min(edge, innerWidth - 8) - width)}px`;
   menu.style.top = `${Math.max(8, below ? bottom : Math.min(top, innerHeight - 4) - height)}px`;
 }
 
-/** What somebody said, without what that person quoted. @param {string} text */
-export function quoted(text) {
+/** What somebody said, without what that person quoted. @param {string} text @param {string} name */
+export function quoted(text, name) {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const own = lines.filter((line) => !/^> /.test(line));
   const all = (own.length > 0 ? own : lines.map((line) => line.replace(/^(> +)+/, ''))).join('\n');
   const chars = [...all.split('\n').slice(0, QUOTE_LINES).join('\n')].slice(0, QUOTE_CHARS).join('');
-  return `> ${(chars === all ? all : `${chars.trimEnd()}…`).replaceAll('\n', '\n> ')}`;
+  // What is only a quote was said by somebody else.
+  const by = own.length > 0 ? `${name}: ` : '';
+  return `> ${by}${(chars === all ? all : `${chars.trimEnd()}…`).replaceAll('\n', '\n> ')}`;
 }
 
 /** A quote begins a line. */

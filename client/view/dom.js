@@ -157,5 +157,5 @@ export function choice({ name, legend, choices, choose }) {
  * @param {(theme: Theme) => void} choose
  */
 export function themeSwitch(place, choose) {
-  return choice({ name: `theme-${place}`, legend: make('legend', 'unseen', 'Theme'), choices: THEMES, choose });
+  return choice({ name: `theme-${place}`, legend: make('legend', place === 'menu' ? 'hint' : 'unseen', 'Theme'), choices: THEMES, choose });
 }

@@ -111,7 +111,7 @@ export class EntranceView {
     setText(this.#notice, notice ?? '');
     // What tells a password manager whether to offer a known password or to make one.
     this.#inputs.password.autocomplete = mode === 'signin' ? 'current-password' : 'new-password';
-    setText(this.#hints.username, `${limits.usernameMin} to ${limits.usernameMax} letters, digits or _`);
+    setText(this.#hints.username, `${limits.usernameMin} to ${limits.usernameMax} characters: a–z, 0–9 and _`);
     setText(this.#hints.password, `At least ${limits.passwordMin} characters`);
     for (const field of /** @type {const} */ (['username', 'password'])) {
       show(this.#hints[field], mode === 'register' && !errors[field]);
@@ -177,7 +177,7 @@ export function entranceProblems(username, password, mode, limits) {
   /** @type {Entrance['errors']} */
   const errors = {};
   const { usernameMin, usernameMax, passwordMin, passwordMax } = limits;
-  if (!/^[A-Za-z0-9_]*$/.test(username)) errors.username = 'Letters, digits and _ only.';
+  if (!/^[A-Za-z0-9_]*$/.test(username)) errors.username = 'a–z, 0–9 and _ only.';
   else if (username.length < usernameMin || username.length > usernameMax) errors.username = `${usernameMin} to ${usernameMax} characters.`;
   const length = [...password].length;
   if (length < passwordMin || length > passwordMax) errors.password = `${passwordMin} to ${passwordMax} characters.`;

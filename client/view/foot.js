@@ -10,7 +10,7 @@ import { byId, setText, show } from './dom.js';
 /**
  * @typedef {object} ComposerActions
  * @property {(text: string) => void} send
- * @property {() => string | null} recall takes back the latest own text that was not sent
+ * @property {() => void} recall takes back the latest own text that was not sent
  * @property {() => void} typing
  * @property {(room: string, text: string) => void} written what stands in the field now
  * @property {() => void} toEnd
@@ -110,7 +110,7 @@ export class ComposerView {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (this.#picker?.key(event)) return;
-    if (event.key === 'ArrowUp' && this.#text.value === '' && !event.isComposing) return this.#recall(event);
+    if (event.key === 'ArrowUp' && this.#text.value === '' && !event.isComposing) return this.#actions.recall();
     // 229: browsers that end the composition before they tell of the key that ended it.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     if (matchMedia('(hover: none) and (pointer: coarse)').matches) return;
@@ -129,14 +129,6 @@ export class ComposerView {
     } catch {
       // A name can be written without help; the next letter asks again.
     }
-  }
-
-  /** @param {KeyboardEvent} event */
-  #recall(event) {
-    const text = this.#actions.recall();
-    if (text === null) return;
-    event.preventDefault();
-    this.put(text);
   }
 
   #submit() {

@@ -122,6 +122,8 @@ export class JumpView {
     this.#query.setAttribute('aria-activedescendant', chosen?.id ?? '');
     this.#made = newRoom(this.#options, this.#query.value);
     show(this.#create, this.#made !== null);
+    // What Enter does is marked.
+    this.#create.classList.toggle('chosen', this.#options.length === 0);
     const [name] = this.#create.children;
     if (name) setText(name, `Create “${this.#made}”`);
     const { error, rooms } = state.jump;

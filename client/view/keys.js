@@ -29,6 +29,7 @@ export class Keys {
   #scroll = byId('scroll', HTMLDivElement);
   #list = byId('thread', HTMLDivElement);
   #text = byId('text', HTMLTextAreaElement);
+  #newer = byId('newer', HTMLButtonElement);
   #rooms = byId('rooms', HTMLUListElement);
   #focus = new RowFocus(this.#list);
   /** As it was drawn last. @type {import('../state-room.js').RoomState | undefined} */
@@ -87,14 +88,16 @@ export class Keys {
     if (room) return this.#amongRooms(room, key);
     const row = target.closest(STOPS);
     if (row instanceof HTMLElement && this.#list.contains(row) && this.#fromRow(row, key)) return true;
+    if (target === this.#newer && this.#fromNewer(key)) return true;
     // A letter is the beginning of a message: with the focus here, it goes there.
-    if (key.length === 1 && key !== ' ' && (target === document.body || this.#scroll.contains(target))) this.#actions.home();
+    if (key.length === 1 && key !== ' ' && (target === document.body || target === this.#newer || this.#scroll.contains(target))) this.#actions.home();
     return false;
   }
 
   /** @param {KeyboardEvent} event */
   #whileWriting({ key, shiftKey }) {
-    if (key === 'Escape' && this.#text.value === '') return this.#actions.toNewest(), true;
+    // What stands there stays.
+    if (key === 'Escape') return this.#actions.toNewest(), true;
     const step = PAGES[key];
     // A text that is longer than its field is read first.
     if (!step || shiftKey || this.#text.scrollHeight > this.#text.clientHeight) return false;
@@ -141,6 +144,15 @@ export class Keys {
     else if (key === 'Home') focus(inChunk(this.#list.firstElementChild, 1, STOPS));
     else if (key === 'End') this.#toLast();
     else return false;
+    return true;
+  }
+
+  /** As from the last row in sight, to which an arrow leads first. @param {string} key */
+  #fromNewer(key) {
+    const row = this.#focus.inSight();
+    if (!row) return false;
+    if (!ARROWS[key]) return this.#fromRow(row, key);
+    focus(row);
     return true;
   }
 

@@ -55,14 +55,16 @@ export class PasswordView {
     if (open && !this.#dialog.open) {
       this.#form.reset();
       this.#username.value = session?.username ?? '';
-      show(next.hint, true);
       setText(next.hint, `${limits.passwordMin} to ${limits.passwordMax} characters. Your other devices will be signed out.`);
       this.#dialog.showModal();
       current.input.focus();
     } else if (!open && this.#dialog.open) this.#dialog.close();
-    setText(this.#submit, busy ? 'Changing the password' : 'Change password');
+    // A phone has room for one word.
+    setText(this.#submit, busy ? 'Changing' : 'Change');
+    this.#submit.ariaLabel = `${this.#submit.textContent} password`;
     this.#submit.setAttribute('aria-disabled', String(busy));
     fieldError(current.input, null, current.error, errors.current);
+    show(next.hint, errors.next === undefined);
     fieldError(next.input, next.hint, next.error, errors.next);
     show(this.#error, errors.form !== undefined);
     setText(this.#error, errors.form ?? '');

@@ -1,7 +1,7 @@
 /**
  * Messages can be reached without a pointer: the last one in sight, or the one that a link points to, is one
- * stop of the Tab key, and what stands in it are the next; keys.js leads from there to the others. What can
- * be done with them is view/actions.js.
+ * stop of the Tab key, from either side; with the focus in it, its links are the next. keys.js leads from there
+ * to the others. What can be done with them is view/actions.js.
  */
 import { clockTime } from '../words.js';
 
@@ -15,7 +15,12 @@ export class RowFocus {
     this.#list = list;
     list.addEventListener('focusin', ({ target }) => {
       const row = target instanceof Element ? target.closest(STOPS) : null;
-      if (row instanceof HTMLElement) this.#stopAt(row);
+      if (!(row instanceof HTMLElement)) return;
+      this.#stopAt(row);
+      reach(row, 0, true);
+    });
+    list.addEventListener('focusout', ({ relatedTarget }) => {
+      if (this.#stop && !this.#stop.contains(relatedTarget instanceof Node ? relatedTarget : null)) reach(this.#stop, 0);
     });
     // Before the focus moves: what is far from what one reads would take the reader there.
     document.addEventListener('keydown', ({ key }) => {
@@ -28,6 +33,12 @@ export class RowFocus {
     if (this.#stop?.isConnected && this.#stop.contains(document.activeElement)) return;
     const row = this.#list.querySelector('.pointed') ?? inChunk(this.#list.lastElementChild, -1);
     if (row instanceof HTMLElement) this.#stopAt(row);
+  }
+
+  /** The row where Tab stops now. */
+  inSight() {
+    this.#stopInSight();
+    return this.#stop;
   }
 
   #stopInSight() {
@@ -81,15 +92,21 @@ function first(row, step, kind = '.said') {
 }
 
 /**
- * The row, unless its button stands for it, and what can be done in it. A message is read out in one, its
- * text and nothing else.
- * @param {HTMLElement} row @param {number} tabIndex
+ * The row, unless its button stands for it, and what can be done in it; its links while the focus is in it. A
+ * message is read out in one, its text and nothing else.
+ * @param {HTMLElement} row @param {number} tabIndex @param {boolean} [inside] the focus is in it
  */
-function reach(row, tabIndex) {
+function reach(row, tabIndex, inside = false) {
   const parts = /** @type {NodeListOf<HTMLElement>} */ (row.querySelectorAll('a, button:not(.more)'));
-  for (const part of row.matches('.said') ? [row, ...parts] : parts) part.tabIndex = tabIndex;
+  for (const part of parts) part.tabIndex = inside || part.matches('button') ? tabIndex : -1;
   if (!row.matches('.said')) return;
+  row.tabIndex = tabIndex;
   const moment = row.querySelector('time');
   const calls = row.matches('.mentioned') ? ', mentions you' : '';
-  row.ariaLabel = `${row.querySelector('.name, .unseen')?.textContent}, ${clockTime(Date.parse(moment?.dateTime ?? ''))}${calls}: ${row.querySelector('.text')?.textContent}`;
+  row.ariaLabel = `${row.querySelector('.name, .unseen')?.textContent}, ${clockTime(Date.parse(moment?.dateTime ?? ''))}${calls}: ${spoken(row.querySelector('.text'))}`;
+}
+
+/** What stands in lines of its own is a word of its own. @param {Element | null} text */
+function spoken(text) {
+  return [...(text?.childNodes ?? [])].map((part) => (part instanceof Element && part.matches('blockquote, pre') ? `\n${part.textContent}\n` : part.textContent)).join('').trim();
 }

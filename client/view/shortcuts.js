@@ -3,26 +3,36 @@
  */
 import { make } from './dom.js';
 
-/** @type {[string, [string[], string][]][]} */
+/** By where they are pressed; in each place a key does one thing. @type {[string, [string[], string][]][]} */
 const KEYS = [
   ['Anywhere', [
-    [['Ctrl+K'], 'Find or create a room; with Enter, back to the one before'],
-    [['Alt+↑', 'Alt+↓'], 'The room above, the room below'],
-    [['Alt+Shift+↑', 'Alt+Shift+↓'], 'The next one with something new'],
-    [['Esc'], 'To where you write; from there to the newest message'],
-    [['Ctrl+/', '?'], 'This list'],
+    [['Ctrl+K'], 'Find or create a room'],
+    [['Ctrl+K', 'Enter'], 'Back to the room you came from'],
+    [['Alt+↑'], 'The room above'],
+    [['Alt+↓'], 'The room below'],
+    [['Alt+Shift+↑'], 'The next room above with something new'],
+    [['Alt+Shift+↓'], 'The next room below with something new'],
+    [['Esc'], 'To where you write'],
+    [['Ctrl+/'], 'This list'],
   ]],
-  ['Writing', [
-    [['Enter', 'Shift+Enter'], 'Send, begin a new line'],
-    [['↑'], 'Take back what was not sent, in an empty field'],
+  ['Where you write', [
+    [['Enter'], 'Send'],
+    [['Shift+Enter'], 'A new line'],
     [['@'], 'Name somebody who is here'],
-    [['Page Up', 'Page Down'], 'Read the messages above'],
+    [['↑'], 'With nothing written: change the last message that was not sent'],
+    [['Page Up', 'Page Down'], 'Scroll through the messages'],
+    [['Esc'], 'To the newest message; what you wrote stays'],
+    [['Shift+Tab'], 'To the last message in sight'],
   ]],
-  ['Messages', [
-    [['Shift+Tab'], 'From where you write to the last message in sight'],
-    [['↑', '↓', 'Page Up', 'Page Down', 'Home', 'End'], 'From message to message'],
-    [['Tab'], 'To the links and buttons in it; the time is its address'],
+  ['On a message', [
+    [['Enter'], 'What can be done with the message'],
+    [['Ctrl+C'], 'Copy its text'],
+    [['↑', '↓'], 'The message above, the one below'],
+    [['Page Up', 'Page Down'], 'A screen up, a screen down'],
+    [['Home', 'End'], 'The first message, the newest'],
+    [['Tab'], 'To the links and buttons in it'],
     [['/', 'any letter'], 'Begin to write'],
+    [['?'], 'This list'],
   ]],
 ];
 

@@ -68,7 +68,8 @@ export class MenuView {
     }
     document.addEventListener('keydown', (event) => {
       this.#touched = false;
-      this.#chat.classList.remove('touched');
+      // What has the focus after a touch needs no ring before the focus moves on.
+      if (event.key === 'Tab') this.#chat.classList.remove('touched');
       if (event.key === 'Escape') actions.openDrawer('none');
     });
     document.addEventListener('pointerdown', ({ pointerType }) => (this.#touched = pointerType === 'touch'));
@@ -105,8 +106,10 @@ export class MenuView {
     this.#leaveRoom.title = `Leave ${state.current}`;
     this.#drawPerson(state.session?.username ?? null);
     this.#drawRooms(state);
-    const waiting = Object.values(state.rooms).reduce((sum, room) => sum + unsentIn(room), 0);
-    this.#leaving.render(state.leaving, unsentLine(waiting, Object.keys(state.drafts).length));
+    const waiting = Object.values(state.rooms).filter(unsentIn);
+    const drafts = Object.keys(state.drafts);
+    const messages = waiting.reduce((sum, room) => sum + unsentIn(room), 0);
+    this.#leaving.render(state.leaving, unsentLine(messages, drafts.length, [...new Set([...waiting.map(({ name }) => name), ...drafts])]));
     show(this.#signOut, !state.leaving);
     this.#parting.render(state.parting, unsentLine(unsentIn(currentRoom(state)), 0));
     this.#drawDrawer(state.drawer);
@@ -150,7 +153,9 @@ export class MenuView {
       elsewhere.unread += unread;
       elsewhere.mentions += mentions;
     }
-    setText(this.#news, (elsewhere.mentions > 0 ? '@' : '') + inBadge(elsewhere.unread));
+    // No wider than its button.
+    const at = elsewhere.mentions > 0 ? '@' : '';
+    setText(this.#news, elsewhere.unread > 9 ? at || '9+' : at + inBadge(elsewhere.unread));
     setText(this.#newsWords, newsWords(elsewhere));
   }
 
@@ -166,13 +171,11 @@ export class MenuView {
     this.#people.inert = drawer === 'menu';
     this.#openMenu.setAttribute('aria-expanded', String(drawer === 'menu'));
     this.#openPeople.setAttribute('aria-expanded', String(drawer === 'people'));
+    // A finger knows where it was.
+    this.#chat.classList.toggle('touched', this.#touched);
     if (drawer === 'menu') this.#menu.focus();
     else if (drawer === 'people') this.#people.focus();
-    else {
-      // A finger knows where it was.
-      this.#chat.classList.toggle('touched', this.#touched);
-      (closed === 'menu' ? this.#openMenu : this.#openPeople).focus();
-    }
+    else (closed === 'menu' ? this.#openMenu : this.#openPeople).focus();
   }
 }
 

@@ -31,9 +31,7 @@ import { messageText, traffic } from './row.js';
  * @property {() => void} toLobby
  * @property {() => void} toNewest
  * @property {(row: HTMLElement) => void} arrived at the message that a link points to
- * @property {(id: string) => void} retry
- * @property {(id: string) => boolean} takeBack whether it could be, for it was certainly not sent
- * @property {(id: string) => boolean} edit the same, and its text is where one writes
+ * @property {(way: import('../unsent.js').Way, id: string) => void} unsent with a message that is not in the log
  * @property {(button: HTMLElement) => void} copyLink of the room
  */
 
@@ -145,7 +143,7 @@ export class ThreadView {
     show(this.#newer, !room.atEnd && room.opened && (room.unseen > 0 || !this.#near()));
     const label = newerLabel(room.unseen, this.#calls);
     setText(this.#newerWords, label);
-    setText(this.#newerCount, room.unseen > 0 ? String(room.unseen) : '');
+    setText(this.#newerCount, room.unseen > 0 ? (this.#calls > 0 ? '@' : '') + room.unseen : '');
     if (this.#newer.title !== label) this.#newer.title = label;
   }
 
@@ -365,38 +363,27 @@ export class ThreadView {
 
   /** @param {Extract<Item, {kind: 'waiting'}>} item */
   #waiting({ row, username, head, last }) {
-    const state = row.state === 'refused' ? this.#refusal(row) : row.state === 'waiting' && last ? this.#state(row.id, 'Waiting to be sent') : null;
+    const state = row.state === 'refused' ? this.#state(row, `Not sent. ${row.reason}`, ['Edit', 'Retry', 'Delete']) : row.state === 'waiting' && last ? this.#state(row, 'Waiting to be sent', ['Edit', 'Delete']) : null;
     const element = said({ username, text: row.message, at: row.at, head, own: true, href: null, extra: state, me: username });
     element.classList.add(row.state);
     element.dataset['id'] = row.id;
     return element;
   }
 
-  /** @param {import('../state-room.js').WaitingRow} row */
-  #refusal({ id, reason }) {
-    const state = this.#state(id, `Not sent. ${reason}`);
-    state.classList.add('error');
-    // What is too long is so the next time too: to change it comes first.
-    state.querySelector('button')?.after(action('Retry', () => this.#actions.retry(id)));
-    return state;
+  /**
+   * What became of a message that is not in the log, and what can be done with it: to change what is too long comes first.
+   * @param {import('../state-room.js').WaitingRow} row @param {string} words @param {import('../unsent.js').Way[]} ways
+   */
+  #state({ id, state }, words, ways) {
+    const actions = ways.map((way) => {
+      const button = make('button', 'link', way);
+      button.type = 'button';
+      button.tabIndex = -1;
+      button.addEventListener('click', () => this.#actions.unsent(way, id));
+      return button;
+    });
+    return make('p', state === 'refused' ? 'state error' : 'state', [make('span', '', words), make('span', 'actions', actions)]);
   }
-
-  /** What became of a message that is not in the log, and the ways to take it back. @param {string} id @param {string} words */
-  #state(id, words) {
-    const text = make('span', '', words);
-    const late = (/** @type {boolean} */ done) => done || setText(text, 'It may have been sent already');
-    const actions = [action('Edit', () => late(this.#actions.edit(id))), action('Delete', () => late(this.#actions.takeBack(id)))];
-    return make('p', 'state', [text, make('span', 'actions', actions)]);
-  }
-}
-
-/** @param {string} words @param {() => void} act */
-function action(words, act) {
-  const button = make('button', 'link', words);
-  button.type = 'button';
-  button.tabIndex = -1;
-  button.addEventListener('click', act);
-  return button;
 }
 
 /** @param {Item[]} one @param {Item[]} other */

@@ -87,23 +87,29 @@ describe('with a mouse', () => {
     await more(alice, '**two**');
     await choose(alice, 'Quote');
     await alice.isOn('text');
-    assert.equal(await composer(alice).inputValue(), 'I was about to say\n> **two**\n> lines @alice\n');
+    assert.equal(await composer(alice).inputValue(), 'I was about to say\n> bob: **two**\n> lines @alice\n');
     await alice.page.keyboard.type('indeed');
     await alice.press('Enter');
     const mine = row(alice, 'indeed');
     await mine.locator('blockquote').waitFor();
     assert.equal(await mine.locator('blockquote').count(), 1);
-    assert.equal(await mine.locator('blockquote').innerText(), '**two**\nlines @alice');
+    assert.equal(await mine.locator('blockquote').innerText(), 'bob: **two**\nlines @alice');
     assert.equal(await mine.locator('strong, b:not(.name)').count(), 0, 'stars are stars');
   });
 
   test('a quote does not call whom it names, and does not grow when it is quoted', async () => {
+    // What is only a quote was not said by whom it is quoted from.
+    await bob.say('> carol: only this');
+    await more(alice, 'only this');
+    await choose(alice, 'Quote');
+    assert.equal(await composer(alice).inputValue(), '> carol: only this\n');
+    await alice.write('');
     await bob.say('> @alice asked\nno');
     await row(alice, '@alice asked').waitFor();
     assert.ok(!(await row(alice, '@alice asked').evaluate((element) => element.classList.contains('mentioned'))));
     await more(alice, '@alice asked');
     await choose(alice, 'Quote');
-    assert.equal(await composer(alice).inputValue(), '> no\n');
+    assert.equal(await composer(alice).inputValue(), '> bob: no\n');
     await alice.write('');
     await bob.say(`long ${'word '.repeat(60)}`);
     await more(alice, 'long word');

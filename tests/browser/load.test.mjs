@@ -9,7 +9,7 @@ import { eventually, launch, NETWORK, Person, Program, Server, Wire } from './ho
 const ENTRANCE_BYTES = 30_000;
 const MOST_BYTES = 60_000;
 const CHAT = (await readFile(new URL('../../client/early.js', import.meta.url), 'utf8')).match(/const CHAT = '([^']+)'/)[1].split(' ').map((name) => `/${name}.js`);
-const LATER = ['/styles/later.css', '/finding.js', '/notifier.js', '/password.js', '/rooms.js', '/mention.js', '/view/actions.js', '/view/jump.js', '/view/keys.js', '/view/mention-picker.js', '/view/password.js', '/view/people-search.js', '/view/row-focus.js', '/view/shortcuts.js', '/view/spoken.js'];
+const LATER = ['/styles/later.css', '/finding.js', '/notifier.js', '/password.js', '/rooms.js', '/mention.js', '/unsent.js', '/view/actions.js', '/view/jump.js', '/view/keys.js', '/view/mention-picker.js', '/view/password.js', '/view/people-search.js', '/view/row-focus.js', '/view/shortcuts.js', '/view/spoken.js'];
 
 let browser, server;
 before(async () => {

@@ -46,7 +46,7 @@ describe('at the entrance', () => {
     await alice.fill('a name', 'short');
     await alice.click('Create account');
     await alice.reads('8 to 128 characters.');
-    await look(alice, 'register-mistakes', { shows: 'Letters, digits and _ only.' });
+    await look(alice, 'register-mistakes', { shows: 'a–z, 0–9 and _ only.' });
     await alice.click('Sign in');
     await alice.reads('Sign in to join the conversation.');
   });

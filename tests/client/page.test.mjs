@@ -71,7 +71,7 @@ test('what is loaded later is not loaded before, and everything is loaded by som
   assert.deepEqual(await loadedLater(entrance), ['chat.js']);
   assert.deepEqual(await loadedLater([...chat].filter((file) => !entrance.has(file))), ['parts.js']);
   const parts = await loadedLater(['parts.js']);
-  assert.deepEqual(parts, ['finding.js', 'notifier.js', 'password.js', 'view/actions.js', 'view/jump.js', 'view/keys.js', 'view/mention-picker.js', 'view/password.js', 'view/people-search.js', 'view/spoken.js']);
+  assert.deepEqual(parts, ['finding.js', 'notifier.js', 'password.js', 'unsent.js', 'view/actions.js', 'view/jump.js', 'view/keys.js', 'view/mention-picker.js', 'view/password.js', 'view/people-search.js', 'view/spoken.js']);
   for (const part of parts) assert.ok(!chat.has(part), part);
   const all = new Set([...entrance, ...chat, 'early.js', 'parts.js']);
   for (const part of parts) await reached(part, all);

@@ -5,7 +5,7 @@ import { ChorusError, DEFAULT_LIMITS } from '../../client/sdk/protocol.js';
 import { currentRoom, initialState, reduce } from '../../client/state.js';
 import { MOST_ROWS } from '../../client/state-room.js';
 import { chunks, thread } from '../../client/thread.js';
-import { gapLine, missingLine, newsWords, statusLine, trafficLine, typingLine, unsentLine } from '../../client/words.js';
+import { gapLine, missingLine, newsWords, statusLine, trafficLine, troubleLine, typingLine, unsentLine } from '../../client/words.js';
 import { entranceErrors, entranceProblems } from '../../client/view/entrance.js';
 import { hue } from '../../client/view/sides.js';
 import { line, lines } from './world.mjs';
@@ -383,6 +383,12 @@ test('what would be lost by leaving is said', () => {
   assert.equal(unsentLine(1, 0), 'One message is not sent yet.');
   assert.equal(unsentLine(0, 1), 'A draft is not sent yet.');
   assert.equal(unsentLine(2, 1), '2 messages and a draft are not sent yet.');
+  assert.equal(unsentLine(0, 1, ['ideas']), 'A draft is not sent yet. In ideas.');
+  assert.equal(unsentLine(1, 4, ['lobby', 'ideas', 'general', 'quiet']), 'One message and 4 drafts are not sent yet. In lobby, ideas and 2 others.');
+});
+
+test('who blocks notifications is told where to allow them', () => {
+  assert.match(troubleLine('denied'), /Allow them in/);
 });
 
 test('what is new in a place is said in words', () => {
@@ -417,6 +423,7 @@ test('the status line says what is, and never more', () => {
   assert.equal(says(history(lines(1, 3)), status('connecting'), status('connected')), 'Catching up');
   assert.match(says(history(lines(1, 3)), resume([line(4)])), /^Back$/);
   assert.match(says({ type: 'room.closed', room: 'lobby', reason: 'No such room.', missing: false }), /No such room/);
+  assert.equal(says({ type: 'room.closed', room: 'lobby', reason: 'No such room.', missing: true }), 'Connected', 'the thread says that there is none');
 });
 
 test('who writes faster than the server takes is told so, and for how long', () => {
