@@ -58,6 +58,8 @@ export function begin(around) {
   // Whatever is done elsewhere closes the menu; its own button does so itself.
   document.addEventListener('pointerdown', ({ target }) => target instanceof Element && !target.closest('.menu-of, .more') && close());
   document.addEventListener('wheel', close, { passive: true });
+  // A finger that opened it left the focus where it was.
+  document.addEventListener('keydown', ({ key: name }) => name === 'Escape' && close());
   // Not so a keyboard that goes down.
   window.addEventListener('resize', () => open && place(open.menu, open.beside));
 
