@@ -148,7 +148,9 @@ export function newsWords({ unread, mentions, draft }) {
 /** What would be lost by leaving now; empty: nothing. @param {number} messages @param {number} drafts @param {string[]} [rooms] where */
 export function unsentLine(messages, drafts, rooms = []) {
   const parts = [messages === 1 ? 'one message' : messages > 1 && `${messages} messages`, drafts === 1 ? 'a draft' : drafts > 1 && `${drafts} drafts`].filter(Boolean).join(' and ');
-  return parts && `${parts.charAt(0).toUpperCase()}${parts.slice(1)} ${messages + drafts === 1 ? 'is' : 'are'} not sent yet.${rooms.length > 0 ? ` In ${people(rooms)}.` : ''}`;
+  const one = messages + drafts === 1;
+  const where = rooms.length > 0 ? ` ${one ? 'It is' : 'They are'} in ${people(rooms)}.` : '';
+  return parts && `${parts.charAt(0).toUpperCase()}${parts.slice(1)} ${one ? 'is' : 'are'} not sent yet.${where}`;
 }
 
 /** @param {number} unread @param {string} room @param {string} server */

@@ -383,7 +383,7 @@ test('each room has a draft of its own, which a reload keeps and signing out ask
   await isWriting('');
   // What is sent is no draft any more, what is not is asked about.
   await alice.signOut();
-  await alice.reads(`A draft is not sent yet. In ${room}.`);
+  await alice.reads(`A draft is not sent yet. It is in ${room}.`);
   await alice.click('Stay');
   await to(room);
   await isWriting('another\nin two lines');

@@ -390,7 +390,7 @@ describe('what is seen', () => {
     await alice.press('Tab');
     const time = alice.page.locator(':focus');
     assert.equal(await time.evaluate((element) => element.matches('a.time')), true);
-    assert.equal(await style(time, 'outlineOffset'), '0px');
+    assert.equal(await style(time, 'outlineOffset'), '-2px');
     await alice.picture('time-ring');
   });
 });

@@ -383,8 +383,8 @@ test('what would be lost by leaving is said', () => {
   assert.equal(unsentLine(1, 0), 'One message is not sent yet.');
   assert.equal(unsentLine(0, 1), 'A draft is not sent yet.');
   assert.equal(unsentLine(2, 1), '2 messages and a draft are not sent yet.');
-  assert.equal(unsentLine(0, 1, ['ideas']), 'A draft is not sent yet. In ideas.');
-  assert.equal(unsentLine(1, 4, ['lobby', 'ideas', 'general', 'quiet']), 'One message and 4 drafts are not sent yet. In lobby, ideas and 2 others.');
+  assert.equal(unsentLine(0, 1, ['ideas']), 'A draft is not sent yet. It is in ideas.');
+  assert.equal(unsentLine(1, 4, ['lobby', 'ideas', 'general', 'quiet']), 'One message and 4 drafts are not sent yet. They are in lobby, ideas and 2 others.');
 });
 
 test('who blocks notifications is told where to allow them', () => {
