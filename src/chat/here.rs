@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::{
     bell::BELLS,
     leases::Leases,
+    reads::Reads,
     rooms::{Command, Rooms},
 };
 use crate::{
@@ -32,6 +33,7 @@ pub struct Here {
     pub(super) bus: Arc<dyn Bus>,
     pub(super) presence: Arc<dyn Presence>,
     pub(super) peers: Arc<dyn Peers>,
+    pub(super) reads: Arc<Reads>,
     replicas: Option<Arc<dyn LaggingReads>>,
     /// Up to where this node has committed, for pages from replicas. Kept only if there are any.
     committed: Arc<Mutex<HashMap<RoomId, Seq>>>,
@@ -64,6 +66,7 @@ impl Here {
     pub(super) fn new(seams: Seams, rooms: Rooms, tasks: &Tasks) -> Self {
         let (bells, ringing) = mpsc::channel(BELLS);
         let here = Self {
+            reads: Arc::new(Reads::new(Arc::clone(&seams.store))),
             store: seams.store,
             bus: seams.bus,
             presence: seams.presence,

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::{
     Here, Person,
+    reads::PageRead,
     rooms::{Arrival, Command, GoLive, NotLive},
 };
 use crate::{
-    domain::{Event, Position, RoomId, RoomName, Seq},
+    domain::{Position, RoomId, RoomName, Seq},
     error::Refusal,
     hub::{Member, frame},
     protocol::{
@@ -23,10 +24,6 @@ use crate::{
 
 /// How far behind a member may resume, in events (`limits.resume`).
 pub const RESUME: u64 = 1000;
-/// The newest page that a fresh member gets, and the largest page of a resume, in events.
-const PAGE: usize = 100;
-/// The largest page in bytes.
-const PAGE_BYTES: usize = 64 * 1024;
 /// How often a member may find the room ahead or closed before it is told to try again. Each
 /// round reads what is missing, so in practice it takes two.
 const ROUNDS: usize = 20;
@@ -69,10 +66,8 @@ impl Joining<'_> {
 
     /// The position, if the log goes on from where the member says it was, or why it can't.
     async fn resume_after(&self, position: Position) -> Result<Start, Refusal> {
-        let heads = self.here.store.heads(&[(self.room, position.seq)]).await?;
-        let Some(head) = heads.into_iter().next() else {
-            return Err(Refusal::room_not_found());
-        };
+        let head = self.here.reads.head(self.room, position.seq).await?;
+        let head = head.ok_or_else(Refusal::room_not_found)?;
         if head.last_seq < position.seq {
             return Ok(Start::Newest(Reason::LogChanged));
         }
@@ -100,13 +95,15 @@ impl Joining<'_> {
             let arrival = match &start {
                 Start::Newest(reason) => self.newest_page(*reason, reference.cloned()).await?,
                 Start::After(position) => {
-                    let (events, at) = self.catch_up(position.clone(), reference).await?;
-                    let read = events.first().map_or(at.seq, |first| Seq(first.seq.0 - 1));
+                    let Some((page, at)) = self.catch_up(position.clone(), reference).await? else {
+                        return Ok(());
+                    };
+                    let read = page.first.map_or(at.seq, |first| Seq(first.0 - 1));
                     if read > position.seq {
                         start = Start::After(Position { seq: read, id: None });
                     }
                     let reference = reference.cloned();
-                    Arrival::Page { at, events, recovered: true, reason: None, reference }
+                    Arrival::Page { at, page, recovered: true, reason: None, reference }
                 }
             };
             if self.go_live(arrival).await.is_ok() {
@@ -118,37 +115,37 @@ impl Joining<'_> {
 
     /// The newest page of the log.
     async fn newest_page(&self, reason: Reason, reference: Option<Ref>) -> Result<Arrival, Refusal> {
-        let page = self.here.store.page(self.room, Slice::Newest, PAGE, PAGE_BYTES).await?;
-        let at = page.events.last().map_or(Position::START, Position::after);
-        let (events, reason) = (page.events, Some(reason));
-        Ok(Arrival::Page { at, events, recovered: false, reason, reference })
+        let page = self.here.reads.page(self.room, Slice::Newest).await?;
+        let at = page.end.clone().unwrap_or(Position::START);
+        Ok(Arrival::Page { at, page, recovered: false, reason: Some(reason), reference })
     }
 
-    /// Sends all pages but the last, each when the socket has taken the one before, and answers that.
+    /// Sends all pages but the last, each when the socket has taken the one before, and answers that and
+    /// where it ends; nothing when the socket is closed.
     async fn catch_up(
         &self,
         mut position: Position,
         reference: Option<&Ref>,
-    ) -> Result<(Vec<Event>, Position), Refusal> {
+    ) -> Result<Option<(Arc<PageRead>, Position)>, Refusal> {
         loop {
             // However slowly the socket takes its pages, the room stays open meanwhile.
             self.here.rooms.enter(self.room, self.name.clone()).await?;
             let slice = Slice::After(position.seq);
-            let page = self.here.store.page(self.room, slice, PAGE, PAGE_BYTES).await?;
-            let end = page.events.last().map_or_else(|| position.clone(), Position::after);
+            let page = self.here.reads.page(self.room, slice).await?;
+            let end = page.end.clone().unwrap_or_else(|| position.clone());
             if !page.has_more {
-                return Ok((page.events, end));
+                return Ok(Some((page, end)));
             }
-            self.send_page(&page.events, end.seq, reference).await?;
+            self.send_page(&page, end.seq, reference).await?;
             position = end;
             self.member.drained().await;
             if !self.member.is_open() {
-                return Ok((Vec::new(), position));
+                return Ok(None);
             }
         }
     }
 
-    async fn send_page(&self, events: &[Event], seq: Seq, reference: Option<&Ref>) -> Result<(), Refusal> {
+    async fn send_page(&self, page: &PageRead, seq: Seq, reference: Option<&Ref>) -> Result<(), Refusal> {
         let people = self.here.rooms.fragment(self.room).await.ok_or_else(Refusal::unavailable)?;
         let joined = v1::Joined {
             room: self.name,
@@ -156,7 +153,7 @@ impl Joining<'_> {
             recovered: true,
             reason: None,
             has_more: true,
-            messages: events,
+            messages: &page.events,
             people: &people,
             reference,
         };

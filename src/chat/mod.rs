@@ -17,6 +17,7 @@ mod listing;
 pub mod log_writer;
 mod post;
 pub mod presence_pump;
+mod reads;
 pub mod rooms;
 pub mod roster;
 pub mod sequencer;

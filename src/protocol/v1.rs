@@ -1,6 +1,6 @@
 //! What a v1 client is told, as JSON text.
 //!
-//! Each function writes one frame of PROTOCOL with its fields in that order; `ref` comes last and
+//! Each function writes one frame of docs/protocol.md with its fields in that order; `ref` comes last and
 //! only where something answers.
 
 use std::sync::Arc;
@@ -55,7 +55,7 @@ pub struct Joined<'a> {
     /// Whether more `joined` frames follow before anything live.
     pub has_more: bool,
     /// The events, ascending.
-    pub messages: &'a [Event],
+    pub messages: &'a EventsFragment,
     /// Who is here.
     pub people: &'a PeopleFragment,
     /// The `ref` of the join.
@@ -64,17 +64,30 @@ pub struct Joined<'a> {
 
 /// `joined`: a member has come in, or back, with what it missed.
 pub fn joined(joined: &Joined<'_>) -> String {
-    let messages: Vec<_> = joined.messages.iter().map(Entry).collect();
     Object::new("joined")
         .field("room", joined.room)
         .field("seq", &joined.seq)
         .field("recovered", &joined.recovered)
         .optional("reason", joined.reason.as_ref())
         .field("hasMore", &joined.has_more)
-        .field("messages", &messages)
+        .fragment(&joined.messages.0)
         .fragment(&joined.people.json)
         .optional("ref", joined.reference)
         .end()
+}
+
+/// A page of the log, encoded once for all who are sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventsFragment(Box<str>);
+
+impl EventsFragment {
+    /// Encodes events, which are ascending.
+    pub fn new(events: &[Event]) -> Self {
+        let events: Vec<_> = events.iter().map(Entry).collect();
+        // Numbers and texts: serde_json only fails on maps with strange keys.
+        let events = serde_json::to_string(&events).unwrap_or_else(|_| "[]".to_owned());
+        Self(format!(r#""messages":{events}"#).into())
+    }
 }
 
 /// The people of a room, encoded once per version of its roster, because ten thousand joins must
@@ -307,7 +320,7 @@ mod tests {
             recovered: true,
             reason: None,
             has_more: false,
-            messages: &[event("Hello")],
+            messages: &EventsFragment::new(&[event("Hello")]),
             people: &people(),
             reference: None,
         };
@@ -320,7 +333,8 @@ mod tests {
             )
         );
         let reference = reference(r#""j""#);
-        (frame.recovered, frame.reason, frame.messages) = (false, Some(Reason::LogChanged), &[]);
+        let nothing = EventsFragment::new(&[]);
+        (frame.recovered, frame.reason, frame.messages) = (false, Some(Reason::LogChanged), &nothing);
         frame.reference = Some(&reference);
         assert_eq!(
             joined(&frame),

@@ -55,7 +55,7 @@ pub enum Appended {
 }
 
 /// Which part of a room's log a page shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Slice {
     /// The first events after this number.
     After(Seq),

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::People;
 use crate::{
-    chat::{Person, roster::Departure},
+    chat::{Person, reads::PageRead, roster::Departure},
     cluster::{Committed, Incarnation, Notice, RoomSets, SetsVersion},
     domain::{Event, Position, RoomId, RoomName, Seq, Username},
     error::Refusal,
@@ -111,10 +111,10 @@ pub(in crate::chat) struct GoLive {
 
 /// With what a member goes live.
 pub(in crate::chat) enum Arrival {
-    /// `v1`: it has read the log up to `at`; `events` is the last page, to be sent as `joined`.
+    /// `v1`: it has read the log up to `at`; `page` is the last one, to be sent as `joined`.
     Page {
         at: Position,
-        events: Vec<Event>,
+        page: Arc<PageRead>,
         recovered: bool,
         reason: Option<Reason>,
         reference: Option<Ref>,

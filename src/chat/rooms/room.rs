@@ -95,7 +95,7 @@ impl Room {
     /// What a member that goes live is told first, and up to where it has the log then.
     pub(super) fn greeting(&mut self, arrival: Arrival, name: &Username) -> Option<(Seq, Bytes)> {
         match arrival {
-            Arrival::Page { at, events, recovered, reason, reference } => {
+            Arrival::Page { at, page, recovered, reason, reference } => {
                 let people = self.roster.fragment_with(name);
                 let joined = v1::Joined {
                     room: &self.name,
@@ -103,7 +103,7 @@ impl Room {
                     recovered,
                     reason,
                     has_more: false,
-                    messages: &events,
+                    messages: &page.events,
                     people: &people,
                     reference: reference.as_ref(),
                 };
