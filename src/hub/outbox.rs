@@ -32,6 +32,11 @@ pub trait Wire {
     /// Writes what it can at once; `WouldBlock` when that is nothing.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// The same for a sender that does not wait for the wire afterwards.
+    fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(bytes)
+    }
+
     /// The same with several pieces. May look at the first only.
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         pieces.first().map_or(Ok(0), |piece| self.try_write(piece))
@@ -41,6 +46,12 @@ pub trait Wire {
 impl Wire for tokio::net::TcpStream {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         Self::try_write(self, bytes)
+    }
+
+    /// Past Tokio's record of the socket's readiness, which a fan-out would have to fetch into the cache for
+    /// each member. A socket that takes nothing is found out by the connection's task, in `try_write`.
+    fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        socket2::SockRef::from(self).send(bytes)
     }
 
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -98,7 +109,7 @@ impl<W: Wire> Outbox<W> {
     pub fn send(&self, frames: &Bytes) -> Sent {
         let mut out = self.out.lock();
         let sent = match out.state {
-            State::Clear => match self.wire.try_write(frames) {
+            State::Clear => match self.wire.send_now(frames) {
                 Ok(n) if n == frames.len() => return Sent::Written,
                 Ok(n) => out.block(frames, n, self.limit),
                 Err(error) if is_transient(&error) => out.block(frames, 0, self.limit),
