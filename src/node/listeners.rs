@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::{Router, extract::ConnectInfo};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
@@ -34,11 +35,13 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds what the settings name and answers there as a node that is starting.
+    /// Binds what the settings name and answers there as a node that is starting. From now on this process
+    /// may open as many files as it can be allowed (the hard limit of `nofile`): each socket is one.
     ///
     /// # Errors
     /// `Listen` when a port is taken.
     pub fn bind(config: &Config) -> Result<Self, StartError> {
+        allow_files();
         let public = listen("PORT", config.bind, config.port)?;
         let operator = match config.metrics_bind {
             Some(bind) => Some(listen("METRICS_PORT", bind, config.metrics_port)?),
@@ -76,6 +79,16 @@ impl Listeners {
     /// Where the operator's listener is, if anywhere.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.operator.as_ref().map(|face| face.address)
+    }
+}
+
+/// Many systems allow 1,024 by default, for programs that wait by select(2), and more to whoever asks.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => tracing::debug!(files = ?limit.maximum, "open files allowed"),
+        Err(error) => tracing::warn!(%error, files = ?limit.current, "no more open files are allowed"),
     }
 }
 

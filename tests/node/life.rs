@@ -34,7 +34,11 @@ async fn get(client: &reqwest::Client, url: &str) -> (u16, Value) {
 
 /// The program, serving on loopback with its data in `dir` and no other settings than these.
 fn program(dir: &Path, port: u16, settings: &[(&str, &str)]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_chorus"))
+    started(Command::new(env!("CARGO_BIN_EXE_chorus")), dir, port, settings)
+}
+
+fn started(mut program: Command, dir: &Path, port: u16, settings: &[(&str, &str)]) -> Child {
+    program
         .env_clear()
         .envs([("BIND", "127.0.0.1"), ("METRICS_PORT", "0"), ("BCRYPT_COST", "4")])
         .env("DATA_DIR", dir)
@@ -158,4 +162,24 @@ async fn a_database_that_does_not_commit_makes_the_node_unready() {
     beside.execute_batch("ROLLBACK").unwrap();
     eventually("it recovers", async || get(&client, &ready).await.0 == 200).await;
     assert!(node.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_takes_all_the_open_files_that_it_may_have() {
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut frugal = Command::new("sh");
+    frugal.args(["-c", "ulimit -Sn 256; exec \"$0\"", env!("CARGO_BIN_EXE_chorus")]);
+    let mut node = started(frugal, dir.path(), port, &[]);
+    let client = reqwest::Client::new();
+    let ready = format!("http://127.0.0.1:{port}/ready");
+    eventually("it is ready", async || get(&client, &ready).await.0 == 200).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", node.id().unwrap())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let [soft, hard, ..] = files.split_whitespace().collect::<Vec<_>>()[..] else {
+        panic!("{files}")
+    };
+    assert_eq!(soft, hard);
+    assert_ne!(soft, "256");
+    tell_to_stop(&node).await;
+    assert!(ended(&mut node).await.success());
 }
