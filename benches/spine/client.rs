@@ -1,9 +1,6 @@
 //! Clients of the node: many that wait at the same time, and few that are read in turn.
 
-use std::{
-    io::{Read, Write},
-    net::SocketAddr,
-};
+use std::{io::Write, net::SocketAddr, time::SystemTime};
 
 use bytes::BytesMut;
 use tokio::{
@@ -15,6 +12,7 @@ use tokio::{
 use crate::{
     LIMIT, Outcome,
     frames::{self, CLOSE, Frame, PING},
+    kernel,
 };
 
 /// How a socket says who it is.
@@ -130,8 +128,7 @@ impl Socket {
     pub(crate) fn in_turn(self) -> Outcome<InTurn> {
         let stream = self.stream.into_std()?;
         stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        Ok(InTurn { stream, read: self.read })
+        InTurn::of(stream, self.read)
     }
 }
 
@@ -140,6 +137,8 @@ impl Socket {
 pub(crate) struct InTurn {
     stream: std::net::TcpStream,
     read: BytesMut,
+    /// When the last of what was read had come.
+    came: SystemTime,
 }
 
 impl InTurn {
@@ -147,8 +146,18 @@ impl InTurn {
     pub(crate) fn connect(address: SocketAddr) -> Outcome<Self> {
         let stream = std::net::TcpStream::connect_timeout(&address, LIMIT)?;
         stream.set_nodelay(true)?;
+        Self::of(stream, BytesMut::new())
+    }
+
+    fn of(stream: std::net::TcpStream, read: BytesMut) -> Outcome<Self> {
         stream.set_read_timeout(Some(LIMIT))?;
-        Ok(Self { stream, read: BytesMut::new() })
+        kernel::note_arrivals(&stream)?;
+        Ok(Self { stream, read, came: SystemTime::now() })
+    }
+
+    /// When the last of what it has heard had come.
+    pub(crate) const fn came(&self) -> SystemTime {
+        self.came
     }
 
     pub(crate) fn send(&mut self, text: &str) -> Outcome {
@@ -170,10 +179,12 @@ impl InTurn {
                     }
                 }
             }
-            match self.stream.read(&mut chunk)? {
-                0 => return Err("hung up".into()),
-                count => self.read.extend_from_slice(&chunk[..count]),
+            let (count, came) = kernel::receive(&self.stream, &mut chunk)?;
+            if count == 0 {
+                return Err("hung up".into());
             }
+            self.came = came;
+            self.read.extend_from_slice(&chunk[..count]);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     town::Town,
 };
 
-pub(crate) const MEMBERS: usize = 1000;
+const MEMBERS: usize = 1000;
 /// Bytes of a message's text.
 const TEXT: usize = 128;
 const ROUNDS: usize = 9;

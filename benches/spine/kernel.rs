@@ -1,6 +1,21 @@
 //! What the kernel says about processes, their children and their ports.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    io::IoSliceMut,
+    net::TcpStream,
+    os::fd::AsRawFd,
+    time::{Duration, SystemTime},
+};
+
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    sys::{
+        socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt},
+        time::TimeSpec,
+    },
+    unistd::Pid,
+};
 
 use crate::Outcome;
 
@@ -97,4 +112,29 @@ fn holds(process: u32, socket: &str) -> bool {
     files
         .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
         .any(|target| target.to_str() == Some(socket))
+}
+
+/// From now on the calling thread, and those that it starts, run on this core only.
+pub(crate) fn stay_on(core: usize) -> Outcome {
+    let mut cores = CpuSet::new();
+    cores.set(core)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &cores)?)
+}
+
+/// The kernel notes when this socket's bytes come, from a moment after the first socket has asked for it.
+pub(crate) fn note_arrivals(stream: &TcpStream) -> Outcome {
+    Ok(setsockopt(stream, sockopt::ReceiveTimestampns, &true)?)
+}
+
+/// Reads what is there, or waits for it: how many bytes, and when the last of them had come.
+pub(crate) fn receive(stream: &TcpStream, chunk: &mut [u8]) -> Outcome<(usize, SystemTime)> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let mut into = [IoSliceMut::new(chunk)];
+    let read = recvmsg::<()>(stream.as_raw_fd(), &mut into, Some(&mut control), MsgFlags::empty())?;
+    let noted = read.cmsgs()?.find_map(|note| match note {
+        ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
+        _ => None,
+    });
+    let came = noted.map_or_else(SystemTime::now, |since| SystemTime::UNIX_EPOCH + since);
+    Ok((read.bytes, came))
 }

@@ -23,9 +23,11 @@ mod fanout;
 mod floor;
 mod frames;
 mod kernel;
+mod logins;
 mod memory;
 mod neighbours;
 mod node;
+mod presence;
 mod report;
 mod start;
 mod town;
@@ -45,13 +47,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A part of the benchmark.
 type Part = fn(&Runtime, &mut Table) -> Outcome;
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 9] = [
     ("commit", commit::run),
     ("memory", memory::run),
     ("fanout", fanout::run),
     ("neighbours", neighbours::run),
+    ("logins", logins::run),
     ("start", start::run),
     ("welcome", welcome::run),
+    ("presence", presence::run),
     ("cluster", cluster::run),
 ];
 

@@ -128,7 +128,17 @@ pub(crate) struct Node {
 impl Node {
     /// Starts one on this folder.
     pub(crate) fn start(data_dir: &Path, more: &[(&str, &str)]) -> Outcome<Self> {
-        let mut command = Command::new(binary());
+        Self::by(Command::new(binary()), data_dir, more)
+    }
+
+    /// The same on one core of the machine, which is all that it sees.
+    pub(crate) fn on_core(core: usize, data_dir: &Path, more: &[(&str, &str)]) -> Outcome<Self> {
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", &core.to_string()]).arg(binary());
+        Self::by(command, data_dir, more)
+    }
+
+    fn by(mut command: Command, data_dir: &Path, more: &[(&str, &str)]) -> Outcome<Self> {
         command
             .current_dir(data_dir)
             .env_clear()

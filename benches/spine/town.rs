@@ -8,6 +8,7 @@ use chorus::{
     store::{Accounts, Store, sqlite::SqliteStore},
 };
 use futures_util::future::try_join_all;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::Semaphore};
 
@@ -47,6 +48,11 @@ impl Town {
         Node::start(self.folder.path(), settings)
     }
 
+    /// The same on one core.
+    pub(crate) fn node_on_core(&self, core: usize, settings: &[(&str, &str)]) -> Outcome<Node> {
+        Node::on_core(core, self.folder.path(), settings)
+    }
+
     pub(crate) fn credential(&self, person: usize) -> Credential {
         Credential::Token(self.tokens[person].clone())
     }
@@ -70,9 +76,7 @@ impl Town {
     }
 
     pub(crate) async fn make_room(&self, node: &Node, room: &str) -> Outcome {
-        let calls = Calls::to(node.address);
-        let call = calls.client.post(format!("{}/rooms", calls.base)).bearer_auth(&self.tokens[0]);
-        calls.answer(call.json(&json!({ "room": room })), "room").await.map(drop)
+        Calls::to(node.address).make_room(&self.tokens[0], room).await
     }
 
     /// A ticket for each of the first so many people, good for ten seconds.
@@ -115,12 +119,28 @@ impl Calls {
         }
     }
 
+    pub(crate) async fn make_room(&self, token: &str, room: &str) -> Outcome {
+        let call = self.client.post(format!("{}/rooms", self.base)).bearer_auth(token);
+        self.answer(call.json(&json!({ "room": room })), "room").await.map(drop)
+    }
+
     pub(crate) async fn register(&self, person: usize) -> Outcome {
         self.by_password("register", person, "username").await.map(drop)
     }
 
     pub(crate) async fn login(&self, person: usize) -> Outcome<String> {
         self.by_password("login", person, "token").await
+    }
+
+    /// Whether a wrong password was compared; else the caller was told to come back.
+    pub(crate) async fn guess(&self, person: usize) -> Outcome<bool> {
+        let body = json!({ "username": name(person)?, "password": "a wrong one" });
+        let call = self.client.post(format!("{}/login", self.base)).json(&body);
+        match call.timeout(LIMIT).send().await?.status() {
+            StatusCode::UNAUTHORIZED => Ok(true),
+            StatusCode::TOO_MANY_REQUESTS => Ok(false),
+            other => Err(format!("a wrong password was answered with {other}").into()),
+        }
     }
 
     async fn by_password(&self, path: &str, person: usize, field: &str) -> Outcome<String> {

@@ -49,7 +49,8 @@ pub(crate) fn start(runtime: &Runtime, people: usize) -> Outcome<Contender> {
             .and_then(|url| address(url))
     };
     let doors = (1..=NODES).map(|node| place(&format!("node{node}"))).collect::<Result<Vec<_>, _>>()?;
-    let behind = [("PostgreSQL", place("postgres")?), ("Redis", place("redis")?)];
+    let redis = place("redis")?;
+    let behind = [("PostgreSQL", place("postgres")?), ("Redis", redis)];
     let people = runtime.block_on(signed_in(&doors, people))?;
     Ok(Contender {
         name: "Chorus",
@@ -60,9 +61,15 @@ pub(crate) fn start(runtime: &Runtime, people: usize) -> Outcome<Contender> {
             .map(|(name, at)| Ok((name, kernel::listener(at.port())?)))
             .collect::<Outcome<_>>()?,
         doors,
+        redis: Some(redis),
         people,
         _running: vec![cluster],
     })
+}
+
+/// A room that everybody may join.
+pub(crate) async fn make_room(cluster: &Contender, room: &str) -> Outcome {
+    Calls::to(cluster.doors[0]).make_room(&cluster.people[0], room).await
 }
 
 /// So many tokens; registered and signed in by all nodes.

@@ -17,6 +17,8 @@ pub(crate) struct Contender {
     pub(crate) nodes: Vec<u32>,
     /// What they stand on.
     pub(crate) behind: Vec<(&'static str, u32)>,
+    /// The Redis that the nodes of Chorus share.
+    pub(crate) redis: Option<SocketAddr>,
     /// What each member is let in by.
     pub(crate) people: Vec<String>,
     /// They end with this, in this order.

@@ -2,22 +2,18 @@
 //! noted it as they came: with thousands of members the last one's turn is much later.
 
 use std::{
-    io::{IoSliceMut, Write},
+    io::Write,
     net::{SocketAddr, TcpStream},
-    os::fd::AsRawFd,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use bytes::BytesMut;
-use nix::sys::{
-    socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt},
-    time::TimeSpec,
-};
 
 use super::speech::Speech;
 use crate::{
     LIMIT, Outcome,
     frames::{self, CLOSE, Frame, PING, TEXT},
+    kernel,
 };
 
 pub(crate) struct Member {
@@ -35,7 +31,7 @@ impl Member {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
-        setsockopt(&stream, sockopt::ReceiveTimestampns, &true)?;
+        kernel::note_arrivals(&stream)?;
         let mut member = Self {
             stream,
             speech,
@@ -105,22 +101,11 @@ impl Member {
 
     fn read_more(&mut self) -> Outcome {
         let mut chunk = [0; 16 * 1024];
-        let mut control = nix::cmsg_space!(TimeSpec);
-        let (count, came) = {
-            let mut into = [IoSliceMut::new(&mut chunk)];
-            let read =
-                recvmsg::<()>(self.stream.as_raw_fd(), &mut into, Some(&mut control), MsgFlags::empty())?;
-            let noted = read.cmsgs()?.find_map(|note| match note {
-                ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
-                _ => None,
-            });
-            (read.bytes, noted)
-        };
+        let (count, came) = kernel::receive(&self.stream, &mut chunk)?;
         if count == 0 {
             return Err("hung up".into());
         }
-        // The kernel begins to take notes a moment after the first socket has asked for them.
-        self.came = came.map_or_else(SystemTime::now, |since| SystemTime::UNIX_EPOCH + since);
+        self.came = came;
         self.read.extend_from_slice(&chunk[..count]);
         Ok(())
     }

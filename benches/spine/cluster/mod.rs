@@ -7,8 +7,8 @@
 //! have come, and eight messages in flight, for what a delivery costs. Only Chorus has committed a
 //! message before it delivers it, and that is in its figures.
 
-mod chorus;
-mod contender;
+pub(crate) mod chorus;
+pub(crate) mod contender;
 mod crowd;
 mod member;
 mod peers;

@@ -19,6 +19,7 @@ pub(crate) fn predecessor(people: usize) -> Outcome<Contender> {
         doors: vec![door],
         nodes: vec![process.id()],
         behind: Vec::new(),
+        redis: None,
         people: names(people),
         _running: vec![process],
     })
@@ -38,6 +39,7 @@ pub(crate) fn socket_io(people: usize) -> Outcome<Contender> {
         doors,
         nodes,
         behind,
+        redis: None,
         people: names(people),
         _running: running,
     })

@@ -1,0 +1,108 @@
+//! What a chat feels of a flood of sign-ins: the time from saying something until all ten of a room
+//! have their bytes, while many callers at once guess passwords, against the same in peace. Hashes
+//! cost what they cost in production here. The node has one core, which the hashes would fill.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use tokio::{
+    runtime::Runtime,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    LIMIT, Outcome,
+    client::InTurn,
+    fanout::Said,
+    kernel,
+    neighbours::{CLIENTS_CORE, NODES_CORE, times},
+    node::Node,
+    report::{Table, percentile, step},
+    town::{Calls, Town},
+};
+
+const FEW: usize = 10;
+/// Callers who guess, each again as soon as it is answered.
+const CALLERS: usize = 100;
+/// Who was told to come back does so after this.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The flood runs for so long before it is measured.
+const RISE: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(runtime: &Runtime, table: &mut Table) -> Outcome {
+    let town = Town::of(runtime, FEW)?;
+    let node = town.node_on_core(NODES_CORE, &[("PING_SECONDS", "600"), ("BCRYPT_COST", "10")])?;
+    let mut few = runtime.block_on(town.members(&node, "lobby", 0..FEW))?;
+    let mut said = Said::to("lobby");
+    step("in peace");
+    let peace = on_their_core(&mut said, &mut few)?;
+    step("a flood of sign-ins");
+    let flood = runtime.block_on(Flood::begin(&node))?;
+    let flooded = on_their_core(&mut said, &mut few)?;
+    let (hashed, refused) = runtime.block_on(flood.end())?;
+    step(&format!(
+        "{hashed} passwords compared meanwhile, {refused} callers told to come back"
+    ));
+    for (percent, target) in [(50, ""), (99, "≤ 2 ×")] {
+        table.ratio(
+            &format!("a room of {FEW} in a flood of sign-ins, p{percent}"),
+            (percentile(&flooded, percent), "ms"),
+            (percentile(&peace, percent), "in peace"),
+            target,
+        );
+    }
+    Ok(())
+}
+
+fn on_their_core(said: &mut Said, few: &mut [InTurn]) -> Outcome<Vec<f64>> {
+    thread::scope(|scope| {
+        let measured = scope.spawn(|| {
+            kernel::stay_on(CLIENTS_CORE)?;
+            times(said, few)
+        });
+        measured.join().map_err(|_| "a client failed")?
+    })
+}
+
+struct Flood {
+    over: watch::Sender<bool>,
+    callers: JoinSet<Outcome<(usize, usize)>>,
+}
+
+impl Flood {
+    async fn begin(node: &Node) -> Outcome<Self> {
+        let (over, watched) = watch::channel(false);
+        let calls = Arc::new(Calls::to(node.address));
+        let mut callers = JoinSet::new();
+        for _ in 0..CALLERS {
+            callers.spawn(guess(calls.clone(), watched.clone()));
+        }
+        sleep(RISE).await;
+        Ok(Self { over, callers })
+    }
+
+    /// How many guesses were compared, and how many refused.
+    async fn end(mut self) -> Outcome<(usize, usize)> {
+        self.over.send_replace(true);
+        let mut sum = (0, 0);
+        while let Some(one) = timeout(LIMIT, self.callers.join_next()).await? {
+            let (hashed, refused) = one??;
+            sum = (sum.0 + hashed, sum.1 + refused);
+        }
+        Ok(sum)
+    }
+}
+
+async fn guess(calls: Arc<Calls>, over: watch::Receiver<bool>) -> Outcome<(usize, usize)> {
+    let (mut hashed, mut refused) = (0, 0);
+    while !*over.borrow() {
+        if calls.guess(0).await? {
+            hashed += 1;
+        } else {
+            refused += 1;
+            sleep(PAUSE).await;
+        }
+    }
+    Ok((hashed, refused))
+}
