@@ -1,5 +1,5 @@
 //! What a caller is told when something can't be done: one closed table of codes for HTTP and
-//! frames together (PROTOCOL, "Error codes"), and the refusal that carries one of them.
+//! frames together (docs/protocol.md, "Error codes"), and the refusal that carries one of them.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
@@ -7,12 +7,12 @@ use crate::{cluster::BusError, domain, store::StoreError};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $advice:ident;)*) => {
-        /// Every code a refusal can carry. A new one is added to PROTOCOL first.
+        /// Every code a refusal can carry. A new one is added to docs/protocol.md first.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $variant),* }
 
         impl Code {
-            /// All of them, in PROTOCOL's order.
+            /// All of them, in the order of docs/protocol.md.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// The name on the wire.

@@ -1,4 +1,4 @@
-//! The house of DESIGN as a test: who may import whom. A room that looks up or sideways fails
+//! The house of ARCHITECTURE.md as a test: who may import whom. A room that looks up or sideways fails
 //! here, with the line that does it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]

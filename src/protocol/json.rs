@@ -1,6 +1,6 @@
 //! One JSON object, written field by field in the order it is told.
 //!
-//! A frame is mostly fixed text; writing it straight keeps the fields in PROTOCOL's order and lets
+//! A frame is mostly fixed text; writing it straight keeps the fields in the order of docs/protocol.md and lets
 //! a piece that was encoded before (the list of people) go in as it is.
 
 use serde::Serialize;

@@ -28,7 +28,7 @@ pub struct Limits {
     pub password_max: usize,
 }
 
-/// PROTOCOL's defaults.
+/// The defaults of docs/protocol.md.
 impl Default for Limits {
     fn default() -> Self {
         Self {
