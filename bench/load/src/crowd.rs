@@ -117,7 +117,7 @@ impl Crowd {
     }
 
     /// Members that are in.
-    pub fn size(&self) -> usize {
+    pub const fn size(&self) -> usize {
         self.members.len() - self.coming
     }
 

@@ -21,9 +21,9 @@ pub struct Cost {
 
 impl Cost {
     /// What was used for so many.
-    pub fn of(used: Used, count: u64) -> Self {
+    pub fn of(all: Used, count: u64) -> Self {
         let each = 1e6 / count as f64;
-        let (user, system) = used.split();
+        let (user, system) = all.split();
         Self { user: user * each, system: system * each }
     }
 
@@ -194,11 +194,13 @@ impl Effort {
     }
 
     /// The share of one of so many.
+    #[must_use]
     pub fn per(self, count: f64) -> Self {
         self.map(self, |it, _| it / count)
     }
 
     /// What is left without so many of the other; never less than nothing.
+    #[must_use]
     pub fn less(self, other: &Self, times: f64) -> Self {
         self.map(*other, |it, other| (it - other * times).max(0.0))
     }

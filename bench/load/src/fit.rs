@@ -40,7 +40,7 @@ impl Line {
     }
 
     /// What it says for so many.
-    pub fn at(self, x: f64) -> f64 {
+    pub const fn at(self, x: f64) -> f64 {
         self.each.mul_add(x, self.fixed)
     }
 }

@@ -107,7 +107,7 @@ pub fn answers(coefficients: &Coefficients, demand: &Demand, rooms: &[f64]) -> S
     for (room, _) in &answers {
         let _ = write!(text, " {} |", digits(*room));
     }
-    text += &format!("\n|{}\n", "---|".repeat(answers.len() + 1));
+    let _ = writeln!(text, "\n|{}", "---|".repeat(answers.len() + 1));
     for (what, of) in rows() {
         let _ = write!(text, "| {what} |");
         for (_, answer) in &answers {

@@ -15,6 +15,7 @@
     reason = "a benchmark speaks to a terminal"
 )]
 #![allow(clippy::cast_precision_loss, reason = "figures are printed with three digits")]
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "the figures of the tests are exact"))]
 
 pub mod arrivals;
 pub mod behind;

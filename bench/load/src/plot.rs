@@ -54,10 +54,10 @@ pub fn bars(title: &str, unit: &str, parts: Option<[&str; 2]>, groups: &[Group])
     let mut y = 56.0;
     if let Some([first, second]) = parts {
         // Writing into a String does not fail.
-        let _ = write!(
+        let _ = writeln!(
             body,
             "<rect class=\"a\" x=\"20\" y=\"44\" width=\"12\" height=\"12\"/><text class=\"note\" x=\"37\" y=\"54\">{}</text>\
-             <rect class=\"b\" x=\"100\" y=\"44\" width=\"12\" height=\"12\"/><text class=\"note\" x=\"117\" y=\"54\">{}</text>\n",
+             <rect class=\"b\" x=\"100\" y=\"44\" width=\"12\" height=\"12\"/><text class=\"note\" x=\"117\" y=\"54\">{}</text>",
             escaped(first),
             escaped(second)
         );

@@ -239,6 +239,9 @@ fn grouped(count: usize) -> String {
 /// A field of an effort, as a row says it.
 type Field = (&'static str, fn(&Effort) -> f64);
 
+/// What a cluster did something with.
+type Efforts = fn(&Cluster) -> &Vec<Effort>;
+
 const FIELDS: [Field; 8] = [
     ("CPU of the nodes, µs", |it| it.nodes),
     ("CPU of Redis, µs", |it| it.redis),
@@ -264,7 +267,7 @@ fn nodes(figures: &[Cluster]) -> String {
             let cells = same.iter().map(|it| digits(of(it)));
             table.row(&std::iter::once(what).chain(cells).collect::<Vec<_>>());
         };
-        let efforts: [(&str, fn(&Cluster) -> &Vec<Effort>); 4] = [
+        let efforts: [(&str, Efforts); 4] = [
             ("a message, one in flight", |it| &it.one),
             ("a message, eight in flight", |it| &it.eight),
             ("a join", |it| &it.join),
@@ -294,12 +297,21 @@ mod tests {
     fn a_row_says_what_was_measured_and_its_ratios() {
         let one = |peer: Peer, all: f64| {
             let mut it = Fanout::of(peer.key(), 1000);
-            it.one = [1.0, 9.0, 2.0].map(|drift| Cost { user: all * drift * 0.25, system: all * drift * 0.75 }).into();
+            it.one = [1.0, 9.0, 2.0]
+                .map(|drift| Cost { user: all * drift * 0.25, system: all * drift * 0.75 })
+                .into();
             it
         };
-        let figures = [one(Peer::Chorus, 2.0), one(Peer::Floor, 1.0), one(Peer::Nats, 6.0)];
+        let figures = [
+            one(Peer::Chorus, 2.0),
+            one(Peer::Floor, 1.0),
+            one(Peer::Nats, 6.0),
+        ];
         let text = fanout(&figures);
-        assert!(text.contains("| NATS over WebSocket | 12.0 (3.00 + 9.00) µs | 3.00 × | 6.00 × |"), "{text}");
+        assert!(
+            text.contains("| NATS over WebSocket | 12.0 (3.00 + 9.00) µs | 3.00 × | 6.00 × |"),
+            "{text}"
+        );
         assert!(text.contains("| Chorus | 4.00 (1.00 + 3.00) µs | 1.00 × | 2.00 × |"), "{text}");
         assert!(!text.contains("half load"), "{text}");
     }

@@ -140,6 +140,11 @@ impl Running {
         Self { peer, speech, door, processes, _folder: None }
     }
 
+    /// With the folder of its settings.
+    fn keeping(self, folder: tempfile::TempDir) -> Self {
+        Self { _folder: Some(folder), ..self }
+    }
+
     /// CPU used so far by all that belongs to it.
     pub fn used(&self) -> Outcome<Used> {
         self.processes.iter().try_fold(Used::default(), |sum, it| Ok(sum + it.used()?))

@@ -54,9 +54,7 @@ pub(super) fn nchan() -> Outcome<Running> {
     command.arg("-c").arg(&file);
     let process = Process::start_silent(&mut command)?;
     listens(address)?;
-    let mut running = Running::of(Peer::Nchan, Speech::Raw, address, vec![process]);
-    running._folder = Some(folder);
-    Ok(running)
+    Ok(Running::of(Peer::Nchan, Speech::Raw, address, vec![process]).keeping(folder))
 }
 
 /// NATS with nothing but its WebSocket; pings are as rare as those of the others.
@@ -78,7 +76,5 @@ pub(super) fn nats() -> Outcome<Running> {
     command.arg("-c").arg(&file);
     let process = Process::start_silent(&mut command)?;
     listens(address)?;
-    let mut running = Running::of(Peer::Nats, Speech::Nats, address, vec![process]);
-    running._folder = Some(folder);
-    Ok(running)
+    Ok(Running::of(Peer::Nats, Speech::Nats, address, vec![process]).keeping(folder))
 }
