@@ -25,6 +25,8 @@ const START: Duration = Duration::from_mins(2);
 /// A cluster. It ends with this.
 pub struct Cluster {
     script: Process,
+    /// What the kernel calls a node.
+    node: String,
     /// Where one comes in, one address a node.
     pub doors: Vec<SocketAddr>,
     postgres: String,
@@ -69,6 +71,8 @@ impl Cluster {
             .envs(SETTINGS)
             .env("PING_SECONDS", "600")
             .env("CHORUS_BIN", binary()?);
+        // The kernel keeps fifteen letters of a name.
+        let node = binary()?.file_name().map(|it| it.to_string_lossy().chars().take(15).collect());
         let mut said = HashMap::new();
         let (script, places) = Process::start(&mut command, START, move |line| {
             if line == "ready" {
@@ -84,6 +88,7 @@ impl Cluster {
         redis.set_read_timeout(Some(LIMIT))?;
         Ok(Self {
             script,
+            node: node.ok_or("CHORUS_BIN is no program")?,
             doors: doors.collect::<Outcome<_>>()?,
             postgres: place("postgres")?.clone(),
             redis: BufReader::new(redis),
@@ -123,7 +128,7 @@ impl Cluster {
         let (mut nodes, mut redis, mut postgres) = (Used::default(), Used::default(), Used::default());
         for (process, name) in kernel::family(self.script.id())? {
             let sum = match name.as_str() {
-                "chorus" => &mut nodes,
+                name if name == self.node => &mut nodes,
                 "redis-server" => &mut redis,
                 "postgres" => &mut postgres,
                 _ => continue,
@@ -169,6 +174,11 @@ impl Done {
     /// Of each second.
     pub fn a_second(&self) -> (Effort, f64) {
         (self.effort.per(self.seconds), self.transactions / self.seconds)
+    }
+
+    /// Of each second of each of so many, without what would have been done anyway.
+    pub fn of_each_second(&self, count: usize, idle: &Effort) -> Effort {
+        self.each(count, idle).per(self.seconds)
     }
 
     /// Of each of so many, without what would have been done anyway.

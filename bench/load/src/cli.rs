@@ -81,9 +81,12 @@ struct Grown {
     /// Members of one room, one size after the other
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000, 5000, 10_000, 15_000])]
     members: Vec<usize>,
-    /// Rooms that 1,000 and 10,000 members are spread over, one number after the other
+    /// Rooms that members are spread over, one number after the other
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000])]
     rooms: Vec<usize>,
+    /// How many members are spread over them, one number after the other
+    #[arg(long, value_delimiter = ',', default_values_t = [1000, 10_000])]
+    spread: Vec<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +121,9 @@ struct Asked {
     /// How much of a core is used before another one is wanted, from 0 to 1
     #[arg(long, default_value_t = publish::DEMAND.busy)]
     busy: f64,
+    /// Seconds that a commit takes
+    #[arg(long, default_value_t = publish::DEMAND.commit)]
+    commit: f64,
 }
 
 /// Does what the command line says.
@@ -179,8 +185,8 @@ fn compare(asked: &Compared, [fanout, idle, storm]: [bool; 3]) -> Outcome {
 
 fn grown(asked: &Grown) -> Outcome {
     let mut sizes: Vec<grow::Size> = asked.members.iter().map(|members| (*members, 1)).collect();
-    for members in [1000, 10_000] {
-        sizes.extend(asked.rooms.iter().map(|rooms| (members, *rooms)));
+    for members in &asked.spread {
+        sizes.extend(asked.rooms.iter().map(|rooms| (*members, *rooms)));
     }
     let most = sizes.iter().map(|it| it.0).max().unwrap_or_default();
     let town = Town::of(most)?;
@@ -197,6 +203,7 @@ fn foretell(asked: &Asked) -> Outcome {
         cores: asked.cores,
         database_cores: asked.database_cores,
         busy: asked.busy,
+        commit: asked.commit,
         ..publish::DEMAND
     };
     println!("{}", foretold::coefficients(&coefficients));

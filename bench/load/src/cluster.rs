@@ -22,6 +22,13 @@ pub const MEMBERS: [usize; 2] = [12, 1200];
 const QUIET: Duration = Duration::from_secs(6);
 /// How often something is said when times are taken.
 const CALM: Pace = Pace { every: Duration::from_millis(50), times: 100 };
+/// Very many messages in flight, in the small room only: what remains of a message's cost when commits
+/// are shared.
+const MANY: usize = 256;
+/// Nodes tell each other who has said how much, twice a second for the window of ten seconds: so many
+/// say something once, and then all is quiet for a part of that window.
+const SPEAKERS: usize = 600;
+const WITHIN: Duration = Duration::from_secs(5);
 /// Messages of each load; in a large room only as many as make so many deliveries.
 const MESSAGES: usize = 800;
 const DELIVERIES: usize = 200_000;
@@ -75,13 +82,27 @@ fn in_room(
     crowd.burst(0..FLIGHT)?;
     figures.one.push(said(cluster, &mut crowd, messages, 1, &idle)?);
     figures.eight.push(said(cluster, &mut crowd, messages, FLIGHT, &idle)?);
+    if people.len() < MANY {
+        figures.many.push(said(cluster, &mut crowd, MANY * 8, MANY, &idle)?);
+    } else {
+        figures.spoken.push(spoken(cluster, &mut crowd, &idle)?);
+    }
     let times = crowd.paced(CALM, |_| Ok(false))?;
     figures.p50.push(percentile(&times, 50));
     figures.p99.push(percentile(&times, 99));
     Ok(())
 }
 
-/// So many messages, each heard by everybody before the next ones are said.
+/// What it costs that people have said something, a second of each.
+fn spoken(cluster: &mut Cluster, crowd: &mut Crowd, idle: &Effort) -> Outcome<Effort> {
+    crowd.burst(0..SPEAKERS)?;
+    crowd.settle(SETTLED)?;
+    let before = cluster.begin()?;
+    crowd.listen(WITHIN)?;
+    Ok(cluster.since(&before)?.of_each_second(SPEAKERS, idle))
+}
+
+/// So many messages, each heard by everybody before the next ones are said, by the same few people.
 fn said(
     cluster: &mut Cluster,
     crowd: &mut Crowd,
@@ -91,14 +112,18 @@ fn said(
 ) -> Outcome<Effort> {
     let bursts = messages.div_ceil(flight);
     let before = cluster.begin()?;
-    for burst in 0..bursts {
-        crowd.burst((0..flight).map(|sender| burst * flight + sender))?;
+    for _ in 0..bursts {
+        crowd.burst(0..flight)?;
     }
     Ok(cluster.since(&before)?.each(bursts * flight, idle))
 }
 
 fn tell(figures: &figures::Cluster) {
-    for (what, efforts) in [("one in flight", &figures.one), ("eight", &figures.eight)] {
+    for (what, efforts) in [
+        ("one in flight", &figures.one),
+        ("eight", &figures.eight),
+        ("very many", &figures.many),
+    ] {
         if let Some(it) = efforts.last() {
             let [nodes, redis, postgres] = [it.nodes, it.redis, it.postgres].map(digits);
             let [commands, writes, wal] = [it.commands, it.writes, it.wal].map(digits);

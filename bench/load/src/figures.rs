@@ -223,6 +223,10 @@ pub struct Cluster {
     pub one: Vec<Effort>,
     /// A message with eight in flight.
     pub eight: Vec<Effort>,
+    /// A second of each person who has said something within the window, in a large room only.
+    pub spoken: Vec<Effort>,
+    /// A message with very many in flight, in a small room only.
+    pub many: Vec<Effort>,
     /// Milliseconds until the last member of all nodes has it, at a calm pace.
     pub p50: Vec<f64>,
     /// The same, of the slowest hundredth.
@@ -240,6 +244,8 @@ impl Cluster {
             join: Vec::new(),
             one: Vec::new(),
             eight: Vec::new(),
+            many: Vec::new(),
+            spoken: Vec::new(),
             p50: Vec::new(),
             p99: Vec::new(),
         }

@@ -67,14 +67,16 @@ pub fn coefficients(it: &Coefficients) -> String {
         ),
     );
     row(
-        "PostgreSQL for a message, one and eight in flight",
-        format!(
-            "{} and {}; {} and {} writing transactions",
-            micros(it.postgres_calm),
-            micros(it.postgres),
-            digits(it.writes[0]),
-            digits(it.writes[1])
-        ),
+        "Redis for somebody who has said something in the last 10 s, a second",
+        format!("{} and {} commands", micros(it.spoken.redis), digits(it.spoken.commands)),
+    );
+    row(
+        "PostgreSQL for a message",
+        format!("{} + {} a transaction", micros(it.postgres.fixed), micros(it.postgres.each)),
+    );
+    row(
+        "transactions a message, with one, eight and 256 in flight",
+        it.writes.map(digits).join(", "),
     );
     row("its write-ahead log for a message", format!("{} bytes", digits(it.wal)));
     row(
@@ -120,7 +122,7 @@ pub fn answers(coefficients: &Coefficients, demand: &Demand, rooms: &[f64]) -> S
 
 type Row = (&'static str, fn(&Answer, &Demand) -> String);
 
-fn rows() -> [Row; 18] {
+fn rows() -> [Row; 23] {
     [
         ("deliveries a second", |it, _| digits(it.deliveries)),
         ("nodes", |it, _| digits(it.nodes)),
@@ -130,6 +132,8 @@ fn rows() -> [Row; 18] {
         ("cores that deliver", |it, _| digits(it.cores[2])),
         ("cores that let people in", |it, _| digits(it.cores[3])),
         ("cores for those who are just there", |it, _| digits(it.cores[4])),
+        ("cores that tell who has said how much", |it, _| digits(it.cores[5])),
+        ("people who have spoken within 10 s", |it, _| digits(it.speakers)),
         ("memory of a node's connections", |it, _| {
             format!("{} GiB", digits(it.resident / GIB))
         }),
@@ -138,13 +142,22 @@ fn rows() -> [Row; 18] {
         ("Redis shards", |it, _| digits(it.shards)),
         ("commands to Redis a second", |it, _| digits(it.commands)),
         ("database: cores that work", |it, _| digits(it.database)),
-        ("database: rows a second, write-ahead log", |it, _| {
-            format!("{}, {} MiB/s", digits(it.writes), digits(it.wal / MIB))
-        }),
+        ("database: rows a second", |it, _| digits(it.rows)),
+        ("database: writing transactions a second", |it, _| digits(it.writes)),
+        ("database: write-ahead log", |it, _| format!("{} MiB/s", digits(it.wal / MIB))),
         ("primaries of that size", |it, _| digits(it.primaries)),
         ("one Redis is full at", |it, _| format!("{} messages/s", digits(it.redis_wall))),
         ("one primary is full at", |it, _| {
-            format!("{} messages/s", digits(it.database_wall))
+            let [alone, shared] = [it.database_wall, it.shared_wall].map(digits);
+            format!("{alone} messages/s; {shared} when very many share each transaction")
+        }),
+        ("the first wall", |it, _| {
+            let (wall, name) = if it.redis_wall < it.database_wall {
+                (it.redis_wall, "one Redis")
+            } else {
+                (it.database_wall, "one primary")
+            };
+            format!("{name}, at {} messages/s", digits(wall))
         }),
     ]
 }

@@ -8,6 +8,12 @@ use crate::{
     stats::median,
 };
 
+/// Writers of the log on each node; one transaction of each is under way at a time.
+const WRITERS: f64 = 4.0;
+
+/// Seconds for which a message counts against its sender (`MESSAGE_WINDOW_SECONDS`).
+const WINDOW: f64 = 10.0;
+
 /// What things cost, in microseconds of one core of the machine that measured, and in bytes.
 #[derive(Debug, Clone)]
 pub struct Coefficients {
@@ -38,15 +44,16 @@ pub struct Coefficients {
     pub redis_commands: f64,
     /// Bytes out of Redis for a message, by the nodes.
     pub redis_out: Line,
+    /// A second of somebody who has said something within the window of ten seconds.
+    pub spoken: Effort,
     /// What a join costs behind the nodes.
     pub join: Effort,
-    /// PostgreSQL for a message with eight in flight.
-    pub postgres: f64,
-    /// The same with one.
-    pub postgres_calm: f64,
-    /// Writing transactions a message, with one and with eight in flight.
-    pub writes: [f64; 2],
-    /// Bytes of the write-ahead log a message, with eight in flight.
+    /// PostgreSQL for a message, by the writing transactions that it has for itself: what a row costs
+    /// and what a transaction does. The more messages are in flight, the more share one.
+    pub postgres: Line,
+    /// Writing transactions a message with one, eight and very many in flight.
+    pub writes: [f64; 3],
+    /// Bytes of the write-ahead log a message, with one in flight.
     pub wal: f64,
     /// What a node asks for in a second in which nobody says anything: commands, transactions.
     pub quiet: [f64; 2],
@@ -69,6 +76,8 @@ pub struct Demand {
     pub database_cores: f64,
     /// How much of a core is used before another one is wanted.
     pub busy: f64,
+    /// Seconds that a commit takes: messages that come to one writer meanwhile share the next one.
+    pub commit: f64,
 }
 
 /// What it takes.
@@ -80,12 +89,15 @@ pub struct Answer {
     pub reached: f64,
     /// Deliveries a second.
     pub deliveries: f64,
-    /// Cores of all nodes, busy to the last: posting, bells, deliveries, coming in, being there.
-    pub cores: [f64; 5],
+    /// Cores of all nodes, busy to the last: posting, bells, deliveries, coming in, being there,
+    /// telling each other who has said how much.
+    pub cores: [f64; 6],
     /// Resident bytes of a node.
     pub resident: f64,
     /// Bytes a second out of a node.
     pub network: f64,
+    /// People who have said something within the window.
+    pub speakers: f64,
     /// Redis servers, one core each.
     pub shards: f64,
     /// Commands to Redis a second.
@@ -94,14 +106,18 @@ pub struct Answer {
     pub database: f64,
     /// Primaries of the given size.
     pub primaries: f64,
-    /// Writing transactions a second if each message had one of its own.
+    /// Rows of the log a second.
+    pub rows: f64,
+    /// Writing transactions a second.
     pub writes: f64,
     /// Bytes of its log a second.
     pub wal: f64,
-    /// Messages a second at which one Redis is full.
+    /// Messages a second at which one Redis is full, if everything else shrinks with them.
     pub redis_wall: f64,
-    /// Messages a second at which one primary is full.
+    /// Messages a second at which one primary is full, if each has a transaction of its own.
     pub database_wall: f64,
+    /// The same if all transactions are shared by very many.
+    pub shared_wall: f64,
 }
 
 impl Coefficients {
@@ -109,52 +125,39 @@ impl Coefficients {
     pub fn of(figures: &Figures) -> Outcome<Self> {
         let grow = &figures.grow.as_ref().ok_or("`grow` was never measured")?.figures;
         let clusters = &figures.cluster.as_ref().ok_or("`cluster` was never measured")?.figures;
-        let one_room = || grow.iter().filter(|it| it.rooms == 1);
-        let by_members = |costs: fn(&Growth) -> &Vec<Cost>| {
-            let points: Vec<(f64, f64)> =
-                one_room().map(|it| (it.hearers(), median(&totals(costs(it))) * it.hearers())).collect();
-            Line::through(&points).ok_or("too few sizes of a room were measured")
-        };
-        let (alone, alone_busy) = (by_members(|it| &it.one)?, by_members(|it| &it.eight)?);
-        let last = |values: fn(&Growth) -> &Vec<f64>| {
-            let measured = grow.iter().filter(|it| !values(it).is_empty());
-            measured
-                .max_by_key(|it| it.members)
-                .map(|it| median(values(it)))
-                .ok_or("`grow` was cut short")
-        };
+        let alone = by_members(grow, |it| &it.one)?;
+        let alone_busy = by_members(grow, |it| &it.eight)?;
         let small = clusters.iter().map(|it| it.members).min().unwrap_or_default();
         let small: Vec<&Cluster> = clusters.iter().filter(|it| it.members == small).collect();
-        let deliveries = alone_busy.each * small.first().map_or(0.0, |it| it.members as f64);
+        let deliveries = alone.each * small.first().map_or(0.0, |it| it.members as f64);
         let by_nodes = |of: &dyn Fn(&Effort) -> f64| {
-            let point = |it: &&Cluster| (it.nodes as f64, middle(&it.eight, of));
+            let point = |it: &&Cluster| (it.nodes as f64, middle(&it.one, of));
             Line::through(&small.iter().map(point).collect::<Vec<_>>())
                 .ok_or("too few clusters were measured")
         };
         let largest = small.iter().max_by_key(|it| it.nodes).ok_or("no cluster was measured")?;
         let each = |efforts: &[Effort], of: fn(&Effort) -> f64| middle(efforts, &of);
+        let by_writes = [&largest.one, &largest.eight, &largest.many]
+            .map(|it| (each(it, |it| it.writes), each(it, |it| it.postgres)));
         Ok(Self {
             alone,
             alone_busy,
             post: by_nodes(&|it| it.nodes - deliveries)?,
             deliver: alone.each,
             deliver_joined: alone_busy.each,
-            bytes: last(|it| &it.bytes)?,
-            joins: one_room().map(|it| (it.hearers(), median(&totals(&it.join)))).collect(),
-            idle: last(|it| &it.idle)?,
-            idle_bytes: last(|it| &it.idle_bytes)?,
-            resident: last(|it| &it.resident)?,
+            bytes: last(grow, |it| &it.bytes)?,
+            joins: in_one_room(grow).map(|it| (it.hearers(), median(&totals(&it.join)))).collect(),
+            idle: last(grow, |it| &it.idle)?,
+            idle_bytes: last(grow, |it| &it.idle_bytes)?,
+            resident: last(grow, |it| &it.resident)?,
             redis: by_nodes(&|it| it.redis)?,
-            redis_commands: each(&largest.eight, |it| it.commands),
+            redis_commands: each(&largest.one, |it| it.commands),
             redis_out: by_nodes(&|it| it.redis_out)?,
-            join: joined(clusters),
-            postgres: each(&largest.eight, |it| it.postgres),
-            postgres_calm: each(&largest.one, |it| it.postgres),
-            writes: [
-                each(&largest.one, |it| it.writes),
-                each(&largest.eight, |it| it.writes),
-            ],
-            wal: each(&largest.eight, |it| it.wal),
+            spoken: in_large(clusters, |it| &it.spoken),
+            join: in_large(clusters, |it| &it.join),
+            postgres: Line::through(&by_writes).ok_or("too few loads of a cluster were measured")?,
+            writes: by_writes.map(|it| it.0),
+            wal: each(&largest.one, |it| it.wal),
             quiet: [
                 each(&largest.idle, |it| it.commands) / largest.nodes as f64,
                 median(&largest.transactions) / largest.nodes as f64,
@@ -175,7 +178,9 @@ impl Coefficients {
         const SECOND: f64 = 1e6;
         let Demand { connections, messages, room, stay, busy, .. } = *demand;
         let (joins, deliveries) = (connections / stay, messages * room);
-        let (mut nodes, mut reached, mut cores) = (1.0f64, 1.0, [0.0; 5]);
+        // Everybody speaks as often as everybody else, at times of their own.
+        let speakers = connections * (1.0 - (-messages * WINDOW / connections).exp());
+        let (mut nodes, mut reached, mut cores) = (1.0f64, 1.0, [0.0; 6]);
         for _ in 0..100 {
             // Members of a room are spread by chance.
             reached = nodes * (1.0 - (1.0 - 1.0 / nodes).powf(room));
@@ -185,6 +190,7 @@ impl Coefficients {
                 deliveries * self.deliver,
                 joins * self.joining(room),
                 connections * self.idle,
+                speakers * self.spoken.nodes,
             ]
             .map(|it| it / SECOND);
             let wanted = (cores.iter().sum::<f64>() / (demand.cores * busy)).ceil().max(1.0);
@@ -193,8 +199,13 @@ impl Coefficients {
             }
             nodes = wanted;
         }
-        let redis = messages * self.redis.at(reached) + joins * self.join.redis;
-        let database = (messages * self.postgres + joins * self.join.postgres) / SECOND;
+        let carried = messages * self.redis.at(reached);
+        let redis = carried + joins * self.join.redis + speakers * self.spoken.redis;
+        let each_message = redis / messages.max(1.0);
+        let writes = messages.min(nodes * WRITERS / demand.commit);
+        let log = messages * self.postgres.fixed + writes * self.postgres.each;
+        let database = (log + joins * self.join.postgres) / SECOND;
+        let primary = SECOND * busy * demand.database_cores;
         Answer {
             nodes,
             reached,
@@ -203,15 +214,39 @@ impl Coefficients {
             resident: connections / nodes * self.resident,
             network: (deliveries * self.bytes + connections * self.idle_bytes) / nodes,
             shards: (redis / (SECOND * busy)).ceil(),
-            commands: messages * self.redis_commands + joins * self.join.commands + nodes * self.quiet[0],
+            speakers,
+            commands: messages * self.redis_commands
+                + joins * self.join.commands
+                + speakers * self.spoken.commands
+                + nodes * self.quiet[0],
             database,
             primaries: (database / (demand.database_cores * busy)).ceil(),
-            writes: messages,
+            rows: messages,
+            writes: writes + joins * self.join.writes,
             wal: messages * self.wal + joins * self.join.wal,
-            redis_wall: SECOND * busy / self.redis.at(reached),
-            database_wall: SECOND * busy * demand.database_cores / self.postgres,
+            redis_wall: SECOND * busy / each_message,
+            database_wall: primary / self.postgres.at(1.0),
+            shared_wall: primary / self.postgres.at(self.writes[2]),
         }
     }
+}
+
+fn in_one_room(grow: &[Growth]) -> impl Iterator<Item = &Growth> {
+    grow.iter().filter(|it| it.rooms == 1)
+}
+
+/// What a message costs by the members of its room.
+fn by_members(grow: &[Growth], costs: fn(&Growth) -> &Vec<Cost>) -> Outcome<Line> {
+    let each = |it: &Growth| (it.hearers(), median(&totals(costs(it))) * it.hearers());
+    let points: Vec<(f64, f64)> = in_one_room(grow).map(each).collect();
+    Line::through(&points).ok_or_else(|| "too few sizes of a room were measured".into())
+}
+
+/// As it was with the most members that it was measured with.
+fn last(grow: &[Growth], values: fn(&Growth) -> &Vec<f64>) -> Outcome<f64> {
+    let measured = grow.iter().filter(|it| !values(it).is_empty());
+    let most = measured.max_by_key(|it| it.members).ok_or("`grow` was cut short")?;
+    Ok(median(values(most)))
 }
 
 /// The middle of all rounds of one field.
@@ -219,19 +254,19 @@ fn middle(efforts: &[Effort], of: &dyn Fn(&Effort) -> f64) -> f64 {
     median(&efforts.iter().map(of).collect::<Vec<_>>())
 }
 
-/// A join into the largest room of the largest cluster.
-fn joined(clusters: &[Cluster]) -> Effort {
+/// As it was in the largest room of the largest cluster.
+fn in_large(clusters: &[Cluster], of: fn(&Cluster) -> &Vec<Effort>) -> Effort {
     let largest = clusters.iter().max_by_key(|it| (it.members, it.nodes));
-    let joins = largest.map(|it| it.join.as_slice()).unwrap_or_default();
+    let efforts = largest.map(|it| of(it).as_slice()).unwrap_or_default();
     Effort {
-        nodes: middle(joins, &|it| it.nodes),
-        redis: middle(joins, &|it| it.redis),
-        postgres: middle(joins, &|it| it.postgres),
-        commands: middle(joins, &|it| it.commands),
-        redis_in: middle(joins, &|it| it.redis_in),
-        redis_out: middle(joins, &|it| it.redis_out),
-        writes: middle(joins, &|it| it.writes),
-        wal: middle(joins, &|it| it.wal),
+        nodes: middle(efforts, &|it| it.nodes),
+        redis: middle(efforts, &|it| it.redis),
+        postgres: middle(efforts, &|it| it.postgres),
+        commands: middle(efforts, &|it| it.commands),
+        redis_in: middle(efforts, &|it| it.redis_in),
+        redis_out: middle(efforts, &|it| it.redis_out),
+        writes: middle(efforts, &|it| it.writes),
+        wal: middle(efforts, &|it| it.wal),
     }
 }
 

@@ -11,7 +11,7 @@ fn cost(all: f64) -> Vec<Cost> {
 }
 
 /// As if a message cost 80 µs and 4 µs a member, half of each with eight in flight; in a cluster 100,
-/// and 10 for each node; 20 and 2 in Redis, 50 in PostgreSQL.
+/// and 10 for each node; 20 and 2 in Redis; 30 in PostgreSQL and 200 for each transaction.
 fn measured() -> Figures {
     let grow = [10, 100, 1000, 10_000].map(|members| {
         let mut it = Growth::of((members, 1));
@@ -27,17 +27,18 @@ fn measured() -> Figures {
     let cluster = [1, 2, 3].map(|nodes| {
         let mut it = Cluster::of(nodes, 12);
         let n = nodes as f64;
-        it.eight = vec![Effort {
-            nodes: 100.0 + 10.0 * n + 12.0 * 2.0,
+        let with = |writes: f64| Effort {
+            nodes: 100.0 + 10.0 * n + 12.0 * 4.0,
             redis: 20.0 + 2.0 * n,
-            postgres: 50.0,
+            postgres: 30.0 + 200.0 * writes,
             commands: 1.0,
             redis_in: 400.0,
             redis_out: 300.0 * n,
-            writes: 0.25,
+            writes,
             wal: 500.0,
-        }];
-        it.one = it.eight.clone();
+        };
+        (it.one, it.eight, it.many) = (vec![with(1.0)], vec![with(0.25)], vec![with(0.1)]);
+        it.spoken = vec![Effort { redis: 4.0, nodes: 2.0, commands: 6.0, ..Effort::default() }];
         it.idle = vec![Effort { commands: 6.0 * n, ..Effort::default() }];
         it.transactions = vec![3.0 * n];
         it.join = vec![Effort {
@@ -63,6 +64,7 @@ const DEMAND: Demand = Demand {
     cores: 4.0,
     database_cores: 10.0,
     busy: 0.5,
+    commit: 0.01,
 };
 
 fn near(value: f64, wanted: f64) -> bool {
@@ -76,24 +78,36 @@ fn the_coefficients_are_those_that_the_figures_were_made_of() {
     assert!(near(it.alone.fixed, 80.0), "{it:?}");
     assert!(near(it.post.fixed, 100.0) && near(it.post.each, 10.0), "{it:?}");
     assert!(near(it.redis.fixed, 20.0) && near(it.redis.each, 2.0), "{it:?}");
-    assert!(near(it.redis_out.each, 300.0) && near(it.postgres, 50.0), "{it:?}");
-    assert_eq!((it.quiet, it.writes), ([6.0, 3.0], [0.25, 0.25]));
+    assert!(
+        near(it.redis_out.each, 300.0) && near(it.postgres.fixed, 30.0) && near(it.postgres.each, 200.0),
+        "{it:?}"
+    );
+    assert_eq!((it.quiet, it.writes), ([6.0, 3.0], [1.0, 0.25, 0.1]));
     assert!(near(it.joining(150.0), 30.1), "{it:?}");
 }
 
 #[test]
 fn a_demand_is_the_sum_of_its_parts() {
     let answer = Coefficients::of(&measured()).unwrap().answer(&DEMAND);
-    let [post, bells, deliveries, joins, idle] = answer.cores;
+    let [post, bells, deliveries, joins, idle, spoken] = answer.cores;
+    // Of a million who speak every ten seconds by chance so many do within ten seconds.
+    assert!(near(answer.speakers, 632_121.0) && near(spoken, 632_121.0 * 2.0 / 1e6));
     assert!(near(post, 11.0) && near(deliveries, 40.0) && near(joins, 0.0301) && near(idle, 0.5));
     // The nodes carry the load at half of their cores, and one fewer would not.
     assert!(near(bells, 1e5 * (answer.reached - 1.0) * 10.0 / 1e6));
     let all: f64 = answer.cores.iter().sum();
     assert!(answer.nodes * 2.0 >= all && (answer.nodes - 1.0) * 2.0 < all, "{answer:?}");
     assert!(answer.reached < answer.nodes.min(100.0));
-    assert!(near(answer.deliveries, 1e7) && near(answer.database, 5.005));
-    assert!(near(answer.primaries, 2.0) && near(answer.database_wall, 1e5));
-    assert!(near(answer.redis_wall, 5e5 / (20.0 + 2.0 * answer.reached)));
+    assert!(near(answer.deliveries, 1e7));
+    // Four writers on each node, a hundred commits a second.
+    let writes = answer.nodes * 400.0;
+    assert!(writes < 1e5 && near(answer.writes, writes) && near(answer.rows, 1e5));
+    assert!(near(answer.database, 3.0 + writes * 200.0 / 1e6 + 0.005), "{answer:?}");
+    assert!(near(answer.primaries, (answer.database / 5.0).ceil()));
+    assert!(near(answer.database_wall, 5e6 / 230.0) && near(answer.shared_wall, 5e6 / 50.0));
+    // The bells, a thousand joins, and those who have spoken; all of it for 100,000 messages.
+    let redis = 1e5 * (20.0 + 2.0 * answer.reached) + 1e3 * 15.0 + 632_121.0 * 4.0;
+    assert!(near(answer.redis_wall, 5e5 * 1e5 / redis), "{answer:?}");
 }
 
 #[test]

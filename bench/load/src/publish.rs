@@ -26,6 +26,7 @@ pub const DEMAND: Demand = Demand {
     cores: 4.0,
     database_cores: 32.0,
     busy: 0.5,
+    commit: 0.002,
 };
 
 fn root() -> PathBuf {

@@ -267,13 +267,18 @@ fn nodes(figures: &[Cluster]) -> String {
             let cells = same.iter().map(|it| digits(of(it)));
             table.row(&std::iter::once(what).chain(cells).collect::<Vec<_>>());
         };
-        let efforts: [(&str, Efforts); 4] = [
+        let efforts: [(&str, Efforts); 6] = [
             ("a message, one in flight", |it| &it.one),
             ("a message, eight in flight", |it| &it.eight),
+            ("a message, 256 in flight", |it| &it.many),
+            ("a second of each who has spoken", |it| &it.spoken),
             ("a join", |it| &it.join),
             ("a quiet second", |it| &it.idle),
         ];
         for (when, efforts) in efforts {
+            if same.iter().all(|it| efforts(it).is_empty()) {
+                continue;
+            }
             for (what, field) in FIELDS {
                 row(format!("{when}: {what}"), &|it| {
                     median(&efforts(it).iter().map(field).collect::<Vec<_>>())
