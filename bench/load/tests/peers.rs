@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chorus_load::{
     crowd::{Crowd, Pace},
     peers::Peer,
+    stop,
 };
 
 const MEMBERS: usize = 10;
@@ -52,4 +53,14 @@ fn the_axum_peer_writes_to_its_room() {
 #[test]
 fn the_socketioxide_peer_writes_to_its_room() {
     all_hear(Peer::Socketioxide);
+}
+
+#[test]
+fn a_server_ends_soon_when_it_is_asked_to() {
+    // Once the wish of whoever asks was kept from the servers, too.
+    stop::listen().unwrap();
+    let running = Peer::Floor.start(None, &[]).unwrap();
+    let began = Instant::now();
+    drop(running);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
