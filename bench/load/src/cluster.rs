@@ -95,7 +95,10 @@ fn in_room(
 
 /// What it costs that people have said something, a second of each.
 fn spoken(cluster: &mut Cluster, crowd: &mut Crowd, idle: &Effort) -> Outcome<Effort> {
-    crowd.burst(0..SPEAKERS)?;
+    // Not all at once: that would be more than is kept for one who reads slowly.
+    for first in (0..SPEAKERS).step_by(FLIGHT) {
+        crowd.burst(first..first + FLIGHT)?;
+    }
     crowd.settle(SETTLED)?;
     let before = cluster.begin()?;
     crowd.listen(WITHIN)?;
