@@ -47,7 +47,7 @@ async fn enter(State(rooms): State<Rooms>, Path(room): Path<String>, upgrade: We
 }
 
 async fn serve(mut socket: WebSocket, room: broadcast::Sender<Utf8Bytes>) {
-    let mut hears = room.subscribe();
+    let mut said_here = room.subscribe();
     loop {
         tokio::select! {
             said = socket.recv() => match said {
@@ -55,7 +55,7 @@ async fn serve(mut socket: WebSocket, room: broadcast::Sender<Utf8Bytes>) {
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return,
             },
-            heard = hears.recv() => match heard {
+            heard = said_here.recv() => match heard {
                 Ok(text) => {
                     if socket.send(Message::Text(text)).await.is_err() {
                         return;
