@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     model::{Answer, Coefficients, Demand},
-    stats::digits,
+    stats::{count, digits},
 };
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -39,7 +39,7 @@ pub fn coefficients(it: &Coefficients) -> String {
     );
     row("bytes of a delivery on the wire", digits(it.bytes));
     for (room, join) in &it.joins {
-        row(&format!("a join into a room of {}", digits(*room)), micros(*join));
+        row(&format!("a join into a room of {}", count(*room)), micros(*join));
     }
     row(
         "a connection that is idle, a second",
@@ -107,7 +107,7 @@ pub fn answers(coefficients: &Coefficients, demand: &Demand, rooms: &[f64]) -> S
         (demand.busy * 100.0).round()
     );
     for (room, _) in &answers {
-        let _ = write!(text, " {} |", digits(*room));
+        let _ = write!(text, " {} |", count(*room));
     }
     let _ = writeln!(text, "\n|{}", "---|".repeat(answers.len() + 1));
     for (what, of) in rows() {
@@ -125,7 +125,7 @@ type Row = (&'static str, fn(&Answer, &Demand) -> String);
 fn rows() -> [Row; 23] {
     [
         ("deliveries a second", |it, _| digits(it.deliveries)),
-        ("nodes", |it, _| digits(it.nodes)),
+        ("nodes", |it, _| count(it.nodes)),
         ("connections of a node", |it, demand| digits(demand.connections / it.nodes)),
         ("cores that take messages in", |it, _| digits(it.cores[0])),
         ("cores that hear of them from other nodes", |it, _| digits(it.cores[1])),
@@ -139,13 +139,13 @@ fn rows() -> [Row; 23] {
         }),
         ("out of a node", |it, _| format!("{} Gbit/s", digits(it.network * 8.0 / 1e9))),
         ("nodes that a message reaches", |it, _| digits(it.reached)),
-        ("Redis shards", |it, _| digits(it.shards)),
+        ("Redis shards", |it, _| count(it.shards)),
         ("commands to Redis a second", |it, _| digits(it.commands)),
         ("database: cores that work", |it, _| digits(it.database)),
         ("database: rows a second", |it, _| digits(it.rows)),
         ("database: writing transactions a second", |it, _| digits(it.writes)),
         ("database: write-ahead log", |it, _| format!("{} MiB/s", digits(it.wal / MIB))),
-        ("primaries of that size", |it, _| digits(it.primaries)),
+        ("primaries of that size", |it, _| count(it.primaries)),
         ("one Redis is full at", |it, _| format!("{} messages/s", digits(it.redis_wall))),
         ("one primary is full at", |it, _| {
             let [alone, shared] = [it.database_wall, it.shared_wall].map(digits);

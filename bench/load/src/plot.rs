@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::stats::digits;
+use crate::stats::{count, digits};
 
 const WIDTH: f64 = 760.0;
 /// Where bars begin: names stand before it.
@@ -167,7 +167,7 @@ pub fn lines(title: &str, across: &str, series: &[Series]) -> String {
                 body,
                 "<text class=\"note\" x=\"{x:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
                 bottom + 18.0,
-                digits(*size)
+                count(*size)
             );
             free = x - 50.0;
         }

@@ -30,6 +30,11 @@ pub fn digits(value: f64) -> String {
     }
 }
 
+/// A number of things, of three digits.
+pub fn count(value: f64) -> String {
+    if value.abs() < 100.0 { format!("{value:.0}") } else { digits(value) }
+}
+
 /// Whole, with a comma between thousands, as far as three digits go.
 fn grouped(value: f64) -> String {
     let scale = 10f64.powf((value.abs().log10().floor() - 2.0).max(0.0));
@@ -68,5 +73,6 @@ mod tests {
     fn figures_have_three_digits() {
         let shown = [0.0, 1.234, 12.34, 123.4, 1234.0, 1_234_567.0, f64::NAN].map(digits);
         assert_eq!(shown, ["0.00", "1.23", "12.3", "123", "1,230", "1,230,000", "–"]);
+        assert_eq!([1.0, 10.0, 4321.0].map(count), ["1", "10", "4,320"]);
     }
 }
