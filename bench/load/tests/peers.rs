@@ -1,6 +1,6 @@
 //! The Rust peers for real, each for a second: ten members in a room hear everything that one of
 //! them says, and those of another room hear nothing.
-#![allow(missing_docs, reason = "a test, not a library")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 
