@@ -122,7 +122,7 @@ pub fn answers(coefficients: &Coefficients, demand: &Demand, rooms: &[f64]) -> S
 
 type Row = (&'static str, fn(&Answer, &Demand) -> String);
 
-fn rows() -> [Row; 23] {
+fn rows() -> [Row; 24] {
     [
         ("deliveries a second", |it, _| digits(it.deliveries)),
         ("nodes", |it, _| count(it.nodes)),
@@ -139,6 +139,7 @@ fn rows() -> [Row; 23] {
         }),
         ("out of a node", |it, _| format!("{} Gbit/s", digits(it.network * 8.0 / 1e9))),
         ("nodes that a message reaches", |it, _| digits(it.reached)),
+        ("Redis: cores that work", |it, _| digits(it.redis)),
         ("Redis shards", |it, _| count(it.shards)),
         ("commands to Redis a second", |it, _| digits(it.commands)),
         ("database: cores that work", |it, _| digits(it.database)),

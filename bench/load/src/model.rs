@@ -8,6 +8,9 @@ use crate::{
     stats::median,
 };
 
+/// Microseconds of one.
+const SECOND: f64 = 1e6;
+
 /// Writers of the log on each node; one transaction of each is under way at a time.
 const WRITERS: f64 = 4.0;
 
@@ -98,6 +101,8 @@ pub struct Answer {
     pub network: f64,
     /// People who have said something within the window.
     pub speakers: f64,
+    /// Cores that Redis needs, busy to the last.
+    pub redis: f64,
     /// Redis servers, one core each.
     pub shards: f64,
     /// Commands to Redis a second.
@@ -112,7 +117,7 @@ pub struct Answer {
     pub writes: f64,
     /// Bytes of its log a second.
     pub wal: f64,
-    /// Messages a second at which one Redis is full, if everything else shrinks with them.
+    /// Messages a second at which one Redis is full: of fewer people, who are as they are.
     pub redis_wall: f64,
     /// Messages a second at which one primary is full, if each has a transaction of its own.
     pub database_wall: f64,
@@ -172,36 +177,12 @@ impl Coefficients {
         nearest.map_or(0.0, |it| it.1)
     }
 
-    /// What the demand takes. The number of nodes and the nodes that a message reaches depend on
-    /// each other; they are found by turns.
+    /// What the demand takes.
     pub fn answer(&self, demand: &Demand) -> Answer {
-        const SECOND: f64 = 1e6;
         let Demand { connections, messages, room, stay, busy, .. } = *demand;
         let (joins, deliveries) = (connections / stay, messages * room);
-        // Everybody speaks as often as everybody else, at times of their own.
-        let speakers = connections * (1.0 - (-messages * WINDOW / connections).exp());
-        let (mut nodes, mut reached, mut cores) = (1.0f64, 1.0, [0.0; 6]);
-        for _ in 0..100 {
-            // Members of a room are spread by chance.
-            reached = nodes * (1.0 - (1.0 - 1.0 / nodes).powf(room));
-            cores = [
-                messages * self.post.at(1.0),
-                messages * (reached - 1.0).max(0.0) * self.post.each,
-                deliveries * self.deliver,
-                joins * self.joining(room),
-                connections * self.idle,
-                speakers * self.spoken.nodes,
-            ]
-            .map(|it| it / SECOND);
-            let wanted = (cores.iter().sum::<f64>() / (demand.cores * busy)).ceil().max(1.0);
-            if (wanted - nodes).abs() < 1.0 {
-                break;
-            }
-            nodes = wanted;
-        }
-        let carried = messages * self.redis.at(reached);
-        let redis = carried + joins * self.join.redis + speakers * self.spoken.redis;
-        let each_message = redis / messages.max(1.0);
+        let (nodes, reached, cores) = self.nodes(demand);
+        let redis = self.redis_cores(demand, reached);
         let writes = messages.min(nodes * WRITERS / demand.commit);
         let log = messages * self.postgres.fixed + writes * self.postgres.each;
         let database = (log + joins * self.join.postgres) / SECOND;
@@ -213,20 +194,88 @@ impl Coefficients {
             cores,
             resident: connections / nodes * self.resident,
             network: (deliveries * self.bytes + connections * self.idle_bytes) / nodes,
-            shards: (redis / (SECOND * busy)).ceil(),
-            speakers,
+            redis,
+            shards: (redis / busy).ceil(),
+            speakers: demand.speakers(),
             commands: messages * self.redis_commands
                 + joins * self.join.commands
-                + speakers * self.spoken.commands
+                + demand.speakers() * self.spoken.commands
                 + nodes * self.quiet[0],
             database,
             primaries: (database / (demand.database_cores * busy)).ceil(),
             rows: messages,
             writes: writes + joins * self.join.writes,
             wal: messages * self.wal + joins * self.join.wal,
-            redis_wall: SECOND * busy / each_message,
+            redis_wall: self.redis_wall(demand),
             database_wall: primary / self.postgres.at(1.0),
             shared_wall: primary / self.postgres.at(self.writes[2]),
+        }
+    }
+
+    /// Nodes, how many of them a message reaches, and the cores that work in all of them. The first
+    /// two depend on each other; they are found by turns, from one node upwards.
+    fn nodes(&self, demand: &Demand) -> (f64, f64, [f64; 6]) {
+        let Demand { connections, messages, room, stay, .. } = *demand;
+        let (mut nodes, mut reached, mut cores) = (1.0f64, 1.0, [0.0; 6]);
+        for _ in 0..100 {
+            // Members of a room are spread by chance.
+            reached = nodes * (1.0 - (1.0 - 1.0 / nodes).powf(room));
+            cores = [
+                messages * self.post.at(1.0),
+                messages * (reached - 1.0).max(0.0) * self.post.each,
+                messages * room * self.deliver,
+                connections / stay * self.joining(room),
+                connections * self.idle,
+                demand.speakers() * self.spoken.nodes,
+            ]
+            .map(|it| it / SECOND);
+            let wanted = (cores.iter().sum::<f64>() / (demand.cores * demand.busy)).ceil().max(1.0);
+            if (wanted - nodes).abs() < 1.0 {
+                break;
+            }
+            nodes = wanted;
+        }
+        (nodes, reached, cores)
+    }
+
+    /// Cores that Redis needs, busy to the last.
+    fn redis_cores(&self, demand: &Demand, reached: f64) -> f64 {
+        let carried = demand.messages * self.redis.at(reached);
+        let joins = demand.connections / demand.stay * self.join.redis;
+        (carried + joins + demand.speakers() * self.spoken.redis) / SECOND
+    }
+
+    /// Messages a second of the share of the demand that fills one Redis: fewer people on fewer nodes
+    /// say less, and each message reaches fewer nodes. At most all of it.
+    fn redis_wall(&self, demand: &Demand) -> f64 {
+        let (mut fits, mut too_much) = (0.0, 1.0);
+        for _ in 0..40 {
+            let share = f64::midpoint(fits, too_much);
+            let part = demand.times(share);
+            let (_, reached, _) = self.nodes(&part);
+            if self.redis_cores(&part, reached) <= demand.busy {
+                fits = share;
+            } else {
+                too_much = share;
+            }
+        }
+        demand.messages * fits
+    }
+}
+
+impl Demand {
+    /// People who have said something within the window: everybody speaks as often as everybody
+    /// else, at times of their own.
+    fn speakers(&self) -> f64 {
+        self.connections * (1.0 - (-self.messages * WINDOW / self.connections).exp())
+    }
+
+    /// So many times as many people, who are as they are.
+    fn times(&self, share: f64) -> Self {
+        Self {
+            connections: self.connections * share,
+            messages: self.messages * share,
+            ..*self
         }
     }
 }

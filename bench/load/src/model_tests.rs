@@ -105,9 +105,21 @@ fn a_demand_is_the_sum_of_its_parts() {
     assert!(near(answer.database, 3.0 + writes * 200.0 / 1e6 + 0.005), "{answer:?}");
     assert!(near(answer.primaries, (answer.database / 5.0).ceil()));
     assert!(near(answer.database_wall, 5e6 / 230.0) && near(answer.shared_wall, 5e6 / 50.0));
-    // The bells, a thousand joins, and those who have spoken; all of it for 100,000 messages.
+    // The bells, a thousand joins, and those who have spoken.
     let redis = 1e5 * (20.0 + 2.0 * answer.reached) + 1e3 * 15.0 + 632_121.0 * 4.0;
-    assert!(near(answer.redis_wall, 5e5 * 1e5 / redis), "{answer:?}");
+    assert!(near(answer.redis, redis / 1e6), "{answer:?}");
+}
+
+#[test]
+fn at_its_wall_one_redis_is_just_full() {
+    let coefficients = Coefficients::of(&measured()).unwrap();
+    let wall = coefficients.answer(&DEMAND).redis_wall;
+    assert!(wall < 1e5, "{wall}");
+    for (share, shards) in [(0.97, 1.0), (1.03, 2.0)] {
+        let messages = wall * share;
+        let part = Demand { messages, connections: messages * 10.0, ..DEMAND };
+        assert_eq!(coefficients.answer(&part).shards, shards, "{share}");
+    }
 }
 
 #[test]
