@@ -10,7 +10,7 @@ use crate::{
     crowd::{Crowd, Pace, SETTLED},
     fanout::FLIGHT,
     figures::{self, Effort},
-    report::step,
+    report::{step, turn},
     speech::Speech,
     stats::{digits, percentile},
     town::{make_rooms, signed_in},
@@ -42,7 +42,9 @@ pub fn run(nodes: &[usize], rounds: usize) -> Outcome<Vec<figures::Cluster>> {
         for both in all.chunks_mut(MEMBERS.len()) {
             let nodes = both.first().map_or(0, |it| it.nodes);
             step(&format!("round {round} of {rounds}: a cluster of {nodes}"));
-            one(nodes, both).map_err(|error| format!("a cluster of {nodes}: {error}"))?;
+            let mut measured = both.to_vec();
+            turn(&format!("a cluster of {nodes}"), &mut measured, |both| one(nodes, both))?;
+            both.clone_from_slice(&measured);
         }
     }
     Ok(all)

@@ -266,6 +266,9 @@ impl Crowd {
             None => member.read(&mut self.buffer)?,
         };
         self.bytes += piece.bytes as u64;
+        if let Some(refusal) = self.speech.refusal(&self.buffer[..piece.bytes]) {
+            return Err(format!("the server refused something: {refusal}").into());
+        }
         let was_coming = member.is_coming();
         let messages = member.hear(&self.buffer[..piece.bytes])?;
         if was_coming && !member.is_coming() {

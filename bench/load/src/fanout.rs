@@ -8,7 +8,7 @@ use crate::{
     crowd::{Crowd, Pace, SETTLED},
     figures::{Cost, Fanout},
     peers::{Peer, Running},
-    report::step,
+    report::{step, turn},
     stats::{digits, percentile},
     town::Town,
 };
@@ -36,8 +36,8 @@ pub fn run(plan: &Plan, town: Option<&Town>) -> Outcome<Vec<Fanout>> {
     let mut all: Vec<Fanout> = plan.peers.iter().map(|peer| Fanout::of(peer.key(), plan.members)).collect();
     for round in 1..=plan.rounds {
         for (peer, figures) in plan.peers.iter().zip(&mut all) {
-            one(*peer, plan, town, figures)
-                .map_err(|error| format!("{} with {} members: {error}", peer.name(), plan.members))?;
+            let what = format!("{} with {} members", peer.name(), plan.members);
+            turn(&what, figures, |figures| one(*peer, plan, town, figures))?;
             step(&format!("round {round} of {}, {}: {}", plan.rounds, peer.name(), last(figures)));
         }
     }

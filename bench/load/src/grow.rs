@@ -9,7 +9,7 @@ use crate::{
     fanout::{FLIGHT, spoken},
     figures::{Cost, Growth},
     peers::Peer,
-    report::step,
+    report::{step, turn},
     stats::digits,
     town::Town,
 };
@@ -34,7 +34,8 @@ pub fn run(sizes: &[Size], rounds: usize, town: &Town) -> Outcome<Vec<Growth>> {
     for round in 1..=rounds {
         for figures in &mut all {
             let (members, rooms) = (figures.members, figures.rooms);
-            one(figures, town).map_err(|error| format!("{members} members in {rooms} rooms: {error}"))?;
+            let what = format!("{members} members in {rooms} rooms");
+            turn(&what, figures, |figures| one(figures, town))?;
             let told = |costs: &[Cost]| costs.last().map_or_else(String::new, ToString::to_string);
             step(&format!(
                 "round {round} of {rounds}, {members} members in {rooms} rooms: one in flight {}, {FLIGHT} {}; \

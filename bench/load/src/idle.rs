@@ -9,7 +9,7 @@ use crate::{
     crowd::Crowd,
     figures::{AT_THE_DOOR, Cost, Idle},
     peers::Peer,
-    report::step,
+    report::{step, turn},
     speech::Speech,
     stats::digits,
     town::Town,
@@ -37,14 +37,16 @@ pub fn run(peers: &[Peer], sockets: usize, rounds: usize, town: Option<&Town>) -
     let mut all: Vec<Idle> = turns.iter().map(|(_, key)| nothing(key)).collect();
     for round in 1..=rounds {
         for ((peer, key), figures) in turns.iter().zip(&mut all) {
-            let (bytes, connect) = one(*peer, *key == AT_THE_DOOR, sockets, town)
-                .map_err(|error| format!("{key} with {sockets} sockets: {error}"))?;
-            let kib = digits(bytes / 1024.0);
-            step(&format!(
-                "round {round} of {rounds}, {key}: {kib} KiB a socket, {connect} a connect"
-            ));
-            figures.bytes.push(bytes);
-            figures.connect.push(connect);
+            turn(&format!("{key} with {sockets} sockets"), figures, |figures| {
+                let (bytes, connect) = one(*peer, *key == AT_THE_DOOR, sockets, town)?;
+                figures.bytes.push(bytes);
+                figures.connect.push(connect);
+                let kib = digits(bytes / 1024.0);
+                step(&format!(
+                    "round {round} of {rounds}, {key}: {kib} KiB a socket, {connect} a connect"
+                ));
+                Ok(())
+            })?;
         }
     }
     Ok(all)

@@ -73,6 +73,18 @@ impl Speech {
         }
     }
 
+    /// What a server says when it does not do as it is asked; without it one would wait for a message
+    /// that never comes. Only Chorus says so in a frame.
+    pub fn refusal(self, bytes: &[u8]) -> Option<String> {
+        let begins = match self {
+            Self::Chorus | Self::ChorusAtTheDoor => br#"{"type":"error""#,
+            _ => return None,
+        };
+        let at = memchr::memmem::find(bytes, begins)?;
+        let said = bytes[at..].iter().take(200).take_while(|it| **it != b'}');
+        Some(String::from_utf8_lossy(&said.copied().collect::<Vec<u8>>()).into_owned())
+    }
+
     /// The frame that says this to everybody in the room. The number makes Chorus's id of it.
     pub fn says(self, room: &str, text: &str, number: u64) -> Vec<u8> {
         let text = match self {
@@ -88,5 +100,18 @@ impl Speech {
             }
         };
         frames::masked(TEXT, text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_chorus_is_found_among_other_frames() {
+        let said = br#"..{"type":"ack","id":"1"}..{"type":"error","code":"unavailable"}.."#;
+        assert_eq!(Speech::Chorus.refusal(said).unwrap(), r#"{"type":"error","code":"unavailable""#);
+        assert_eq!(Speech::Raw.refusal(said), None);
+        assert_eq!(Speech::Chorus.refusal(br#"{"type":"message","message":"error"}"#), None);
     }
 }

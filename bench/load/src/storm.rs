@@ -8,7 +8,7 @@ use crate::{
     crowd::{COMING, Crowd, Pace, SETTLED},
     figures::Storm,
     peers::Peer,
-    report::step,
+    report::{step, turn},
     stats::{digits, percentile},
     town::Town,
 };
@@ -33,18 +33,20 @@ pub fn run(peers: &[Peer], sockets: usize, rounds: usize, town: Option<&Town>) -
     let mut all: Vec<Storm> = peers.iter().map(nothing).collect();
     for round in 1..=rounds {
         for (peer, figures) in peers.iter().zip(&mut all) {
-            let [took, before, during] = one(*peer, sockets, town)
-                .map_err(|error| format!("{} and {sockets} who come: {error}", peer.name()))?;
-            step(&format!(
-                "round {round} of {rounds}, {}: all in after {} s, p99 {} ms before, {} ms meanwhile",
-                peer.name(),
-                digits(took),
-                digits(before),
-                digits(during)
-            ));
-            figures.took.push(took);
-            figures.before.push(before);
-            figures.during.push(during);
+            let what = format!("{} and {sockets} who come", peer.name());
+            turn(&what, figures, |figures| {
+                let measured = one(*peer, sockets, town)?;
+                let [took, before, during] = measured;
+                figures.took.push(took);
+                figures.before.push(before);
+                figures.during.push(during);
+                let [took, before, during] = measured.map(digits);
+                step(&format!(
+                    "round {round} of {rounds}, {}: all in after {took} s, p99 {before} ms before, {during} ms meanwhile",
+                    peer.name()
+                ));
+                Ok(())
+            })?;
         }
     }
     Ok(all)
