@@ -5,6 +5,7 @@
 
 use std::{
     net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -31,6 +32,10 @@ pub const SETTLED: Duration = Duration::from_millis(700);
 /// Bytes of a message's text.
 pub const PAYLOAD: usize = 128;
 
+/// Numbers all messages of this program: to a node that knows the people from an earlier turn, a number
+/// that comes again is the same message again, which nobody hears twice.
+static SAID: AtomicU64 = AtomicU64::new(1);
+
 /// The members of one chat.
 pub struct Crowd {
     speech: Speech,
@@ -43,7 +48,6 @@ pub struct Crowd {
     timer: TimerFd,
     buffer: Vec<u8>,
     coming: usize,
-    said: u64,
     /// Messages heard by all together, since the count began.
     heard: u64,
     delivered: u64,
@@ -76,7 +80,6 @@ impl Crowd {
             timer,
             buffer: vec![0; BUFFER],
             coming: 0,
-            said: 0,
             heard: 0,
             delivered: 0,
             bytes: 0,
@@ -220,10 +223,9 @@ impl Crowd {
     }
 
     fn say(&mut self, sender: usize) -> Outcome {
-        self.said += 1;
-        let text = text(self.said);
+        let number = SAID.fetch_add(1, Ordering::Relaxed);
         let room = &self.rooms[self.members[sender].room];
-        let frame = self.speech.says(room, &text, self.said);
+        let frame = self.speech.says(room, &text(number), number);
         self.members[sender].send(&frame)
     }
 
