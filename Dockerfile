@@ -42,11 +42,13 @@ RUN apt-get update && \
     apt-get install -y --no-install-recommends gcc g++ libc6-dev make cmake && \
     rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 # First only the packages, in a layer that lasts until one of them changes: the program is empty.
+# Cargo wants to see every member of the workspace, the load generator too, of which nothing is built.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
-RUN mkdir -p src benches/spine client && \
+COPY bench/load/Cargo.toml bench/load/Cargo.toml
+RUN mkdir -p src benches/spine client bench/load/src && \
     echo 'fn main() {}' >src/main.rs && \
     echo 'fn main() {}' >benches/spine/main.rs && \
-    touch src/lib.rs && \
+    touch src/lib.rs bench/load/src/lib.rs && \
     cargo build --release --locked --bin chorus && \
     rm -rf src benches
 COPY migrations migrations

@@ -1,19 +1,34 @@
-// The predecessor's way of speaking to everybody, written from what its readme says: one process, a
-// list of sockets, and each message goes to all of them as it comes. Nothing is remembered.
+// The predecessor's way of speaking to everybody, written from what its readme says: express and ws,
+// one process, a list of sockets, and each message goes to all of them as it comes. Nothing is
+// remembered.
 //
 // Left out, to its advantage: checking a token against a database, counting messages per person,
-// and telling everybody the whole list of people whenever one comes or goes.
+// and telling everybody the whole list of people whenever one comes or goes. It knew one room only;
+// here those of another room (`?room=`) are in a list of their own.
 import { createServer } from 'node:http';
+import express from 'express';
 import { WebSocket, WebSocketServer } from 'ws';
 
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 const sanitized = (text) => text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
 
-const server = createServer();
+const app = express();
+app.get('/health', (_, response) => response.json({ status: 'ok' }));
+const server = createServer(app);
 const sockets = new WebSocketServer({ server });
+const rooms = new Map();
+
+const room = (name) => {
+  if (!rooms.has(name)) rooms.set(name, new Set());
+  return rooms.get(name);
+};
 
 sockets.on('connection', (socket, request) => {
-  const username = new URL(request.url, 'http://localhost').searchParams.get('name');
+  const asked = new URL(request.url, 'http://localhost').searchParams;
+  const username = asked.get('name');
+  const members = room(asked.get('room'));
+  members.add(socket);
+  socket.on('close', () => members.delete(socket));
   socket.on('error', (error) => console.error(error.message));
   socket.on('message', (data) => {
     const frame = JSON.stringify({
@@ -22,7 +37,7 @@ sockets.on('connection', (socket, request) => {
       message: sanitized(JSON.parse(data).message),
       timestamp: new Date().toLocaleTimeString('en-US'),
     });
-    for (const other of sockets.clients) {
+    for (const other of members) {
       if (other.readyState === WebSocket.OPEN) other.send(frame);
     }
   });

@@ -1,6 +1,8 @@
-// One of several processes that are one chat by Socket.IO's Redis adapter: what is said in a process
-// goes to its own members and, by Redis, to the other processes. Nothing is remembered.
+// Socket.IO: alone, or as one of several processes that are one chat by its Redis adapter. What is
+// said in a process goes to its own members and, by Redis, to the other processes. Nothing is
+// remembered.
 //
+//   node socketio.mjs
 //   REDIS_URL=redis://127.0.0.1:6379 node socketio.mjs
 //
 // The settings are the fastest that Socket.IO has: WebSocket from the start, no compression, nothing
@@ -12,16 +14,19 @@ import { Server } from 'socket.io';
 
 const SELDOM = 600_000;
 
-const publisher = createClient({ url: process.env.REDIS_URL });
-const subscriber = publisher.duplicate();
-for (const client of [publisher, subscriber]) {
-  client.on('error', (error) => console.error(error.message));
-  await client.connect();
+async function overRedis(url) {
+  const publisher = createClient({ url });
+  const subscriber = publisher.duplicate();
+  for (const client of [publisher, subscriber]) {
+    client.on('error', (error) => console.error(error.message));
+    await client.connect();
+  }
+  return createAdapter(publisher, subscriber);
 }
 
 const server = createServer();
 const io = new Server(server, {
-  adapter: createAdapter(publisher, subscriber),
+  ...(process.env.REDIS_URL && { adapter: await overRedis(process.env.REDIS_URL) }),
   transports: ['websocket'],
   perMessageDeflate: false,
   httpCompression: false,
@@ -31,10 +36,10 @@ const io = new Server(server, {
 });
 
 io.on('connection', (socket) => {
-  const username = socket.handshake.query.name;
-  socket.join('lobby');
+  const { name: username, room = 'lobby' } = socket.handshake.query;
+  socket.join(room);
   socket.on('message', (message) => {
-    io.to('lobby').emit('message', { username, message, timestamp: new Date().toISOString() });
+    io.to(room).emit('message', { username, message, timestamp: new Date().toISOString() });
   });
 });
 

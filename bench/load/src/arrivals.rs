@@ -1,0 +1,92 @@
+//! When each message had come to the last one of those who wait for it.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
+
+/// One message on its way.
+struct Underway {
+    due: SystemTime,
+    /// So many have not heard it yet.
+    missing: usize,
+    last: SystemTime,
+}
+
+/// Messages of one sender, so that everybody hears them in the order in which they were said.
+pub struct Arrivals {
+    listeners: usize,
+    /// The number of the first one in `underway`, from 0.
+    first: u64,
+    underway: VecDeque<Underway>,
+    times: Vec<f64>,
+}
+
+impl Arrivals {
+    /// Nothing said yet, so many who will hear it.
+    pub const fn of(listeners: usize) -> Self {
+        Self {
+            listeners,
+            first: 0,
+            underway: VecDeque::new(),
+            times: Vec::new(),
+        }
+    }
+
+    /// The next message. Its time runs from when it was due, not from when the generator got to it.
+    pub fn said(&mut self, due: SystemTime) {
+        self.underway.push_back(Underway { due, missing: self.listeners, last: due });
+    }
+
+    /// One listener who had heard `before` messages has heard so many more, the last of them then.
+    pub fn came(&mut self, before: u64, more: u64, when: SystemTime) {
+        for number in before..before + more {
+            let Some(at) = number.checked_sub(self.first).and_then(|it| usize::try_from(it).ok()) else {
+                continue;
+            };
+            if let Some(message) = self.underway.get_mut(at) {
+                message.missing = message.missing.saturating_sub(1);
+                message.last = message.last.max(when);
+            }
+        }
+        while let Some(done) = self.underway.pop_front_if(|it| it.missing == 0) {
+            self.first += 1;
+            let time = done.last.duration_since(done.due).unwrap_or(Duration::ZERO);
+            self.times.push(time.as_secs_f64() * 1e3);
+        }
+    }
+
+    /// Messages that somebody still waits for.
+    pub fn underway(&self) -> usize {
+        self.underway.len()
+    }
+
+    /// Milliseconds of each message that all have heard.
+    pub fn times(self) -> Vec<f64> {
+        self.times
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn a_message_ends_when_its_last_listener_has_it_and_counts_from_when_it_was_due() {
+        let mut arrivals = Arrivals::of(2);
+        arrivals.said(at(10));
+        arrivals.said(at(20));
+        arrivals.came(0, 1, at(13));
+        assert_eq!(arrivals.underway(), 2);
+        // The second listener reads both at once; the first has only one yet.
+        arrivals.came(0, 2, at(25));
+        assert_eq!(arrivals.underway(), 1);
+        arrivals.came(1, 1, at(24));
+        assert_eq!(arrivals.underway(), 0);
+        assert_eq!(arrivals.times(), [15.0, 5.0]);
+    }
+}
