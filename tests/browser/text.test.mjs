@@ -314,7 +314,7 @@ test('↑ takes back what was not sent, and nothing else', async () => {
     await alice.say('second try');
     await alice.page.locator('.said.waiting .text', { hasText: 'second try' }).waitFor();
     await alice.composer.press('ArrowUp');
-    assert.equal(await alice.composer.inputValue(), 'second try');
+    await eventually(async () => assert.equal(await alice.composer.inputValue(), 'second try'));
     await alice.page.waitForFunction(() => document.querySelectorAll('.said.waiting').length === 1);
     await alice.composer.press('ArrowUp');
     assert.equal(await alice.composer.inputValue(), 'second try', 'only in an empty composer');
