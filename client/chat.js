@@ -507,8 +507,6 @@ chorus.on('message', ({ room, ...message }) => {
 chorus.on('waiting', ({ room, id, message, at }) => {
   dispatch({ type: 'waiting.added', room, id, message, at });
   if (state.link.state !== 'connected') aloud((spoken) => spoken.waits());
-  // What may be wanted without a network is loaded while there is one.
-  part('unsent').catch(unable);
 });
 chorus.on('sent', ({ room, id, seq }) => dispatch({ type: 'waiting.sent', room, id, seq }));
 chorus.on('refused', ({ room, id, message, error }) => {

@@ -3,7 +3,9 @@
 //! the store about one read at a time for each place, and a page is encoded once.
 //!
 //! An answer may have been read a moment before it was asked for. That harms no joiner: it goes live only
-//! where its position meets the room's, and reads on otherwise.
+//! where its position meets the room's, and reads on otherwise. A head is asked for by those who were told its number,
+//! so the log held it before; who stands there in the very moment in which somebody else makes that number up may be
+//! told to begin with the newest page.
 
 use std::{
     collections::HashMap,

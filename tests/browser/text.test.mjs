@@ -308,7 +308,7 @@ test('↑ takes back what was not sent, and nothing else', async () => {
     await alice.hears('said');
     await alice.composer.press('ArrowUp');
     assert.equal(await alice.composer.inputValue(), '', 'what was said is not taken back');
-    // It is loaded with the first message, while there is a network.
+    // What takes it back is loaded with the first key, while there is a network.
     await alice.page.waitForFunction(() => ['unsent.js', 'actions.js', 'later.css'].every((file) => performance.getEntriesByType('resource').some(({ name, responseEnd }) => name.endsWith(file) && responseEnd > 0)));
     wire.cut();
     await alice.cutOff();
