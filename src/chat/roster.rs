@@ -227,13 +227,18 @@ impl Roster {
     }
 
     /// The list as last told, encoded once per version.
-    pub fn fragment(&mut self) -> Arc<PeopleFragment> {
+    pub fn fragment(&self) -> Arc<PeopleFragment> {
         self.shown.fragment()
     }
 
     /// The list for somebody who has just come and may not have been told of yet: with `name`.
-    pub fn fragment_with(&mut self, name: &Username) -> Arc<PeopleFragment> {
+    pub fn fragment_with(&self, name: &Username) -> Arc<PeopleFragment> {
         self.shown.fragment_with(name)
+    }
+
+    /// The JSON list of names that seed members are shown, for somebody who has just come with theirs.
+    pub fn seed_json(&self, newcomer: Option<&Username>) -> String {
+        self.shown.seed_json(newcomer)
     }
 
     fn holds(&self, name: &Username) -> bool {

@@ -45,8 +45,8 @@ impl Username {
 
     /// The order of lists of people: without case, equal names by their exact spelling.
     pub fn list_order(&self, other: &Self) -> std::cmp::Ordering {
-        let lower = |name: &Self| name.0.bytes().map(|b| b.to_ascii_lowercase()).collect::<Vec<_>>();
-        lower(self).cmp(&lower(other)).then_with(|| self.cmp(other))
+        let [lower, others] = [self, other].map(|name| name.0.bytes().map(|b| b.to_ascii_lowercase()));
+        lower.cmp(others).then_with(|| self.cmp(other))
     }
 }
 

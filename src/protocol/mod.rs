@@ -8,11 +8,13 @@ pub mod client;
 mod fields;
 mod json;
 mod limits;
+mod names;
 pub mod seed;
 pub mod v1;
 
 pub use client::{ClientFrame, Ref, Rejected};
 pub use limits::Limits;
+pub use names::Names;
 
 use crate::{domain::ClientId, error::Refusal};
 

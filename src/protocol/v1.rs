@@ -3,8 +3,6 @@
 //! Each function writes one frame of docs/protocol.md with its fields in that order; `ref` comes last and
 //! only where something answers.
 
-use std::sync::Arc;
-
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{Limits, Ref, SUBPROTOCOL, json::Object};
@@ -90,19 +88,15 @@ impl EventsFragment {
     }
 }
 
-/// The people of a room, encoded once per version of its roster, because ten thousand joins must
-/// not encode ten thousand lists. The first [`USERS_MAX`] names, the whole count.
+/// The people of a room: the first [`USERS_MAX`] names, the whole count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeopleFragment {
-    json: Arc<str>,
+    json: Box<str>,
 }
 
 impl PeopleFragment {
-    /// Encodes a roster: its names in list order (more than [`USERS_MAX`] are not looked at), how
-    /// many there are in all, and its version.
-    pub fn new<'a>(users: impl IntoIterator<Item = &'a Username>, user_count: usize, version: u64) -> Self {
-        let users: Vec<_> = users.into_iter().take(USERS_MAX).map(Username::as_str).collect();
-        let users = serde_json::Value::from(users);
+    /// Of a JSON list of names, how many there are in all, and the version of the room's list.
+    pub fn new(users: &str, user_count: usize, version: u64) -> Self {
         let json = format!(r#""users":{users},"userCount":{user_count},"version":{version}"#);
         Self { json: json.into() }
     }
@@ -231,7 +225,7 @@ mod tests {
     use crate::{
         domain::{MessageBody, RoomId, UserId},
         error::Code,
-        protocol::client::parse_v1,
+        protocol::{Names, client::parse_v1},
     };
 
     fn event(text: &str) -> Event {
@@ -248,7 +242,7 @@ mod tests {
 
     fn people() -> PeopleFragment {
         let names = ["alice", "bob"].map(Username::from_store);
-        PeopleFragment::new(&names, 2, 7)
+        PeopleFragment::new(&Names::new(&names, USERS_MAX).json(), 2, 7)
     }
 
     fn reference(json: &str) -> Ref {
@@ -348,7 +342,8 @@ mod tests {
     #[test]
     fn a_list_carries_the_first_500_names_and_the_whole_count() {
         let names: Vec<_> = (0..600).map(|n| Username::from_store(format!("user{n:03}"))).collect();
-        let frame = user_list(&RoomName::lobby(), &PeopleFragment::new(&names, 600, 1), None);
+        let people = PeopleFragment::new(&Names::new(&names, USERS_MAX).json(), 600, 1);
+        let frame = user_list(&RoomName::lobby(), &people, None);
         let read: serde_json::Value = serde_json::from_str(&frame).unwrap();
         assert_eq!(read["users"].as_array().unwrap().len(), USERS_MAX);
         assert_eq!(read["userCount"], 600);

@@ -93,7 +93,7 @@ impl Room {
     }
 
     /// What a member that goes live is told first, and up to where it has the log then.
-    pub(super) fn greeting(&mut self, arrival: Arrival, name: &Username) -> Option<(Seq, Bytes)> {
+    pub(super) fn greeting(&self, arrival: Arrival, name: &Username) -> Option<(Seq, Bytes)> {
         match arrival {
             Arrival::Page { at, page, recovered, reason, reference } => {
                 let people = self.roster.fragment_with(name);
@@ -115,15 +115,7 @@ impl Room {
 
     /// The list as seed members are shown it, with `newcomer`, who may not have been told of yet.
     pub(super) fn seed_list(&self, newcomer: Option<&Username>) -> Bytes {
-        let mut names: Vec<Username> = self.roster.list(None).take(seed::USERS_MAX).cloned().collect();
-        if let Some(name) = newcomer
-            && !names.contains(name)
-            && names.len() < seed::USERS_MAX
-        {
-            let place = names.partition_point(|other| other.list_order(name).is_lt());
-            names.insert(place, name.clone());
-        }
-        frame::text(&seed::user_list(&names))
+        frame::text(&seed::user_list(&self.roster.seed_json(newcomer)))
     }
 
     /// The frames of committed events, encoded once for each dialect that is present.

@@ -5,11 +5,14 @@ use std::{
     cmp::Ordering,
     collections::BTreeSet,
     ops::Bound::{Excluded, Unbounded},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use super::LISTED;
-use crate::{domain::Username, protocol::v1::PeopleFragment};
+use crate::{
+    domain::Username,
+    protocol::{Names, seed, v1::PeopleFragment},
+};
 
 /// A name in list order: without case first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +41,15 @@ impl PartialOrd for Listed {
 pub(super) struct Shown {
     names: BTreeSet<Listed>,
     version: u64,
-    fragment: Option<Arc<PeopleFragment>>,
+    encoded: Encoded,
+}
+
+/// What one version looks like in frames; each is made when it is first wanted.
+#[derive(Debug, Default)]
+struct Encoded {
+    listed: OnceLock<Names>,
+    fragment: OnceLock<Arc<PeopleFragment>>,
+    seed: OnceLock<Names>,
 }
 
 impl Shown {
@@ -51,7 +62,7 @@ impl Shown {
     /// What was taken in and out is the next version; answers which.
     pub(super) fn next_version(&mut self) -> u64 {
         self.version += 1;
-        self.fragment = None;
+        self.encoded = Encoded::default();
         self.version
     }
 
@@ -77,25 +88,27 @@ impl Shown {
     }
 
     /// The list, encoded once per version.
-    pub(super) fn fragment(&mut self) -> Arc<PeopleFragment> {
-        if let Some(fragment) = &self.fragment {
-            return Arc::clone(fragment);
-        }
-        let names: Vec<Username> = self.list(None).take(LISTED).cloned().collect();
-        let fragment = Arc::new(PeopleFragment::new(&names, self.names.len(), self.version));
-        self.fragment = Some(Arc::clone(&fragment));
-        fragment
+    pub(super) fn fragment(&self) -> Arc<PeopleFragment> {
+        let encode = || Arc::new(PeopleFragment::new(&self.listed().json(), self.count(), self.version));
+        Arc::clone(self.encoded.fragment.get_or_init(encode))
     }
 
     /// The list for somebody who has just come and may not have been told of yet: with `name`.
-    pub(super) fn fragment_with(&mut self, name: &Username) -> Arc<PeopleFragment> {
+    pub(super) fn fragment_with(&self, name: &Username) -> Arc<PeopleFragment> {
         if self.contains(name) {
             return self.fragment();
         }
-        let mut names: Vec<Username> = self.list(None).take(LISTED).cloned().collect();
-        let at = names.partition_point(|other| other.list_order(name) == Ordering::Less);
-        names.insert(at, name.clone());
-        names.truncate(LISTED);
-        Arc::new(PeopleFragment::new(&names, self.names.len() + 1, self.version))
+        let users = self.listed().json_with(name);
+        Arc::new(PeopleFragment::new(&users, self.count() + 1, self.version))
+    }
+
+    /// The JSON list that seed members are shown, for somebody who has just come with their name.
+    pub(super) fn seed_json(&self, newcomer: Option<&Username>) -> String {
+        let names = self.encoded.seed.get_or_init(|| Names::new(self.list(None), seed::USERS_MAX));
+        newcomer.map_or_else(|| names.json(), |name| names.json_with(name))
+    }
+
+    fn listed(&self) -> &Names {
+        self.encoded.listed.get_or_init(|| Names::new(self.list(None), LISTED))
     }
 }

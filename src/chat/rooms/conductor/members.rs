@@ -37,7 +37,7 @@ impl Conductor {
         }
         // In a quiet room the others are told now, so that the newcomer's list is the new one.
         self.look(now, id).await;
-        let room = self.rooms.get_mut(&id)?;
+        let room = self.rooms.get(&id)?;
         let (at, greeting) = room.greeting(entry.arrival, &entry.person.username)?;
         Some(self.hub.join(id.0, entry.member, at.0, greeting).await)
     }
@@ -56,7 +56,7 @@ impl Conductor {
 
     /// The list for one member, in order with the changes it is told.
     pub(super) async fn users(&mut self, id: RoomId, member: MemberId, reference: Option<&Ref>) {
-        if let Some(room) = self.rooms.get_mut(&id) {
+        if let Some(room) = self.rooms.get(&id) {
             let people = room.roster.fragment();
             let v1 = frame::text(&v1::user_list(&room.name, &people, reference));
             if let Some(asker) = room.attendees.get(&member).filter(|_| room.waiting.is_some()) {
@@ -69,8 +69,8 @@ impl Conductor {
     }
 
     /// The list, encoded.
-    pub(super) fn fragment(&mut self, id: RoomId) -> Option<Arc<PeopleFragment>> {
-        self.rooms.get_mut(&id).map(|room| room.roster.fragment())
+    pub(super) fn fragment(&self, id: RoomId) -> Option<Arc<PeopleFragment>> {
+        self.rooms.get(&id).map(|room| room.roster.fragment())
     }
 
     /// A page of the list.
