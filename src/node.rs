@@ -57,6 +57,9 @@ pub enum StartError {
     /// The database can't be asked.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The system gives no more threads.
+    #[error("no thread to deliver messages: {0}")]
+    Thread(io::Error),
     /// A demo account can't be made.
     #[error("{0}")]
     Refused(#[from] Refusal),
@@ -117,7 +120,7 @@ impl Node {
         let node = Self {
             address: listeners.address(),
             metrics_address: listeners.metrics_address(),
-            chat: wiring::chat(config, &backends, &clock, &tasks, &auth),
+            chat: wiring::chat(config, &backends, &clock, &tasks, &auth).map_err(StartError::Thread)?,
             auth,
             store: backends.store,
             readiness: listeners.readiness,

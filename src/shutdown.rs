@@ -1,7 +1,7 @@
 //! Tasks and how they end: every spawned task belongs to the tracker, hears when to stop, and
 //! takes the node down loudly if it panics, because a node that lost an organ must not look well.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{future::Future, io, panic::AssertUnwindSafe, thread, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
@@ -28,13 +28,37 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        tokio::spawn(self.guarded(name, task))
+    }
+
+    /// Runs a task on a thread of its own: one that works for long without waiting, beside which the
+    /// other tasks have the runtime's threads for themselves. It has no timers and no sockets.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn spawn_thread<F>(&self, name: &'static str, task: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let task = self.guarded(name, task);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || runtime.block_on(task))
+            .map(drop)
+    }
+
+    fn guarded<F>(&self, name: &'static str, task: F) -> impl Future<Output = ()> + Send + use<F>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let failed = self.failed.clone();
-        tokio::spawn(self.tracker.track_future(async move {
+        self.tracker.track_future(async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 tracing::error!(task = name, "a task panicked; the node stops");
                 failed.cancel();
             }
-        }))
+        })
     }
 
     /// Spawns the task of one connection: tracked like the others, but small (its future is not
@@ -90,6 +114,20 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), tasks.failed())
             .await
             .expect("failure is told");
+        assert!(tasks.join(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test]
+    async fn so_does_one_with_a_thread_of_its_own() {
+        let tasks = Tasks::new();
+        let stopped = tasks.stopped().clone();
+        tasks.spawn_thread("well", async move { stopped.cancelled().await }).unwrap();
+        tasks.spawn_thread("test", async { panic!("on purpose") }).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), tasks.failed())
+            .await
+            .expect("failure is told");
+        assert_eq!(tasks.len(), 1);
+        tasks.stop();
         assert!(tasks.join(Duration::from_secs(5)).await);
     }
 

@@ -19,7 +19,7 @@ mod queue;
 mod room;
 mod shard;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -63,14 +63,19 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Starts the shards; they run until `tasks` is told to stop.
-    pub fn start(tasks: &Tasks, shards: usize) -> Self {
+    /// Starts the shards, each on a thread of its own; they run until `tasks` is told to stop.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(tasks: &Tasks, shards: usize) -> io::Result<Self> {
         let start = |_| {
             let (commands, inbox) = mpsc::channel(COMMANDS);
-            tasks.spawn("hub shard", Shard::default().run(inbox, tasks.stopped().clone()));
-            commands
+            tasks.spawn_thread("hub shard", Shard::default().run(inbox, tasks.stopped().clone()))?;
+            Ok(commands)
         };
-        Self { shards: (0..shards.max(1)).map(start).collect() }
+        Ok(Self {
+            shards: (0..shards.max(1)).map(start).collect::<io::Result<_>>()?,
+        })
     }
 
     /// From now on the room exists here, and has delivered everything up to this mark. A room that

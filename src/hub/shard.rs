@@ -1,7 +1,6 @@
-//! One task that owns some rooms: it takes commands in order and serves its rooms in turn.
+//! One thread that owns some rooms: it takes commands in order and serves its rooms in turn.
 //!
-//! A slice is 64 members of one room; then comes the next room, and after a few slices the other
-//! tasks of the thread. (In a small program slices of 64 kept the p99 of a room of 10 at 1.5 ms while
+//! A slice is 64 members of one room; then comes the next room. (In a small program slices of 64 kept the p99 of a room of 10 at 1.5 ms while
 //! a room of 5,000 was flooded; 256 gave 2.4 ms, no slices 38 ms, for a twentieth less CPU.)
 
 use std::{
@@ -21,11 +20,6 @@ use super::{Behind, Frame, Member, MemberId, RoomKey, room::Room};
 
 /// Members served before the next room has its turn.
 const SLICE: usize = 64;
-/// Slices after which the other tasks of the thread have their turn. Commands are taken between all
-/// slices, so no room waits longer for it. Each yield wakes a sleeping thread of the runtime, which
-/// finds nothing and sleeps again: one per slice cost 8 % more CPU per delivery (`bench/run
-/// fanout`), and a small room beside a flooded one (`bench/run neighbours`) was not served sooner.
-const SLICES_PER_YIELD: usize = 4;
 /// Commands taken between two slices.
 const COMMANDS_PER_TURN: usize = 256;
 
@@ -80,7 +74,6 @@ pub(super) struct Shard {
 impl Shard {
     /// Runs until it is told to stop or nobody can send commands any more.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>, stop: CancellationToken) {
-        let mut slices = 0;
         loop {
             if self.turns.is_empty() {
                 let command = tokio::select! {
@@ -94,10 +87,6 @@ impl Shard {
                 return;
             }
             self.serve_next();
-            slices += 1;
-            if slices % SLICES_PER_YIELD == 0 {
-                tokio::task::yield_now().await;
-            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing here decides anything; whoever looks for where a setting goes finds it here.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use secrecy::SecretString;
 
@@ -62,7 +62,7 @@ pub(super) fn chat(
     clock: &DbClock,
     tasks: &Tasks,
     auth: &Arc<Auth>,
-) -> Arc<Chat> {
+) -> io::Result<Arc<Chat>> {
     let seams = chat::Seams {
         store: Arc::clone(&backends.store),
         bus: Arc::clone(&backends.bus),
@@ -81,9 +81,15 @@ pub(super) fn chat(
         grace: config.presence_grace,
     };
     let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let hub = Hub::start(tasks, shards);
+    let hub = Hub::start(tasks, shards)?;
     let auth = Arc::clone(auth);
-    Chat::start(seams, hub, tasks, settings, Arc::new(move |sid| auth.handle_ended(sid)))
+    Ok(Chat::start(
+        seams,
+        hub,
+        tasks,
+        settings,
+        Arc::new(move |sid| auth.handle_ended(sid)),
+    ))
 }
 
 /// What is decided about sockets.

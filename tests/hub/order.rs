@@ -251,7 +251,7 @@ fn every_member_gets_its_frames_once_and_in_order_wherever_it_joined() {
         for index in 0..MEMBERS {
             clients.push(client(&listener, index).await);
         }
-        (Hub::start(&Tasks::new(), 2), clients)
+        (Hub::start(&Tasks::new(), 2).unwrap(), clients)
     });
     let mut room = 0;
     let clients = std::cell::RefCell::new(&mut clients);
@@ -283,7 +283,7 @@ fn every_member_gets_its_frames_once_and_in_order_wherever_it_joined() {
 #[tokio::test]
 async fn a_flooded_room_does_not_keep_a_small_one_waiting() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let hub = Hub::start(&Tasks::new(), 1);
+    let hub = Hub::start(&Tasks::new(), 1).unwrap();
     let mut clients = HashMap::new();
     for index in 0..201 {
         let client = client(&listener, index).await;
@@ -312,7 +312,7 @@ async fn a_flooded_room_does_not_keep_a_small_one_waiting() {
 #[tokio::test]
 async fn rooms_that_are_not_here_answer_nothing_and_closed_ones_forget() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let hub = Hub::start(&Tasks::new(), 1);
+    let hub = Hub::start(&Tasks::new(), 1).unwrap();
     let mut client = client(&listener, 1).await;
     let answer = hub.join(7, client.member.clone(), 0, Bytes::new()).await;
     assert!(answer.await.is_err());
@@ -335,7 +335,7 @@ async fn rooms_that_are_not_here_answer_nothing_and_closed_ones_forget() {
 #[tokio::test]
 async fn the_hub_ends_when_the_node_stops() {
     let tasks = Tasks::new();
-    let hub = Hub::start(&tasks, 3);
+    let hub = Hub::start(&tasks, 3).unwrap();
     hub.open(1, 0).await;
     tasks.stop();
     assert!(tasks.join(LIMIT).await);
@@ -346,7 +346,7 @@ async fn the_hub_ends_when_the_node_stops() {
 #[tokio::test]
 async fn an_answer_comes_to_who_asked_between_what_all_are_told() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let hub = Hub::start(&Tasks::new(), 1);
+    let hub = Hub::start(&Tasks::new(), 1).unwrap();
     let (mut asker, mut other) = (client(&listener, 1).await, client(&listener, 2).await);
     hub.open(7, 0).await;
     for member in [&asker.member, &other.member] {

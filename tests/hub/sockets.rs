@@ -501,7 +501,7 @@ async fn bad_messages_again_and_again_close_with_1008() {
 #[tokio::test]
 async fn a_slow_reader_gets_1013_while_others_are_served() {
     let mut node = node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 64 * 1024 }).await;
-    let hub = Hub::start(&node.tasks, 1);
+    let hub = Hub::start(&node.tasks, 1).unwrap();
     hub.open(1, 0).await;
     let mut clients = Vec::new();
     for _ in 0..3 {

@@ -116,7 +116,8 @@ impl Site {
             max_rooms_per_socket: config.max_rooms_per_socket,
             grace: config.presence_grace,
         };
-        let chat = Chat::start(seams, Hub::start(&tasks, 1), &tasks, chat_settings, Arc::new(|_| {}));
+        let chat =
+            Chat::start(seams, Hub::start(&tasks, 1).unwrap(), &tasks, chat_settings, Arc::new(|_| {}));
         let readiness = Readiness::starting();
         readiness.set(Cause::Starting, false);
         let state = Arc::new(State {
