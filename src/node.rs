@@ -3,6 +3,7 @@
 //! only place that names a backend.
 
 mod backends;
+mod ebb;
 mod listeners;
 mod upkeep;
 mod wiring;

@@ -1,10 +1,11 @@
 //! The work that comes again and again on every node: reckoning the database's clock, finding out
-//! whether the node should be sent people, and deleting what has expired.
+//! whether the node should be sent people, deleting what has expired, and giving back memory.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{self, Instant, MissedTickBehavior};
 
+use super::ebb::{self, Ebb};
 use crate::{
     cluster::{Incarnation, Peers},
     domain::PEER_HEALTH_TTL,
@@ -72,6 +73,7 @@ impl Upkeep {
     /// Starts it.
     pub(super) fn start(self, tasks: &Tasks) {
         tasks.spawn("sweep", sweep(Arc::clone(&self.store), tasks.clone()));
+        tasks.spawn("ebb", watch_the_ebb(tasks.clone()));
         tasks.spawn("health", self.tend(tasks.clone()));
     }
 
@@ -132,6 +134,16 @@ impl Upkeep {
             elsewhere: self.alone || over_the_bus.unwrap_or(false),
         };
         (store, Reach { here: bus_reached, elsewhere: in_the_store.unwrap_or(false) })
+    }
+}
+
+async fn watch_the_ebb(tasks: Tasks) {
+    let (mut tick, mut ebb) = (time::interval(TICK), Ebb::default());
+    while let Some(now) = tasks.stopped().run_until_cancelled(tick.tick()).await {
+        if ebb.look(now.into(), tasks.len()) {
+            ebb::give_back();
+            tracing::debug!(took = ?now.elapsed(), "memory that a crowd has left was given back");
+        }
     }
 }
 
