@@ -170,17 +170,28 @@ fn compare(asked: &Compared, [fanout, idle, storm]: [bool; 3]) -> Outcome {
                 deliveries: asked.deliveries,
                 half_load: (*members <= 1000).then_some(Duration::from_secs(4)),
             };
-            all.extend(fanout::run(&plan, town)?);
+            all.extend(unless_stopped(!all.is_empty(), fanout::run(&plan, town))?.into_iter().flatten());
         }
         measured.fanout = Some(part(all));
     }
     if idle {
-        measured.idle = Some(part(idle::run(&peers, asked.sockets, rounds, town)?));
+        let all = idle::run(&peers, asked.sockets, rounds, town);
+        measured.idle = unless_stopped(fanout, all)?.map(part);
     }
     if storm {
-        measured.storm = Some(part(storm::run(&peers, asked.sockets, rounds, town)?));
+        let all = storm::run(&peers, asked.sockets, rounds, town);
+        measured.storm = unless_stopped(fanout || idle, all)?.map(part);
     }
     publish::show(measured, asked.run.publish)
+}
+
+/// What was measured; nothing when somebody asked for the end before its first round was whole, and
+/// something was measured before it.
+fn unless_stopped<T>(something_before: bool, measured: Outcome<T>) -> Outcome<Option<T>> {
+    match measured {
+        Err(_) if something_before && stop::asked() => Ok(None),
+        measured => measured.map(Some),
+    }
 }
 
 fn grown(asked: &Grown) -> Outcome {

@@ -10,7 +10,7 @@ use crate::{
     crowd::{Crowd, Pace, SETTLED},
     fanout::FLIGHT,
     figures::{self, Effort},
-    report::{step, turn},
+    report::{rounds, step, turn},
     speech::Speech,
     stats::{digits, percentile},
     town::{make_rooms, signed_in},
@@ -34,20 +34,20 @@ const MESSAGES: usize = 800;
 const DELIVERIES: usize = 200_000;
 
 /// Clusters of all these sizes in turn, round after round.
-pub fn run(nodes: &[usize], rounds: usize) -> Outcome<Vec<figures::Cluster>> {
+pub fn run(nodes: &[usize], count: usize) -> Outcome<Vec<figures::Cluster>> {
     let sizes = nodes.iter().flat_map(|nodes| MEMBERS.map(|members| (*nodes, members)));
-    let mut all: Vec<figures::Cluster> =
+    let all: Vec<figures::Cluster> =
         sizes.map(|(nodes, members)| figures::Cluster::of(nodes, members)).collect();
-    for round in 1..=rounds {
+    rounds(count, all, |round, all| {
         for both in all.chunks_mut(MEMBERS.len()) {
             let nodes = both.first().map_or(0, |it| it.nodes);
-            step(&format!("round {round} of {rounds}: a cluster of {nodes}"));
+            step(&format!("round {round} of {count}: a cluster of {nodes}"));
             let mut measured = both.to_vec();
             turn(&format!("a cluster of {nodes}"), &mut measured, |both| one(nodes, both))?;
             both.clone_from_slice(&measured);
         }
-    }
-    Ok(all)
+        Ok(())
+    })
 }
 
 fn one(nodes: usize, rooms: &mut [figures::Cluster]) -> Outcome {

@@ -8,7 +8,7 @@ use crate::{
     crowd::{Crowd, Pace, SETTLED},
     figures::{Cost, Fanout},
     peers::{Peer, Running},
-    report::{step, turn},
+    report::{rounds, step, turn},
     stats::{digits, percentile},
     town::Town,
 };
@@ -33,15 +33,15 @@ pub struct Plan {
 
 /// All peers in turn, round after round.
 pub fn run(plan: &Plan, town: Option<&Town>) -> Outcome<Vec<Fanout>> {
-    let mut all: Vec<Fanout> = plan.peers.iter().map(|peer| Fanout::of(peer.key(), plan.members)).collect();
-    for round in 1..=plan.rounds {
-        for (peer, figures) in plan.peers.iter().zip(&mut all) {
+    let all: Vec<Fanout> = plan.peers.iter().map(|peer| Fanout::of(peer.key(), plan.members)).collect();
+    rounds(plan.rounds, all, |round, all| {
+        for (peer, figures) in plan.peers.iter().zip(all) {
             let what = format!("{} with {} members", peer.name(), plan.members);
             turn(&what, figures, |figures| one(*peer, plan, town, figures))?;
             step(&format!("round {round} of {}, {}: {}", plan.rounds, peer.name(), last(figures)));
         }
-    }
-    Ok(all)
+        Ok(())
+    })
 }
 
 /// One peer's turn. It begins with a fresh process and ends with it.

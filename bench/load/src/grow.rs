@@ -9,7 +9,7 @@ use crate::{
     fanout::{FLIGHT, spoken},
     figures::{Cost, Growth},
     peers::Peer,
-    report::{step, turn},
+    report::{rounds, step, turn},
     stats::digits,
     town::Town,
 };
@@ -29,25 +29,29 @@ const DELIVERIES: usize = 200_000;
 const MESSAGES: usize = 1_000;
 
 /// All sizes in turn, round after round.
-pub fn run(sizes: &[Size], rounds: usize, town: &Town) -> Outcome<Vec<Growth>> {
-    let mut all: Vec<Growth> = sizes.iter().map(|size| Growth::of(*size)).collect();
-    for round in 1..=rounds {
-        for figures in &mut all {
+pub fn run(sizes: &[Size], count: usize, town: &Town) -> Outcome<Vec<Growth>> {
+    let all: Vec<Growth> = sizes.iter().map(|size| Growth::of(*size)).collect();
+    rounds(count, all, |round, all| {
+        for figures in all {
             let (members, rooms) = (figures.members, figures.rooms);
             let what = format!("{members} members in {rooms} rooms");
             turn(&what, figures, |figures| one(figures, town))?;
-            let told = |costs: &[Cost]| costs.last().map_or_else(String::new, ToString::to_string);
-            step(&format!(
-                "round {round} of {rounds}, {members} members in {rooms} rooms: one in flight {}, {FLIGHT} {}; \
-                 a join {}, {} KiB each",
-                told(&figures.one),
-                told(&figures.eight),
-                told(&figures.join),
-                digits(figures.resident.last().copied().unwrap_or_default() / 1024.0)
-            ));
+            step(&format!("round {round} of {count}, {what}: {}", last(figures)));
         }
-    }
-    Ok(all)
+        Ok(())
+    })
+}
+
+fn last(figures: &Growth) -> String {
+    let cost = |costs: &[Cost]| costs.last().map_or_else(String::new, ToString::to_string);
+    let resident = figures.resident.last().copied().unwrap_or_default() / 1024.0;
+    format!(
+        "one in flight {}, {FLIGHT} {}; a join {}, {} KiB each",
+        cost(&figures.one),
+        cost(&figures.eight),
+        cost(&figures.join),
+        digits(resident)
+    )
 }
 
 fn one(figures: &mut Growth, town: &Town) -> Outcome {

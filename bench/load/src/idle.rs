@@ -9,7 +9,7 @@ use crate::{
     crowd::Crowd,
     figures::{AT_THE_DOOR, Cost, Idle},
     peers::Peer,
-    report::{step, turn},
+    report::{rounds, step, turn},
     speech::Speech,
     stats::digits,
     town::Town,
@@ -23,7 +23,7 @@ const QUIET: Duration = Duration::from_secs(7);
 const FRESH: Duration = Duration::from_secs(1);
 
 /// All peers in turn, round after round.
-pub fn run(peers: &[Peer], sockets: usize, rounds: usize, town: Option<&Town>) -> Outcome<Vec<Idle>> {
+pub fn run(peers: &[Peer], sockets: usize, count: usize, town: Option<&Town>) -> Outcome<Vec<Idle>> {
     let mut turns: Vec<(Peer, &str)> = peers.iter().map(|it| (*it, it.key())).collect();
     if peers.contains(&Peer::Chorus) {
         turns.insert(1, (Peer::Chorus, AT_THE_DOOR));
@@ -34,22 +34,22 @@ pub fn run(peers: &[Peer], sockets: usize, rounds: usize, town: Option<&Town>) -
         bytes: vec![],
         connect: vec![],
     };
-    let mut all: Vec<Idle> = turns.iter().map(|(_, key)| nothing(key)).collect();
-    for round in 1..=rounds {
-        for ((peer, key), figures) in turns.iter().zip(&mut all) {
+    let all: Vec<Idle> = turns.iter().map(|(_, key)| nothing(key)).collect();
+    rounds(count, all, |round, all| {
+        for ((peer, key), figures) in turns.iter().zip(all) {
             turn(&format!("{key} with {sockets} sockets"), figures, |figures| {
                 let (bytes, connect) = one(*peer, *key == AT_THE_DOOR, sockets, town)?;
                 figures.bytes.push(bytes);
                 figures.connect.push(connect);
                 let kib = digits(bytes / 1024.0);
                 step(&format!(
-                    "round {round} of {rounds}, {key}: {kib} KiB a socket, {connect} a connect"
+                    "round {round} of {count}, {key}: {kib} KiB a socket, {connect} a connect"
                 ));
                 Ok(())
             })?;
         }
-    }
-    Ok(all)
+        Ok(())
+    })
 }
 
 fn one(peer: Peer, at_the_door: bool, sockets: usize, town: Option<&Town>) -> Outcome<(f64, Cost)> {

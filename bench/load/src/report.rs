@@ -34,6 +34,27 @@ pub fn turn<T: Clone>(what: &str, figures: &mut T, turn: impl Fn(&mut T) -> Outc
     }
 }
 
+/// Round after round, each of which adds to figures. When somebody asks for the end, what whole rounds
+/// have given is the result; without one there is none.
+pub fn rounds<T: Clone>(
+    count: usize,
+    mut figures: T,
+    mut round: impl FnMut(usize, &mut T) -> Outcome,
+) -> Outcome<T> {
+    for number in 1..=count {
+        let mut now = figures.clone();
+        match round(number, &mut now) {
+            Ok(()) => figures = now,
+            Err(_) if number > 1 && stop::asked() => {
+                step(&format!("stopped; {} of {count} rounds are kept", number - 1));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(figures)
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -56,5 +77,21 @@ mod tests {
         });
         assert_eq!(always.unwrap_err().to_string(), "it: late");
         assert_eq!(figures, [1, 4]);
+    }
+
+    #[test]
+    fn of_a_run_that_is_stopped_whole_rounds_are_kept() {
+        let run = |until: usize| {
+            rounds(5, Vec::new(), |round, figures| {
+                figures.push(round);
+                if round > until { Err("held up".into()) } else { Ok(()) }
+            })
+        };
+        assert_eq!(run(5).unwrap(), [1, 2, 3, 4, 5]);
+        assert_eq!(run(2).unwrap_err().to_string(), "held up");
+        stop::listen().unwrap();
+        signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+        assert_eq!(run(2).unwrap(), [1, 2]);
+        assert_eq!(run(0).unwrap_err().to_string(), "held up");
     }
 }

@@ -1,5 +1,5 @@
-//! Ctrl+C and SIGTERM: the run ends with an error at its next turn, and so everything that was
-//! started ends, too. A second one ends the program at once; its children are told by the kernel.
+//! Ctrl+C and SIGTERM: the round ends with an error at its next turn, and so everything that was
+//! started ends, too; the rounds before are kept. A second one ends the program at once; its children are told by the kernel.
 //!
 //! Signals are caught and not blocked: what is blocked here would be blocked in every server.
 
@@ -28,8 +28,12 @@ pub fn listen() -> Outcome {
     Ok(())
 }
 
-/// An error once somebody has asked for the end.
+/// Whether somebody has asked for the end.
+pub fn asked() -> bool {
+    ASKED.get().is_some_and(|it| it.load(Ordering::Relaxed))
+}
+
+/// An error once somebody has.
 pub fn check() -> Outcome {
-    let asked = ASKED.get().is_some_and(|it| it.load(Ordering::Relaxed));
-    if asked { Err("stopped".into()) } else { Ok(()) }
+    if asked() { Err("stopped".into()) } else { Ok(()) }
 }

@@ -8,7 +8,7 @@ use crate::{
     crowd::{COMING, Crowd, Pace, SETTLED},
     figures::Storm,
     peers::Peer,
-    report::{step, turn},
+    report::{rounds, step, turn},
     stats::{digits, percentile},
     town::Town,
 };
@@ -25,14 +25,14 @@ pub const fn people(sockets: usize) -> usize {
 }
 
 /// All peers in turn, round after round.
-pub fn run(peers: &[Peer], sockets: usize, rounds: usize, town: Option<&Town>) -> Outcome<Vec<Storm>> {
+pub fn run(peers: &[Peer], sockets: usize, count: usize, town: Option<&Town>) -> Outcome<Vec<Storm>> {
     let nothing = |peer: &Peer| {
         let (took, before, during) = (vec![], vec![], vec![]);
         Storm { peer: peer.key().to_owned(), sockets, took, before, during }
     };
-    let mut all: Vec<Storm> = peers.iter().map(nothing).collect();
-    for round in 1..=rounds {
-        for (peer, figures) in peers.iter().zip(&mut all) {
+    let all: Vec<Storm> = peers.iter().map(nothing).collect();
+    rounds(count, all, |round, all| {
+        for (peer, figures) in peers.iter().zip(all) {
             let what = format!("{} and {sockets} who come", peer.name());
             turn(&what, figures, |figures| {
                 let measured = one(*peer, sockets, town)?;
@@ -42,14 +42,14 @@ pub fn run(peers: &[Peer], sockets: usize, rounds: usize, town: Option<&Town>) -
                 figures.during.push(during);
                 let [took, before, during] = measured.map(digits);
                 step(&format!(
-                    "round {round} of {rounds}, {}: all in after {took} s, p99 {before} ms before, {during} ms meanwhile",
+                    "round {round} of {count}, {}: all in after {took} s, p99 {before} ms before, {during} ms meanwhile",
                     peer.name()
                 ));
                 Ok(())
             })?;
         }
-    }
-    Ok(all)
+        Ok(())
+    })
 }
 
 fn one(peer: Peer, sockets: usize, town: Option<&Town>) -> Outcome<[f64; 3]> {
