@@ -1,6 +1,6 @@
 //! What a storm costs: a thousand people, and then two thousand, join one room of two nodes at
 //! once. The bytes that all of them are sent and the commands that Redis is given must grow about as
-//! the people do, not as their square.
+//! the people do, not as their square, and PostgreSQL must be asked much less often than people come.
 
 #![allow(clippy::print_stdout, reason = "the figures are worth reading")]
 #![allow(clippy::disallowed_methods, reason = "the clients are tasks of the test")]
@@ -36,6 +36,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 struct Cost {
     bytes: usize,
     commands: u64,
+    /// Of PostgreSQL.
+    calls: f64,
     took: Duration,
 }
 
@@ -62,6 +64,12 @@ impl Scene {
         self.0.redis().calls().values().sum()
     }
 
+    /// How many calls PostgreSQL has been given.
+    async fn calls(&self) -> f64 {
+        let count = "chorus_postgres_call_seconds_count";
+        self.0.nodes[0].metric(count).await + self.0.nodes[1].metric(count).await
+    }
+
     /// All of them join the lobby at once.
     async fn storm(&self, people: usize) -> Cost {
         let signed_in = self.sign_in(people).await;
@@ -71,13 +79,15 @@ impl Scene {
             storm.spawn(join(node, token, people, Arc::clone(&start)));
         }
         timeout(LIMIT, start.wait()).await.expect("everybody has a socket in time");
-        let (began, before) = (Instant::now(), self.commands());
+        let (began, before, asked) = (Instant::now(), self.commands(), self.calls().await);
         // Everybody is told of everybody.
         timeout(LIMIT, start.wait()).await.expect("in time");
         let (took, commands) = (began.elapsed(), self.commands() - before);
+        let calls = self.calls().await - asked;
         Cost {
             bytes: storm.join_all().await.into_iter().sum(),
             commands,
+            calls,
             took,
         }
     }
@@ -151,4 +161,8 @@ async fn a_storm_of_twice_as_many_people_costs_about_twice_as_much() {
     let most = |people: u64, cost: &Cost| 2 * people + 200 * (cost.took.as_secs() + 1);
     assert!(one.commands < most(1000, one), "{costs:?}");
     assert!(two.commands < most(2000, two), "{costs:?}");
+    // Joiners share what they read of the log; besides, nodes look at it a few times a second.
+    let most = |people: f64, cost: &Cost| people / 4.0 + 40.0 * (cost.took.as_secs_f64() + 1.0);
+    assert!(one.calls < most(1000.0, one), "{costs:?}");
+    assert!(two.calls < most(2000.0, two), "{costs:?}");
 }

@@ -3,8 +3,10 @@
 
 use std::net::SocketAddr;
 
+use reqwest::Method;
+
 use crate::{
-    common::program::Program,
+    common::{program::Program, web::Web},
     harness::{gossip::Gossip, proxy::Proxy},
     servers::free_port,
 };
@@ -46,6 +48,15 @@ impl NodeProcess {
     /// Where it listens, or did.
     pub const fn address(&self) -> SocketAddr {
         self.address.expect("it was started")
+    }
+
+    /// The value of a metric without labels; 0 while there is none.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let web = Web::of(self.metrics.expect("it was started"));
+        let told = web.request(Method::GET, "/metrics", "").send().await.expect("an answer");
+        let told = told.text().await.unwrap();
+        let value = told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
     }
 
     pub const fn runs(&self) -> bool {
