@@ -92,7 +92,7 @@ impl Socket {
     /// its end.
     pub(crate) async fn next(&mut self) -> Outcome<Frame> {
         loop {
-            let Some(frame) = frames::take(&mut self.read, false) else {
+            let Some(frame) = frames::take(&mut self.read) else {
                 self.read_more().await?;
                 continue;
             };
@@ -142,13 +142,6 @@ pub(crate) struct InTurn {
 }
 
 impl InTurn {
-    /// A bare connection, for the floor.
-    pub(crate) fn connect(address: SocketAddr) -> Outcome<Self> {
-        let stream = std::net::TcpStream::connect_timeout(&address, LIMIT)?;
-        stream.set_nodelay(true)?;
-        Self::of(stream, BytesMut::new())
-    }
-
     fn of(stream: std::net::TcpStream, read: BytesMut) -> Outcome<Self> {
         stream.set_read_timeout(Some(LIMIT))?;
         kernel::note_arrivals(&stream)?;
@@ -164,18 +157,18 @@ impl InTurn {
         Ok(self.stream.write_all(&frames::masked_text(text))?)
     }
 
-    /// Reads so many `message` frames; answers the last one's text.
-    pub(crate) fn messages(&mut self, count: usize) -> Outcome<bytes::Bytes> {
+    /// Reads so many `message` frames.
+    pub(crate) fn messages(&mut self, count: usize) -> Outcome {
         let mut left = count;
         let mut chunk = [0; 16 * 1024];
         loop {
-            while let Some(frame) = frames::take(&mut self.read, false) {
+            while let Some(frame) = frames::take(&mut self.read) {
                 if frame.opcode == PING {
                     self.stream.write_all(&frames::masked_pong(&frame.payload))?;
                 } else if frame.is("message") {
                     left -= 1;
                     if left == 0 {
-                        return Ok(frame.payload);
+                        return Ok(());
                     }
                 }
             }

@@ -26,16 +26,13 @@ impl Frame {
 }
 
 /// Takes the first whole frame out of what was read.
-pub(crate) fn take(read: &mut BytesMut, masked: bool) -> Option<Frame> {
+pub(crate) fn take(read: &mut BytesMut) -> Option<Frame> {
     let opcode = read.first()? & 0x0f;
-    let (mut head, length) = match read.get(1)? & 0x7f {
+    let (head, length) = match read.get(1)? & 0x7f {
         126 => (4, usize::from(u16::from_be_bytes(read.get(2..4)?.try_into().ok()?))),
         127 => (10, usize::try_from(u64::from_be_bytes(read.get(2..10)?.try_into().ok()?)).ok()?),
         short => (2, usize::from(short)),
     };
-    if masked {
-        head += 4;
-    }
     if read.len() < head + length {
         return None;
     }
@@ -45,37 +42,29 @@ pub(crate) fn take(read: &mut BytesMut, masked: bool) -> Option<Frame> {
 
 /// A text frame as a client sends it. The mask is zero, so the payload stands as it is.
 pub(crate) fn masked_text(text: &str) -> Bytes {
-    frame(TEXT, text.as_bytes(), true)
+    frame(TEXT, text.as_bytes())
 }
 
 /// The answer to a ping.
 pub(crate) fn masked_pong(payload: &[u8]) -> Bytes {
-    frame(PONG, payload, true)
+    frame(PONG, payload)
 }
 
-/// A text frame as a server sends it.
-pub(crate) fn plain_text(payload: &[u8]) -> Bytes {
-    frame(TEXT, payload, false)
-}
-
-fn frame(opcode: u8, payload: &[u8], masked: bool) -> Bytes {
+fn frame(opcode: u8, payload: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(payload.len() + 14);
-    let bit = if masked { 0x80 } else { 0 };
     frame.put_u8(0x80 | opcode);
     match u16::try_from(payload.len()) {
         Ok(length @ 126..) => {
-            frame.put_u8(bit + 126);
+            frame.put_u8(0x80 + 126);
             frame.put_u16(length);
         }
-        Ok(length) => frame.put_u8(bit + length.to_be_bytes()[1]),
+        Ok(length) => frame.put_u8(0x80 + length.to_be_bytes()[1]),
         Err(_) => {
-            frame.put_u8(bit + 127);
+            frame.put_u8(0x80 + 127);
             frame.put_u64(payload.len() as u64);
         }
     }
-    if masked {
-        frame.put_u32(0);
-    }
+    frame.put_u32(0);
     frame.put_slice(payload);
     frame.freeze()
 }

@@ -14,11 +14,11 @@ use tokio::{
 use crate::{
     LIMIT, Outcome,
     client::InTurn,
-    fanout::Said,
     kernel,
     neighbours::{CLIENTS_CORE, NODES_CORE, times},
     node::Node,
     report::{Table, percentile, step},
+    said::Said,
     town::{Calls, Town},
 };
 

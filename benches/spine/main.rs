@@ -1,7 +1,7 @@
 //! What a node and a cluster cost, as ratios between things that run in the same minute on the same machine:
 //! an absolute figure says more about the machine than about Chorus.
 //!
-//! `./bench/run` runs all parts, `./bench/run fanout start` some. Every part stands in a file of
+//! `./bench/run` runs all parts, `./bench/run memory start` some. Every part stands in a file of
 //! its own and says there what it compares. The node is the built binary in a process of its own,
 //! with a fresh data directory and only loopback addresses.
 #![allow(
@@ -19,8 +19,6 @@
 mod client;
 mod cluster;
 mod commit;
-mod fanout;
-mod floor;
 mod frames;
 mod kernel;
 mod logins;
@@ -29,6 +27,7 @@ mod neighbours;
 mod node;
 mod presence;
 mod report;
+mod said;
 mod start;
 mod town;
 mod welcome;
@@ -47,10 +46,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A part of the benchmark.
 type Part = fn(&Runtime, &mut Table) -> Outcome;
 
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 8] = [
     ("commit", commit::run),
     ("memory", memory::run),
-    ("fanout", fanout::run),
     ("neighbours", neighbours::run),
     ("logins", logins::run),
     ("start", start::run),
@@ -61,11 +59,6 @@ const PARTS: [(&str, Part); 9] = [
 
 fn main() -> Outcome {
     let mut asked: Vec<String> = std::env::args().skip(1).collect();
-    if let [first, sockets] = &asked[..]
-        && first == floor::ARGUMENT
-    {
-        return floor::serve(sockets.parse()?);
-    }
     // `cargo bench` adds this one.
     asked.retain(|argument| argument != "--bench");
     if let Some(unknown) = asked.iter().find(|asked| !PARTS.iter().any(|(name, _)| name == asked)) {

@@ -15,9 +15,9 @@ use tokio::runtime::Runtime;
 use crate::{
     Outcome,
     client::InTurn,
-    fanout::Said,
     kernel,
     report::{Table, percentile, step},
+    said::Said,
     town::Town,
 };
 

@@ -85,11 +85,6 @@ impl Process {
         self.child.id()
     }
 
-    /// CPU it has used so far, user and system.
-    pub(crate) fn cpu(&self) -> Outcome<Duration> {
-        kernel::cpu(self.id())
-    }
-
     /// Resident memory, in bytes.
     pub(crate) fn rss(&self) -> Outcome<f64> {
         kernel::rss(self.id())

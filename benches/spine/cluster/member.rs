@@ -84,7 +84,7 @@ impl Member {
     /// The next frame; pings are answered on the way.
     fn frame(&mut self) -> Outcome<Frame> {
         loop {
-            let Some(frame) = frames::take(&mut self.read, false) else {
+            let Some(frame) = frames::take(&mut self.read) else {
                 self.read_more()?;
                 continue;
             };
