@@ -7,6 +7,7 @@
 mod database;
 pub mod kept;
 mod reader;
+pub mod reference;
 pub mod settings;
 mod source;
 mod values;

@@ -1,5 +1,5 @@
 //! What an operator can do beside serving: see whether a node lives, bring the schema up to date,
-//! manage accounts.
+//! check the settings, manage accounts.
 //!
 //! Accounts are managed through the running node when there is one (it has the lock on the data,
 //! and must close the sockets of whoever is deleted), else in the data itself. The rules are
@@ -22,7 +22,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::user::UserCommand;
 use crate::{
-    config::{Config, Flags},
+    config::{Config, Flags, reference},
     store::{postgres::PostgresStore, sqlite::SqliteStore},
 };
 
@@ -48,6 +48,12 @@ pub enum Command {
     Healthcheck,
     /// Bring the database's schema up to date
     Migrate,
+    /// Check the settings: all mistakes are told; exit code 0 or 1
+    Config {
+        /// Print the reference of all settings instead, as Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Add an account, set its password, delete it
     #[command(subcommand)]
     User(UserCommand),
@@ -68,6 +74,9 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
     let done = match command {
         Command::Healthcheck => healthcheck(config),
         Command::Migrate => migrate(config),
+        // Settings with a mistake don't come this far.
+        Command::Config { markdown: false } => Ok("The settings are fine.".to_owned()),
+        Command::Config { markdown: true } => Ok(reference::markdown().trim_end().to_owned()),
         Command::User(what) => user::run(what, config),
     };
     match done {
