@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::{Json as Answer, extract::State as Extract};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
     Cause, State,
     asker::{Asker, Caller, bearer},
     body::{Json, MaybeJson, invalid},
     cookies,
+    openapi::{self as api, ANY, BODY, refusals},
 };
 use crate::{
     auth::{Issued, admit_own},
@@ -19,39 +20,122 @@ use crate::{
     error::{Code, Refusal},
 };
 
-#[derive(Deserialize)]
+/// Who wants an account.
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Credentials {
+    #[schema(value_type = api::Username)]
     username: String,
+    #[schema(value_type = api::Password)]
     password: String,
 }
 
-#[derive(Deserialize)]
+/// Who wants to sign in.
+#[derive(Deserialize, ToSchema)]
 pub(super) struct LoggingIn {
+    #[schema(min_length = 1, example = "alice")]
     username: String,
+    #[schema(min_length = 1, format = Password, example = "correct horse")]
     password: String,
     /// Whether the browser is to keep a refresh cookie.
     #[serde(default)]
     remember: bool,
 }
 
-#[derive(Deserialize)]
+/// A sign-in to end, instead of the header's.
+#[derive(Deserialize, ToSchema)]
 pub(super) struct LoggingOut {
     token: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// A change of password.
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NewPassword {
+    #[schema(format = Password, example = "correct horse")]
     current: String,
+    #[schema(value_type = api::Password)]
     new: String,
 }
 
 /// A token, as `/login`, `/refresh` and `/password` answer it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Signed {
+    #[schema(value_type = api::Token)]
     token: String,
+    #[schema(value_type = api::KnownName)]
     username: Username,
+    #[schema(value_type = api::Moment)]
     expires_at: Timestamp,
+}
+
+/// An account was made.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Registered {
+    message: &'static str,
+    #[schema(value_type = api::Username)]
+    username: Username,
+}
+
+/// A sign-in was ended.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LoggedOut {
+    message: &'static str,
+}
+
+/// Who shows this token.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Me {
+    #[schema(value_type = api::KnownName)]
+    username: Username,
+    #[schema(value_type = api::Moment)]
+    expires_at: Timestamp,
+}
+
+/// A ticket that opens one socket.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Ticket {
+    ticket: String,
+    /// Seconds.
+    expires_in: u64,
+}
+
+refusals! {
+    /// Of an account.
+    Registering: ANY, BODY;
+    InvalidUsername, InvalidPassword, UsernameTaken, RegistrationClosed, OutcomeUnknown
+}
+
+refusals! {
+    /// Of a sign-in.
+    SigningIn: ANY, BODY; InvalidCredentials, OutcomeUnknown
+}
+
+refusals! {
+    /// Of its end.
+    SigningOut: ANY, BODY; Unauthorized, OutcomeUnknown
+}
+
+refusals! {
+    /// Of another token.
+    Refreshing: ANY; Unauthorized, SessionEnded, ForbiddenOrigin, OutcomeUnknown
+}
+
+refusals! {
+    /// Of whoever asks about themselves.
+    Asking: ANY; Unauthorized
+}
+
+refusals! {
+    /// Of another password.
+    ChangingPassword: ANY, BODY;
+    InvalidPassword, Unauthorized, InvalidCredentials, SessionEnded, OutcomeUnknown
+}
+
+refusals! {
+    /// Of a ticket: whatever would refuse the socket.
+    TakingTicket: ANY; Unauthorized, ForbiddenOrigin, TooManySockets, Draining
 }
 
 impl From<Issued> for Signed {
@@ -70,18 +154,32 @@ fn signed(issued: Issued, asker: Asker) -> (HeaderMap, Answer<Signed>) {
     (kept.unwrap_or_default(), Answer(issued.into()))
 }
 
-/// `POST /register`
+/// Makes an account. It does not sign in.
+#[utoipa::path(
+    post, operation_id = "register", path = "/register", tag = "accounts", request_body = Credentials,
+    responses((status = 201, description = "The account is made", body = Registered), Registering),
+)]
 pub(super) async fn register(
     Extract(state): Extract<Arc<State>>,
     Json(given): Json<Credentials>,
-) -> Result<(StatusCode, Answer<Value>), Refusal> {
+) -> Result<(StatusCode, Answer<Registered>), Refusal> {
     let (username, password) = (Username::parse(&given.username)?, Password::parse(&given.password)?);
     state.auth.register(&username, &password).await?;
-    let answer = json!({ "message": "User created successfully", "username": username });
-    Ok((StatusCode::CREATED, Answer(answer)))
+    let registered = Registered { message: "User created successfully", username };
+    Ok((StatusCode::CREATED, Answer(registered)))
 }
 
-/// `POST /login`
+/// Begins a sign-in. The answer is the same, and takes as long, for an unknown name and a wrong password.
+#[utoipa::path(
+    post, operation_id = "logIn", path = "/login", tag = "accounts", request_body = LoggingIn,
+    responses(
+        (
+            status = 200, description = "A token", body = Signed,
+            headers(("Set-Cookie" = String, description = "With `remember`")),
+        ),
+        SigningIn,
+    ),
+)]
 pub(super) async fn login(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
@@ -94,21 +192,34 @@ pub(super) async fn login(
     Ok(signed(issued, asker))
 }
 
-/// `POST /logout`: the browser forgets its cookie too, which it does not send here.
+/// Ends the sign-in of a token, in the body or in the header, and closes its sockets everywhere. The browser forgets
+/// its cookie too, which it does not send here.
+#[utoipa::path(
+    post, operation_id = "logOut", path = "/logout", tag = "accounts", security(("bearer" = []), ()),
+    request_body(content = Option<LoggingOut>),
+    responses((status = 200, description = "It has ended", body = LoggedOut), SigningOut),
+)]
 pub(super) async fn logout(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
     headers: HeaderMap,
     MaybeJson(given): MaybeJson<LoggingOut>,
-) -> Result<(HeaderMap, Answer<Value>), Refusal> {
+) -> Result<(HeaderMap, Answer<LoggedOut>), Refusal> {
     let given = given.and_then(|given| given.token);
     let token = given.as_deref().or_else(|| bearer(&headers));
     state.auth.logout(token.ok_or_else(|| invalid("A token is needed."))?).await?;
-    Ok((cookies::forget(asker), Answer(json!({ "message": "User logout successfully" }))))
+    Ok((
+        cookies::forget(asker),
+        Answer(LoggedOut { message: "User logout successfully" }),
+    ))
 }
 
-/// `POST /refresh`: by the bearer if there is one, else by the cookie. That one a browser adds by
+/// A new token of the same sign-in: by the bearer if there is one, else by the cookie. That one a browser adds by
 /// itself, whoever asks, so only the server's own page may.
+#[utoipa::path(
+    post, operation_id = "refreshToken", path = "/refresh", tag = "accounts", security(("bearer" = []), ()),
+    responses((status = 200, description = "A token", body = Signed), Refreshing),
+)]
 pub(super) async fn refresh(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
@@ -125,12 +236,21 @@ pub(super) async fn refresh(
     Ok(signed(issued, asker))
 }
 
-/// `GET /me`
-pub(super) async fn me(Caller(who): Caller) -> Answer<Value> {
-    Answer(json!({ "username": who.username, "expiresAt": who.expires_at }))
+/// Who am I?
+#[utoipa::path(
+    get, operation_id = "getMe", path = "/me", tag = "accounts", security(("bearer" = [])),
+    responses((status = 200, description = "Whoever the token belongs to", body = Me), Asking),
+)]
+pub(super) async fn me(Caller(who): Caller) -> Answer<Me> {
+    Answer(Me { username: who.username, expires_at: who.expires_at })
 }
 
-/// `POST /password`
+/// Sets another password. This sign-in goes on with the token of the answer, all others of the person end.
+#[utoipa::path(
+    post, operation_id = "changePassword", path = "/password", tag = "accounts", security(("bearer" = [])),
+    request_body = NewPassword,
+    responses((status = 200, description = "A token", body = Signed), ChangingPassword),
+)]
 pub(super) async fn password(
     Extract(state): Extract<Arc<State>>,
     Caller(who): Caller,
@@ -141,14 +261,18 @@ pub(super) async fn password(
     Ok(Answer(issued.into()))
 }
 
-/// `POST /ws-ticket`: answers in advance whatever would refuse the socket, since a browser does
-/// not show a page why its socket was refused.
+/// A ticket that opens one socket from the same origin. Refused for whatever would refuse the socket, since a browser
+/// does not show a page why its socket was refused.
+#[utoipa::path(
+    post, operation_id = "takeTicket", path = "/ws-ticket", tag = "socket", security(("bearer" = [])),
+    responses((status = 200, description = "Good once, for `expiresIn` seconds", body = Ticket), TakingTicket),
+)]
 pub(super) async fn ticket(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
     headers: HeaderMap,
     Caller(who): Caller,
-) -> Result<Answer<Value>, Refusal> {
+) -> Result<Answer<Ticket>, Refusal> {
     let page = asker.origin(&headers);
     state.auth.origins().admit(&page)?;
     state.auth.has_room(who.user, asker.address)?;
@@ -156,6 +280,6 @@ pub(super) async fn ticket(
         let refusal = Refusal::new(Code::Draining, "This node is about to stop. Please try again.");
         return Err(refusal.retry_after(std::time::Duration::from_secs(1)));
     }
-    let (ticket, seconds) = state.auth.ticket(&who, page.origin);
-    Ok(Answer(json!({ "ticket": ticket, "expiresIn": seconds })))
+    let (ticket, expires_in) = state.auth.ticket(&who, page.origin);
+    Ok(Answer(Ticket { ticket, expires_in }))
 }

@@ -1,6 +1,6 @@
 //! Calls about rooms and what is said in them.
 
-use std::sync::Arc;
+use std::{num::IntErrorKind, sync::Arc};
 
 use axum::{
     Json as Answer,
@@ -8,12 +8,14 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     State,
     asker::Caller,
     body::{Asked, Json, invalid},
+    openapi::{self as api, ANY, BODY, refusals},
 };
 use crate::{
     chat::{Person, RoomInfo},
@@ -54,6 +56,8 @@ impl PageQuery {
             None => Ok(PAGE),
             Some(text) => match text.parse::<usize>() {
                 Ok(limit) if limit > 0 => Ok(limit.min(PAGE_MAX)),
+                // More than there are numbers here is more than a page all the same.
+                Err(error) if *error.kind() == IntErrorKind::PosOverflow => Ok(PAGE_MAX),
                 _ => Err(invalid("`limit` must be a whole number from 1 to 200.")),
             },
         }
@@ -80,12 +84,17 @@ fn seq(text: &str) -> Result<Seq, Refusal> {
 }
 
 /// A room, as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Room)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RoomShown {
+    #[schema(value_type = api::RoomName)]
     room: RoomName,
     user_count: usize,
+    #[schema(value_type = api::Seq)]
     last_seq: Seq,
+    /// Null until something was said.
+    #[schema(value_type = Option<api::Moment>, required)]
     last_timestamp: Option<Timestamp>,
 }
 
@@ -100,18 +109,29 @@ impl From<RoomInfo> for RoomShown {
     }
 }
 
-#[derive(Serialize)]
+/// A page of rooms, by name.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rooms)]
 pub(super) struct RoomsShown {
     rooms: Vec<RoomShown>,
+    /// `after` of the next page; null on the last.
+    #[schema(value_type = Option<api::RoomName>, required)]
     next: Option<RoomName>,
 }
 
-#[derive(Serialize)]
+/// What somebody said.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
 struct MessageShown {
+    #[schema(value_type = api::Seq)]
     seq: Seq,
+    #[schema(value_type = String)]
     id: ClientId,
+    #[schema(value_type = api::KnownName)]
     username: Username,
+    #[schema(value_type = String)]
     message: MessageBody,
+    #[schema(value_type = api::Moment)]
     timestamp: Timestamp,
 }
 
@@ -127,43 +147,101 @@ impl From<Event> for MessageShown {
     }
 }
 
-#[derive(Serialize)]
+/// A page of messages, ascending.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Messages)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessagesShown {
+    #[schema(value_type = api::RoomName)]
     room: RoomName,
     messages: Vec<MessageShown>,
+    /// Of the room.
+    #[schema(value_type = api::Seq)]
     last_seq: Seq,
+    /// Whether there are more in the direction that was asked for.
     has_more: bool,
 }
 
-#[derive(Serialize)]
+/// A page of the people who are in a room, by name.
+#[derive(Serialize, ToSchema)]
+#[schema(as = People)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UsersShown {
+    #[schema(value_type = Vec<api::KnownName>)]
     users: Vec<Username>,
+    /// Of them all.
     user_count: usize,
+    /// `after` of the next page; null on the last.
+    #[schema(value_type = Option<api::KnownName>, required)]
     next: Option<Username>,
 }
 
-#[derive(Serialize)]
+/// A message was committed: it is on disk and has its number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Receipt)]
 pub(super) struct ReceiptShown {
+    #[schema(value_type = String)]
     id: ClientId,
+    #[schema(value_type = api::RoomName)]
     room: RoomName,
+    #[schema(value_type = api::Seq)]
     seq: Seq,
+    #[schema(value_type = api::Moment)]
     timestamp: Timestamp,
 }
 
-#[derive(Deserialize)]
+/// A room to make.
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NewRoom {
+    #[schema(value_type = api::RoomName)]
     room: String,
 }
 
-#[derive(Deserialize)]
+/// Something to say.
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NewMessage {
+    /// The server makes one if neither this nor `Idempotency-Key` is given.
+    #[schema(value_type = Option<api::MessageId>)]
     id: Option<String>,
+    #[schema(value_type = api::MessageText)]
     message: String,
 }
 
-/// `GET /rooms`
+refusals! {
+    /// Of a page of rooms.
+    Listing: ANY; Unauthorized, InvalidRequest, InvalidRoomName
+}
+
+refusals! {
+    /// Of a new room.
+    Creating: ANY, BODY; Unauthorized, InvalidRoomName, RoomTaken, OutcomeUnknown
+}
+
+refusals! {
+    /// Of one room.
+    Looking: ANY; Unauthorized, RoomNotFound
+}
+
+refusals! {
+    /// Of a page of what is in a room.
+    Reading: ANY; Unauthorized, InvalidRequest, RoomNotFound
+}
+
+refusals! {
+    /// Of a message.
+    Posting: ANY, BODY;
+    Unauthorized, InvalidId, MessageEmpty, MessageTooLong, RoomNotFound, IdConflict, OutcomeUnknown
+}
+
+/// Rooms by name, in pages.
+#[utoipa::path(
+    get, operation_id = "listRooms", path = "/rooms", tag = "rooms", security(("bearer" = [])),
+    params(
+        ("after" = Option<api::AfterRoom>, Query, description = "`next` of the page before"),
+        ("limit" = Option<api::PageSize>, Query),
+    ),
+    responses((status = 200, description = "One page", body = RoomsShown), Listing),
+)]
 pub(super) async fn list(
     Extract(state): Extract<Arc<State>>,
     _: Caller,
@@ -175,7 +253,12 @@ pub(super) async fn list(
     Ok(Answer(RoomsShown { rooms, next: found.next }))
 }
 
-/// `POST /rooms`
+/// Makes a room, which everybody who is signed in may enter.
+#[utoipa::path(
+    post, operation_id = "createRoom", path = "/rooms", tag = "rooms", security(("bearer" = [])),
+    request_body = NewRoom,
+    responses((status = 201, description = "The room", body = RoomShown), Creating),
+)]
 pub(super) async fn create(
     Extract(state): Extract<Arc<State>>,
     _: Caller,
@@ -185,7 +268,12 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Answer(info.into())))
 }
 
-/// `GET /rooms/{room}`
+/// One room.
+#[utoipa::path(
+    get, operation_id = "getRoom", path = "/rooms/{room}", tag = "rooms", security(("bearer" = [])),
+    params(("room" = api::RoomName, Path)),
+    responses((status = 200, description = "The room", body = RoomShown), Looking),
+)]
 pub(super) async fn one(
     Extract(state): Extract<Arc<State>>,
     _: Caller,
@@ -194,7 +282,17 @@ pub(super) async fn one(
     Ok(Answer(state.chat.room_info(&room).await?.into()))
 }
 
-/// `GET /rooms/{room}/messages`
+/// What was said: the newest page, or the one before or after a message, which is not in it itself.
+#[utoipa::path(
+    get, operation_id = "listMessages", path = "/rooms/{room}/messages", tag = "rooms", security(("bearer" = [])),
+    params(
+        ("room" = api::RoomName, Path),
+        ("before" = Option<api::Seq>, Query, description = "Not together with `after`"),
+        ("after" = Option<api::Seq>, Query, description = "Not together with `before`"),
+        ("limit" = Option<api::PageSize>, Query),
+    ),
+    responses((status = 200, description = "One page", body = MessagesShown), Reading),
+)]
 pub(super) async fn messages(
     Extract(state): Extract<Arc<State>>,
     _: Caller,
@@ -210,7 +308,22 @@ pub(super) async fn messages(
     }))
 }
 
-/// `POST /rooms/{room}/messages`
+/// Says something. The answer comes when it is committed. Not answered? The same again, with the same id, can't appear
+/// twice.
+#[utoipa::path(
+    post, operation_id = "postMessage", path = "/rooms/{room}/messages", tag = "rooms", security(("bearer" = [])),
+    request_body = NewMessage,
+    params(
+        ("room" = api::RoomName, Path),
+        ("Idempotency-Key" = Option<api::MessageId>, Header, description = "The message's id, if it is not in the \
+            body; both must be the same"),
+    ),
+    responses(
+        (status = 201, description = "Committed", body = ReceiptShown),
+        (status = 200, description = "It had been committed before: the first answer", body = ReceiptShown),
+        Posting,
+    ),
+)]
 pub(super) async fn post(
     Extract(state): Extract<Arc<State>>,
     Caller(who): Caller,
@@ -243,7 +356,16 @@ fn message_id(body: Option<&str>, headers: &HeaderMap) -> Result<ClientId, Refus
     }
 }
 
-/// `GET /rooms/{room}/users`
+/// Who is in the room, by name, in pages.
+#[utoipa::path(
+    get, operation_id = "listPeople", path = "/rooms/{room}/users", tag = "rooms", security(("bearer" = [])),
+    params(
+        ("room" = api::RoomName, Path),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<api::PageSize>, Query),
+    ),
+    responses((status = 200, description = "One page", body = UsersShown), Reading),
+)]
 pub(super) async fn users(
     Extract(state): Extract<Arc<State>>,
     _: Caller,

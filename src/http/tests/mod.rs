@@ -6,6 +6,7 @@ mod accounts;
 mod cookies;
 mod edges;
 mod limits;
+mod openapi;
 mod rooms;
 mod sockets;
 
