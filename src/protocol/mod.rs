@@ -45,3 +45,6 @@ impl Dialect {
         }
     }
 }
+
+#[cfg(test)]
+mod schemas;
