@@ -1,5 +1,5 @@
 //! What an operator can do beside serving: see whether a node lives, bring the schema up to date,
-//! check the settings, manage accounts.
+//! check the settings, manage accounts and tokens of bots.
 //!
 //! Accounts are managed through the running node when there is one (it has the lock on the data,
 //! and must close the sockets of whoever is deleted), else in the data itself. The rules are
@@ -8,6 +8,7 @@
 
 mod ask;
 mod prompt;
+mod token;
 mod user;
 
 use std::{
@@ -20,7 +21,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-pub use self::user::UserCommand;
+pub use self::{token::TokenCommand, user::UserCommand};
 use crate::{
     config::{Config, Flags, reference},
     store::{postgres::PostgresStore, sqlite::SqliteStore},
@@ -57,6 +58,9 @@ pub enum Command {
     /// Add an account, set its password, delete it
     #[command(subcommand)]
     User(UserCommand),
+    /// Make, list and revoke tokens by which programs speak
+    #[command(subcommand)]
+    Token(TokenCommand),
 }
 
 /// Why a command did not do its work, in a sentence.
@@ -78,6 +82,7 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
         Command::Config { markdown: false } => Ok("The settings are fine.".to_owned()),
         Command::Config { markdown: true } => Ok(reference::markdown().trim_end().to_owned()),
         Command::User(what) => user::run(what, config),
+        Command::Token(what) => token::run(what, config),
     };
     match done {
         Ok(told) => {

@@ -65,7 +65,7 @@ settings! {
     PORT: number(0, 65_535, "port"), "8080", "Port of the chat; 0 takes any free one";
     BIND: Text("address"), "", "Address of the chat; 127.0.0.1 in development, 0.0.0.0 in production";
     METRICS_PORT: number(0, 65_535, "port"), "9464", "Port of metrics, health and administration", "Never make it public: who reaches it sees the metrics, and administration listens there for this machine.";
-    METRICS_BIND: Text("address or off"), "", "Address of that port; as BIND", "`off` closes the port, and with it the way of `chorus user` to a node on the embedded database.";
+    METRICS_BIND: Text("address or off"), "", "Address of that port; as BIND", "`off` closes the port, and with it the way of commands to a node on the embedded database.";
     NODE_ENV: Text("development, test or production"), "development", "What this node is for", "`production` logs JSON, listens on all addresses, allows no foreign origins by default, and wants a `JWT_SECRET`.";
     LOG_LEVEL: Text("directives"), "info", "What is logged: error, warn, info, debug, trace, or directives such as info,chorus::ws=debug";
     DATA_DIR: Text("folder"), "./data", "Where the embedded database and kept secrets live", "Back it up. Unused with PostgreSQL.";
@@ -89,6 +89,7 @@ settings! {
     API_LIMIT_PER_MINUTE: number(1, 10_000_000, "calls"), "600", "API calls per signed-in user and minute", "Per node.";
     MESSAGE_LIMIT: number(1, 100_000, "messages"), "20", "Messages per user and window", "In the whole cluster. Three times as many in one window close the socket.";
     MESSAGE_WINDOW_SECONDS: number(1, 3_600, "seconds"), "10", "Length of that window";
+    BOT_MESSAGE_LIMIT: number(1, 100_000, "messages"), "50", "Messages per bot and window", "A bot is a program with a token of `chorus token create`. In the whole cluster, as those of people.";
     MESSAGE_MAX_CHARS: number(1, 4_000, "characters"), "500", "Longest message";
     MAX_SOCKETS_PER_USER: number(1, 1_000_000, "sockets"), "20", "Sockets per user on this node";
     MAX_SOCKETS_PER_ADDRESS: number(1, 1_000_000, "sockets"), "200", "Sockets per address on this node", "Raise it for offices behind one address.";

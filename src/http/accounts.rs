@@ -1,151 +1,35 @@
 //! Calls about who somebody is.
 
+mod shapes;
+
 use std::sync::Arc;
 
 use axum::{Json as Answer, extract::State as Extract};
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
+use self::shapes::{
+    Asking, ChangingPassword, Credentials, LoggedOut, LoggingIn, LoggingOut, Me, NewPassword, Refreshing,
+    Registered, Registering, Signed, SigningIn, SigningOut, TakingTicket, Ticket,
+};
 use super::{
     Cause, State,
-    asker::{Asker, Caller, bearer},
+    asker::{Asker, Caller, Participant, bearer},
     body::{Json, MaybeJson, invalid},
     cookies,
-    openapi::{self as api, ANY, BODY, refusals},
 };
 use crate::{
-    auth::{Issued, admit_own},
-    domain::{Password, Timestamp, Username},
+    auth::{Issued, admit_own, beyond_scope, is_of_a_bot},
+    domain::{Password, Username},
     error::{Code, Refusal},
 };
 
-/// Who wants an account.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct Credentials {
-    #[schema(value_type = api::Username)]
-    username: String,
-    #[schema(value_type = api::Password)]
-    password: String,
-}
-
-/// Who wants to sign in.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct LoggingIn {
-    #[schema(min_length = 1, example = "alice")]
-    username: String,
-    #[schema(min_length = 1, format = Password, example = "correct horse")]
-    password: String,
-    /// Whether the browser is to keep a refresh cookie.
-    #[serde(default)]
-    remember: bool,
-}
-
-/// A sign-in to end, instead of the header's.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct LoggingOut {
-    token: Option<String>,
-}
-
-/// A change of password.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct NewPassword {
-    #[schema(format = Password, example = "correct horse")]
-    current: String,
-    #[schema(value_type = api::Password)]
-    new: String,
-}
-
-/// A token, as `/login`, `/refresh` and `/password` answer it.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Signed {
-    #[schema(value_type = api::Token)]
-    token: String,
-    #[schema(value_type = api::KnownName)]
-    username: Username,
-    #[schema(value_type = api::Moment)]
-    expires_at: Timestamp,
-}
-
-/// An account was made.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Registered {
-    message: &'static str,
-    #[schema(value_type = api::Username)]
-    username: Username,
-}
-
-/// A sign-in was ended.
-#[derive(Serialize, ToSchema)]
-pub(super) struct LoggedOut {
-    message: &'static str,
-}
-
-/// Who shows this token.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Me {
-    #[schema(value_type = api::KnownName)]
-    username: Username,
-    #[schema(value_type = api::Moment)]
-    expires_at: Timestamp,
-}
-
-/// A ticket that opens one socket.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Ticket {
-    ticket: String,
-    /// Seconds.
-    expires_in: u64,
-}
-
-refusals! {
-    /// Of an account.
-    Registering: ANY, BODY;
-    InvalidUsername, InvalidPassword, UsernameTaken, RegistrationClosed, OutcomeUnknown
-}
-
-refusals! {
-    /// Of a sign-in.
-    SigningIn: ANY, BODY; InvalidCredentials, OutcomeUnknown
-}
-
-refusals! {
-    /// Of its end.
-    SigningOut: ANY, BODY; Unauthorized, OutcomeUnknown
-}
-
-refusals! {
-    /// Of another token.
-    Refreshing: ANY; Unauthorized, SessionEnded, ForbiddenOrigin, OutcomeUnknown
-}
-
-refusals! {
-    /// Of whoever asks about themselves.
-    Asking: ANY; Unauthorized
-}
-
-refusals! {
-    /// Of another password.
-    ChangingPassword: ANY, BODY;
-    InvalidPassword, Unauthorized, InvalidCredentials, SessionEnded, OutcomeUnknown
-}
-
-refusals! {
-    /// Of a ticket: whatever would refuse the socket.
-    TakingTicket: ANY; Unauthorized, ForbiddenOrigin, TooManySockets, Draining
-}
-
-impl From<Issued> for Signed {
-    fn from(issued: Issued) -> Self {
-        Self {
-            token: issued.token,
-            username: issued.username,
-            expires_at: issued.expires_at,
-        }
+/// Refuses a bot where its token is no credential.
+async fn no_bot(state: &State, token: &str) -> Result<(), Refusal> {
+    if is_of_a_bot(token) {
+        state.auth.identify(token).await?;
+        return Err(beyond_scope());
     }
+    Ok(())
 }
 
 /// An answer with the cookie that the browser is to keep from now on, if any.
@@ -207,7 +91,9 @@ pub(super) async fn logout(
 ) -> Result<(HeaderMap, Answer<LoggedOut>), Refusal> {
     let given = given.and_then(|given| given.token);
     let token = given.as_deref().or_else(|| bearer(&headers));
-    state.auth.logout(token.ok_or_else(|| invalid("A token is needed."))?).await?;
+    let token = token.ok_or_else(|| invalid("A token is needed."))?;
+    no_bot(&state, token).await?;
+    state.auth.logout(token).await?;
     Ok((
         cookies::forget(asker),
         Answer(LoggedOut { message: "User logout successfully" }),
@@ -226,6 +112,7 @@ pub(super) async fn refresh(
     headers: HeaderMap,
 ) -> Result<(HeaderMap, Answer<Signed>), Refusal> {
     let issued = if let Some(token) = bearer(&headers) {
+        no_bot(&state, token).await?;
         let who = state.auth.bearer(token).await?;
         state.auth.refresh(&who).await?
     } else {
@@ -271,11 +158,11 @@ pub(super) async fn ticket(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
     headers: HeaderMap,
-    Caller(who): Caller,
+    asking: Participant,
 ) -> Result<Answer<Ticket>, Refusal> {
-    let page = asker.origin(&headers);
+    let (who, page) = (asking.anybody(), asker.origin(&headers));
     state.auth.origins().admit(&page)?;
-    state.auth.has_room(who.user, asker.address)?;
+    state.auth.has_room(who.who.user, asker.address)?;
     if state.readiness.has(Cause::Draining) {
         let refusal = Refusal::new(Code::Draining, "This node is about to stop. Please try again.");
         return Err(refusal.retry_after(std::time::Duration::from_secs(1)));

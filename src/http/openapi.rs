@@ -61,7 +61,10 @@ impl Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token of `/login`, `/refresh` or `/password`."))
+            .description(Some(
+                "A token of `/login`, `/refresh` or `/password`; or one that the operator made for a program by \
+                 `chorus token create`, with which only rooms within its scope and `/ws-ticket` can be used.",
+            ))
             .build();
         let parts = document.components.get_or_insert_default();
         parts.add_security_scheme("bearer", SecurityScheme::Http(scheme));

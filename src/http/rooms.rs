@@ -1,5 +1,7 @@
 //! Calls about rooms and what is said in them.
 
+mod shapes;
+
 use std::{num::IntErrorKind, sync::Arc};
 
 use axum::{
@@ -7,19 +9,23 @@ use axum::{
     extract::{FromRequestParts, Path, State as Extract},
 };
 use http::{HeaderMap, StatusCode, request::Parts};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Deserialize;
 use uuid::Uuid;
 
+use self::shapes::{
+    Creating, Listing, Looking, MessagesShown, NewMessage, NewRoom, Posting, Reading, ReceiptShown,
+    RoomShown, RoomsShown, UsersShown,
+};
 use super::{
     State,
-    asker::Caller,
+    asker::{Caller, Participant},
     body::{Asked, Json, invalid},
-    openapi::{self as api, ANY, BODY, refusals},
+    openapi as api,
 };
 use crate::{
-    chat::{Person, RoomInfo},
-    domain::{ClientId, Event, MessageBody, RoomName, Seq, Timestamp, Username},
+    auth::Identity,
+    chat::Person,
+    domain::{ClientId, RoomName, Seq, Username},
     error::{Code, Refusal},
     store::Slice,
 };
@@ -83,156 +89,6 @@ fn seq(text: &str) -> Result<Seq, Refusal> {
     number.map(Seq).ok_or_else(|| invalid("`before` and `after` must be whole numbers."))
 }
 
-/// A room, as it is shown.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Room)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RoomShown {
-    #[schema(value_type = api::RoomName)]
-    room: RoomName,
-    user_count: usize,
-    #[schema(value_type = api::Seq)]
-    last_seq: Seq,
-    /// Null until something was said.
-    #[schema(value_type = Option<api::Moment>, required)]
-    last_timestamp: Option<Timestamp>,
-}
-
-impl From<RoomInfo> for RoomShown {
-    fn from(info: RoomInfo) -> Self {
-        Self {
-            room: info.room,
-            user_count: info.user_count,
-            last_seq: info.last_seq,
-            last_timestamp: info.last_timestamp,
-        }
-    }
-}
-
-/// A page of rooms, by name.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Rooms)]
-pub(super) struct RoomsShown {
-    rooms: Vec<RoomShown>,
-    /// `after` of the next page; null on the last.
-    #[schema(value_type = Option<api::RoomName>, required)]
-    next: Option<RoomName>,
-}
-
-/// What somebody said.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Message)]
-struct MessageShown {
-    #[schema(value_type = api::Seq)]
-    seq: Seq,
-    #[schema(value_type = String)]
-    id: ClientId,
-    #[schema(value_type = api::KnownName)]
-    username: Username,
-    #[schema(value_type = String)]
-    message: MessageBody,
-    #[schema(value_type = api::Moment)]
-    timestamp: Timestamp,
-}
-
-impl From<Event> for MessageShown {
-    fn from(event: Event) -> Self {
-        Self {
-            seq: event.seq,
-            id: event.id,
-            username: event.username,
-            message: event.body,
-            timestamp: event.timestamp,
-        }
-    }
-}
-
-/// A page of messages, ascending.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Messages)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MessagesShown {
-    #[schema(value_type = api::RoomName)]
-    room: RoomName,
-    messages: Vec<MessageShown>,
-    /// Of the room.
-    #[schema(value_type = api::Seq)]
-    last_seq: Seq,
-    /// Whether there are more in the direction that was asked for.
-    has_more: bool,
-}
-
-/// A page of the people who are in a room, by name.
-#[derive(Serialize, ToSchema)]
-#[schema(as = People)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct UsersShown {
-    #[schema(value_type = Vec<api::KnownName>)]
-    users: Vec<Username>,
-    /// Of them all.
-    user_count: usize,
-    /// `after` of the next page; null on the last.
-    #[schema(value_type = Option<api::KnownName>, required)]
-    next: Option<Username>,
-}
-
-/// A message was committed: it is on disk and has its number.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Receipt)]
-pub(super) struct ReceiptShown {
-    #[schema(value_type = String)]
-    id: ClientId,
-    #[schema(value_type = api::RoomName)]
-    room: RoomName,
-    #[schema(value_type = api::Seq)]
-    seq: Seq,
-    #[schema(value_type = api::Moment)]
-    timestamp: Timestamp,
-}
-
-/// A room to make.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct NewRoom {
-    #[schema(value_type = api::RoomName)]
-    room: String,
-}
-
-/// Something to say.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct NewMessage {
-    /// The server makes one if neither this nor `Idempotency-Key` is given.
-    #[schema(value_type = Option<api::MessageId>)]
-    id: Option<String>,
-    #[schema(value_type = api::MessageText)]
-    message: String,
-}
-
-refusals! {
-    /// Of a page of rooms.
-    Listing: ANY; Unauthorized, InvalidRequest, InvalidRoomName
-}
-
-refusals! {
-    /// Of a new room.
-    Creating: ANY, BODY; Unauthorized, InvalidRoomName, RoomTaken, OutcomeUnknown
-}
-
-refusals! {
-    /// Of one room.
-    Looking: ANY; Unauthorized, RoomNotFound
-}
-
-refusals! {
-    /// Of a page of what is in a room.
-    Reading: ANY; Unauthorized, InvalidRequest, RoomNotFound
-}
-
-refusals! {
-    /// Of a message.
-    Posting: ANY, BODY;
-    Unauthorized, InvalidId, MessageEmpty, MessageTooLong, RoomNotFound, IdConflict, OutcomeUnknown
-}
-
 /// Rooms by name, in pages.
 #[utoipa::path(
     get, operation_id = "listRooms", path = "/rooms", tag = "rooms", security(("bearer" = [])),
@@ -276,9 +132,10 @@ pub(super) async fn create(
 )]
 pub(super) async fn one(
     Extract(state): Extract<Arc<State>>,
-    _: Caller,
+    asking: Participant,
     Room(room): Room,
 ) -> Result<Answer<RoomShown>, Refusal> {
+    asking.reading(&room)?;
     Ok(Answer(state.chat.room_info(&room).await?.into()))
 }
 
@@ -295,10 +152,11 @@ pub(super) async fn one(
 )]
 pub(super) async fn messages(
     Extract(state): Extract<Arc<State>>,
-    _: Caller,
+    asking: Participant,
     Room(room): Room,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Answer<MessagesShown>, Refusal> {
+    asking.reading(&room)?;
     let page = state.chat.history(&room, query.slice()?, query.limit()?).await?;
     Ok(Answer(MessagesShown {
         room,
@@ -326,13 +184,18 @@ pub(super) async fn messages(
 )]
 pub(super) async fn post(
     Extract(state): Extract<Arc<State>>,
-    Caller(who): Caller,
+    asking: Participant,
     Room(room): Room,
     headers: HeaderMap,
     Json(new): Json<NewMessage>,
 ) -> Result<(StatusCode, Answer<ReceiptShown>), Refusal> {
+    let Identity { who, scope } = asking.writing(&room)?;
     let id = message_id(new.id.as_deref(), &headers)?;
-    let person = Arc::new(Person { user: who.user, username: who.username });
+    let person = Arc::new(Person {
+        user: who.user,
+        username: who.username,
+        is_bot: scope.is_some(),
+    });
     let receipt = state.chat.post(&person, &room, id, &new.message).await?;
     let status = if receipt.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let shown = ReceiptShown {
@@ -368,10 +231,11 @@ fn message_id(body: Option<&str>, headers: &HeaderMap) -> Result<ClientId, Refus
 )]
 pub(super) async fn users(
     Extract(state): Extract<Arc<State>>,
-    _: Caller,
+    asking: Participant,
     Room(room): Room,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Answer<UsersShown>, Refusal> {
+    asking.reading(&room)?;
     // A place in the order, not a name: whoever stood there may have left.
     let after = given(query.after.as_ref()).map(Username::from_store);
     let people = state.chat.people(&room, after, query.limit()?).await?;
