@@ -33,16 +33,19 @@ def free_ports(count):
         return [one.getsockname()[1] for one in sockets]
 
 
+def program():
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+    return pathlib.Path(os.environ.get("CHORUS_BIN") or target / "debug/chorus")
+
+
 @contextlib.contextmanager
 def running(**settings):
     """A node that is ready: the addresses of the chat and of the operator's port, and its folder."""
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-    program = os.environ.get("CHORUS_BIN") or target / "debug/chorus"
     with tempfile.TemporaryDirectory() as place:
         port, metrics = free_ports(2)
         given = {"PORT": port, "METRICS_PORT": metrics, "DATA_DIR": place, "LOG_LEVEL": "error", **settings}
         environment = {**os.environ, **{name: str(value) for name, value in given.items()}}
-        node = subprocess.Popen([program], env=environment, cwd=place, stdout=subprocess.DEVNULL)
+        node = subprocess.Popen([program()], env=environment, cwd=place, stdout=subprocess.DEVNULL)
         try:
             chat = f"http://127.0.0.1:{port}"
             ask(f"{chat}/ready")
