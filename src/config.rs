@@ -7,6 +7,7 @@
 mod database;
 pub mod kept;
 mod reader;
+pub mod reference;
 pub mod settings;
 mod source;
 mod values;
@@ -87,6 +88,7 @@ pub struct Config {
     pub api_limit_per_minute: u32,
     pub message_limit: u32,
     pub message_window: Duration,
+    pub bot_message_limit: u32,
     pub message_max_chars: usize,
     pub max_sockets_per_user: usize,
     pub max_sockets_per_address: usize,

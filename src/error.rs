@@ -6,10 +6,10 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration}
 use crate::{cluster::BusError, domain, store::StoreError};
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $advice:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $status:literal, $advice:ident;)*) => {
         /// Every code a refusal can carry. A new one is added to docs/protocol.md first.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $($(#[$doc])* $variant),* }
+        pub enum Code { $($(#[doc = $doc])* $variant),* }
 
         impl Code {
             /// All of them, in the order of docs/protocol.md.
@@ -29,6 +29,11 @@ macro_rules! codes {
             pub const fn advice(self) -> Advice {
                 match self { $(Self::$variant => Advice::$advice),* }
             }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),*).trim_start()),* }
+            }
         }
     };
 }
@@ -42,6 +47,17 @@ pub enum Advice {
     Change,
     /// The person must sign in first.
     SignIn,
+}
+
+impl Advice {
+    /// As documents say it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TryAgain => "later",
+            Self::Change => "not without a change",
+            Self::SignIn => "after signing in",
+        }
+    }
 }
 
 codes! {

@@ -169,6 +169,7 @@ impl Node {
             auth: self.auth.clone(),
             chat: self.chat.clone(),
             limits: wiring::limits(config),
+            bot_messages: config.bot_message_limit,
             build: http::build(),
             allow_query_token: config.allow_query_token,
             draining: self.draining.clone(),

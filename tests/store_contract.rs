@@ -12,6 +12,8 @@
 
 #[path = "store_contract/accounts.rs"]
 mod accounts;
+#[path = "store_contract/bots.rs"]
+mod bots;
 #[path = "store_contract/cookies.rs"]
 mod cookies;
 #[path = "store_contract/fixture.rs"]
@@ -81,6 +83,11 @@ macro_rules! contract {
                 racing_uses_of_a_secret_are_all_led_to_one_successor,
                 a_use_racing_a_logout_leaves_nothing_valid,
                 a_sweep_keeps_what_a_cookie_keeps;
+            bots:
+                a_token_says_who_the_bot_is_and_what_it_may,
+                a_token_ends_like_a_sign_in,
+                a_person_is_no_bot,
+                valid_tokens_are_listed_by_name;
             log:
                 the_lobby_is_always_there,
                 of_racing_rooms_of_one_name_one_is_made,

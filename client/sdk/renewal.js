@@ -20,6 +20,9 @@ const SHORTEST_MS = 1_000;
 /** When a token just given looks expired, a clock is wrong that could not be measured: don't hammer. */
 const CLOCKLESS_MS = 60_000;
 
+/** Beyond this a system's timer runs at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** Clocks drift slowly; jump they do when a machine wakes or is corrected. */
 const MEASURE_AGAIN_MS = 3_600_000;
 
@@ -61,13 +64,15 @@ export class Renewal {
     if (era !== this.#era) return;
     const left = expiry - (this.#clock.wall() + this.#offsetMs);
     // A little apart, so that all who signed in after one restart do not renew in one moment.
-    const wait = left * (0.7 + 0.1 * this.#random());
+    const wait = Math.min(LONGEST_MS, left * (0.7 + 0.1 * this.#random()));
     this.#runIn(left > 0 ? Math.max(SHORTEST_MS, wait) : this.#renewed ? CLOCKLESS_MS : SHORTEST_MS, era);
   }
 
   /** The next token or the socket's prolongation was refused. @param {ChorusError} error */
   failed(error) {
     if (error.status === 401) return this.#handlers.ended(error.code);
+    // The token of a bot is as long good as its operator said.
+    if (error.code === 'forbidden') return this.stop();
     const era = this.#restart();
     const wait = (error.retryAfterMs ?? SHORTEST_MS) + backoff(this.#failures, this.#random);
     this.#failures += 1;

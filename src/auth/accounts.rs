@@ -136,8 +136,11 @@ impl Accounts {
     /// Sets a password, as the operator may, and ends all sign-ins. Answers those that ended.
     ///
     /// # Errors
-    /// `not_found` when nobody has this name.
+    /// `not_found` when nobody has this name, `forbidden` when a bot has it.
     pub async fn set(&self, username: &Username, new: &Password) -> Result<Vec<SignInId>, Refusal> {
+        if self.store.bot(username).await?.is_some() {
+            return Err(Refusal::new(Code::Forbidden, "This is a bot; it has tokens and no password."));
+        }
         let hash = self.passwords.hash(new).await?;
         for _ in 0..ATTEMPTS {
             let account = self.store.account(username).await?.ok_or_else(unknown)?;

@@ -1,10 +1,10 @@
 //! How a socket comes in and stays: tickets, places, seats.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use super::{AddressKey, Auth, Place, Seat, SignedIn, TICKET_SECONDS, session_ended};
+use super::{AddressKey, Auth, Identity, Place, Seat, SignedIn, TICKET_SECONDS, session_ended};
 use crate::{
-    domain::{SignInId, Timestamp, UserId},
+    domain::{Scope, SignInId, Timestamp, UserId},
     error::{Code, Refusal},
     store::Redeemed,
 };
@@ -22,6 +22,8 @@ pub enum Credential<'a> {
 pub struct Admission {
     /// Whose it is.
     pub who: SignedIn,
+    /// What it may do if it is a bot's.
+    pub scope: Option<Arc<Scope>>,
     /// Its seat; the open socket is to be attached.
     pub seat: Seat,
     /// Its places among the person's and the address's sockets.
@@ -30,20 +32,29 @@ pub struct Admission {
 
 impl Auth {
     /// A ticket for a page of that origin (`None`: a program) and how many seconds it is good.
-    pub fn ticket(&self, who: &SignedIn, origin: Option<&str>) -> (String, u64) {
-        (self.tickets.make(who.sid, origin, self.now()), TICKET_SECONDS)
+    pub fn ticket(&self, of: &Identity, origin: Option<&str>) -> (String, u64) {
+        let (sid, now) = (of.who.sid, self.now());
+        let ticket = match of.scope {
+            None => self.tickets.make(sid, origin, now),
+            Some(_) => self.tickets.make_of_bot(sid, origin, now),
+        };
+        (ticket, TICKET_SECONDS)
     }
 
     /// Uses a ticket up.
     ///
     /// # Errors
     /// `unauthorized` when it is not ours, expired, used, or from another origin.
-    pub async fn redeem(&self, ticket: &str, origin: Option<&str>) -> Result<SignedIn, Refusal> {
+    pub async fn redeem(&self, ticket: &str, origin: Option<&str>) -> Result<Identity, Refusal> {
         let shown = self.tickets.read(ticket, origin, self.now()).ok_or_else(Refusal::unauthorized)?;
-        match self.redeemer.redeem(shown).await? {
-            Redeemed::Accepted(sign_in) => Ok(sign_in),
-            Redeemed::Used | Redeemed::Ended => Err(Refusal::unauthorized()),
+        let Redeemed::Accepted(who) = self.redeemer.redeem(shown.ticket).await? else {
+            return Err(Refusal::unauthorized());
+        };
+        if !shown.of_bot {
+            return Ok(Identity { who, scope: None });
         }
+        let scope = self.parts.store.bot_scope(who.sid).await?.ok_or_else(Refusal::unauthorized)?;
+        Ok(Identity { who, scope: Some(Arc::new(scope)) })
     }
 
     /// Prolongs the sockets of `sid` by a fresh ticket of the same sign-in, and answers until
@@ -58,10 +69,10 @@ impl Auth {
         origin: Option<&str>,
     ) -> Result<Timestamp, Refusal> {
         let shown = self.tickets.read(ticket, origin, self.now()).ok_or_else(Refusal::unauthorized)?;
-        if shown.sid != sid {
+        if shown.ticket.sid != sid {
             return Err(Refusal::new(Code::WrongSession, "This ticket belongs to another sign-in."));
         }
-        match self.redeemer.redeem(shown).await? {
+        match self.redeemer.redeem(shown.ticket).await? {
             Redeemed::Accepted(sign_in) => {
                 self.seats.prolong(sid, sign_in.expires_at);
                 Ok(sign_in.expires_at)
@@ -95,20 +106,22 @@ impl Auth {
     ) -> Result<Admission, Refusal> {
         let at_address = self.by_address.take(address.into()).ok_or_else(too_many_sockets)?;
         let sid = match credential {
-            Credential::Ticket(ticket) => self.tickets.read(ticket, origin, self.now()).map(|t| t.sid),
-            Credential::Token(token) => self.claims(token).map(|claims| claims.sid),
+            Credential::Ticket(ticket) => {
+                self.tickets.read(ticket, origin, self.now()).map(|shown| shown.ticket.sid)
+            }
+            Credential::Token(token) => self.named_sign_in(token),
         };
         let seat = self.seats.register(sid.ok_or_else(Refusal::unauthorized)?);
-        let who = match credential {
+        let Identity { who, scope } = match credential {
             Credential::Ticket(ticket) => self.redeem(ticket, origin).await?,
-            Credential::Token(token) => self.bearer(token).await?,
+            Credential::Token(token) => self.identify(token).await?,
         };
         let of_user = self.by_user.take(who.user).ok_or_else(too_many_sockets)?;
         seat.checked(who.expires_at);
         if seat.has_ended() {
             return Err(Refusal::unauthorized());
         }
-        Ok(Admission { who, seat, places: (of_user, at_address) })
+        Ok(Admission { who, scope, seat, places: (of_user, at_address) })
     }
 }
 

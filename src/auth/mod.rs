@@ -4,13 +4,14 @@
 //! elsewhere or the account's deletion ([`sign_out`]). Tokens prolong it, a cookie lets a browser ask
 //! for another one later ([`remembered`]), tickets open sockets of it ([`admission`]), and when it ends
 //! its sockets are closed on every node: at once through the bus, within seconds through the store
-//! when the bus lost it ([`watch`]).
+//! when the bus lost it ([`watch`]). Programs show tokens that the operator made for them ([`bots`]).
 //!
 //! Nothing here knows a server or sockets; what is asked comes as text, headers and addresses.
 
 mod accounts;
 mod admission;
 mod asker;
+mod bots;
 mod client_ip;
 mod counts;
 mod ends;
@@ -35,6 +36,7 @@ pub use self::{
     accounts::Accounts,
     admission::{Admission, Credential},
     asker::{Asker, bearer},
+    bots::{Bots, Identity, NewBot, beyond_scope, end_of, is_of_a_bot},
     client_ip::{AddressKey, Proxies},
     counts::{Counts, Place},
     origins::{Asked, Origins, admit_own, is_own},
@@ -46,7 +48,8 @@ pub use self::{
     tokens::Claims,
 };
 use self::{
-    ends::Ends, redeemer::Redeemer, sign_in::session_ended, tickets::Tickets, tokens::Tokens, watch::Watch,
+    bots::KnownBots, ends::Ends, redeemer::Redeemer, sign_in::session_ended, tickets::Tickets,
+    tokens::Tokens, watch::Watch,
 };
 use crate::{
     cluster::{Bus, Incarnation},
@@ -103,6 +106,8 @@ pub struct Parts {
 pub struct Auth {
     parts: Parts,
     accounts: Accounts,
+    bots: Bots,
+    known_bots: KnownBots,
     tokens: Tokens,
     tickets: Tickets,
     redeemer: Redeemer,
@@ -122,9 +127,11 @@ impl Auth {
     pub fn new(settings: Settings, parts: Parts) -> Self {
         let (secret, previous) = (&settings.secret, settings.previous_secret.as_ref());
         let (redeemer, counter) = Redeemer::new();
+        let passwords = Passwords::new(settings.bcrypt_cost);
         Self {
-            accounts: Accounts::new(parts.store.clone(), Passwords::new(settings.bcrypt_cost))
-                .with_replicas(parts.replicas.clone()),
+            bots: Bots::new(parts.store.clone(), passwords.clone()),
+            known_bots: KnownBots::default(),
+            accounts: Accounts::new(parts.store.clone(), passwords).with_replicas(parts.replicas.clone()),
             tokens: Tokens::new(secret, previous),
             tickets: Tickets::new(secret, previous),
             redeemer,

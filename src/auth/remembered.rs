@@ -125,7 +125,7 @@ impl Cookie {
 }
 
 /// 256 random bits: three times the 122 of an id, mixed.
-fn random() -> [u8; 32] {
+pub(super) fn random() -> [u8; 32] {
     let ids = [(); 3].map(|()| *Uuid::new_v4().as_bytes());
     Sha256::digest(ids.concat()).into()
 }

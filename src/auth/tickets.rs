@@ -5,7 +5,9 @@
 //! (the store's ledger sees to that). Its key is derived from the secret, so a ticket is never a
 //! token nor the other way round.
 //!
-//! Layout before base64url: version 1, sid 16, nonce 16, expiry in ms 8 (big endian), MAC 32.
+//! The ticket of a bot says that it is one, so that what the bot may is looked up; others cost no such look.
+//!
+//! Layout before base64url: version 1 (of a bot 2), sid 16, nonce 16, expiry in ms 8 (big endian), MAC 32.
 //! The origin is not inside but part of what the MAC covers.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -23,8 +25,17 @@ use crate::{
 pub const TICKET_SECONDS: u64 = 10;
 
 const VERSION: u8 = 1;
+const VERSION_OF_BOT: u8 = 2;
 const SIGNED_BYTES: usize = 41;
 const MAC_BYTES: usize = 32;
+
+/// A ticket that was read.
+pub(super) struct Shown {
+    /// To be used up.
+    pub(super) ticket: TicketUse,
+    /// Whether it is a bot's.
+    pub(super) of_bot: bool,
+}
 
 /// Makes tickets with the current key, reads those of the current and the previous one.
 pub(super) struct Tickets {
@@ -40,9 +51,18 @@ impl Tickets {
 
     /// A ticket of that sign-in for a page of `origin` (`None`: a program).
     pub(super) fn make(&self, sid: SignInId, origin: Option<&str>, now: Timestamp) -> String {
+        self.of_version(VERSION, sid, origin, now)
+    }
+
+    /// The same of a bot's token.
+    pub(super) fn make_of_bot(&self, sid: SignInId, origin: Option<&str>, now: Timestamp) -> String {
+        self.of_version(VERSION_OF_BOT, sid, origin, now)
+    }
+
+    fn of_version(&self, version: u8, sid: SignInId, origin: Option<&str>, now: Timestamp) -> String {
         let expires_at = now.plus_seconds(TICKET_SECONDS.cast_signed());
         let mut bytes = Vec::with_capacity(SIGNED_BYTES + MAC_BYTES);
-        bytes.push(VERSION);
+        bytes.push(version);
         bytes.extend_from_slice(sid.0.as_bytes());
         bytes.extend_from_slice(Uuid::new_v4().as_bytes());
         bytes.extend_from_slice(&expires_at.0.to_be_bytes());
@@ -53,7 +73,7 @@ impl Tickets {
 
     /// What a ticket says, if it is ours, was made for this origin and is not expired at `now`.
     /// Whether it was used before is the store's to say.
-    pub(super) fn read(&self, ticket: &str, origin: Option<&str>, now: Timestamp) -> Option<TicketUse> {
+    pub(super) fn read(&self, ticket: &str, origin: Option<&str>, now: Timestamp) -> Option<Shown> {
         let bytes: [u8; SIGNED_BYTES + MAC_BYTES] = URL_SAFE_NO_PAD.decode(ticket).ok()?.try_into().ok()?;
         let (signed, mac) = bytes.split_at(SIGNED_BYTES);
         let ours = |key: &Keyed| covering(key, signed, origin).verify_slice(mac).is_ok();
@@ -61,12 +81,14 @@ impl Tickets {
             return None;
         }
         let expires_at = Timestamp(i64::from_be_bytes(signed[33..].try_into().ok()?));
-        let timely = signed[0] == VERSION && now.0 < expires_at.0;
-        timely.then_some(TicketUse {
+        let known = matches!(signed[0], VERSION | VERSION_OF_BOT);
+        let ticket = TicketUse {
             sid: SignInId(Uuid::from_slice(&signed[1..17]).ok()?),
             nonce: Uuid::from_slice(&signed[17..33]).ok()?.simple().to_string(),
             expires_at,
-        })
+        };
+        let of_bot = signed[0] == VERSION_OF_BOT;
+        (known && now.0 < expires_at.0).then_some(Shown { ticket, of_bot })
     }
 }
 
@@ -108,7 +130,9 @@ mod tests {
     fn a_ticket_is_good_for_ten_seconds_and_its_origin() {
         let (ours, sid) = (tickets("ours"), SignInId::random());
         let ticket = ours.make(sid, PAGE, NOW);
-        let used = ours.read(&ticket, PAGE, NOW).unwrap();
+        let shown = ours.read(&ticket, PAGE, NOW).unwrap();
+        assert!(!shown.of_bot && ours.read(&ours.make_of_bot(sid, PAGE, NOW), PAGE, NOW).unwrap().of_bot);
+        let used = shown.ticket;
         assert_eq!((used.sid, used.expires_at), (sid, NOW.plus_seconds(10)));
         assert!(ours.read(&ticket, PAGE, Timestamp(NOW.0 + 9_999)).is_some());
         assert!(ours.read(&ticket, PAGE, NOW.plus_seconds(10)).is_none());
@@ -129,7 +153,8 @@ mod tests {
     fn nonces_differ_and_foreign_keys_do_not_open() {
         let (ours, sid) = (tickets("ours"), SignInId::random());
         let (a, b) = (ours.make(sid, PAGE, NOW), ours.make(sid, PAGE, NOW));
-        assert_ne!(ours.read(&a, PAGE, NOW).unwrap().nonce, ours.read(&b, PAGE, NOW).unwrap().nonce);
+        let nonce = |ticket: &str| ours.read(ticket, PAGE, NOW).unwrap().ticket.nonce;
+        assert_ne!(nonce(&a), nonce(&b));
         assert!(tickets("theirs").read(&a, PAGE, NOW).is_none());
         let rotated = Tickets::new(&"new".to_owned().into(), Some(&"ours".to_owned().into()));
         assert!(rotated.read(&a, PAGE, NOW).is_some());

@@ -56,6 +56,8 @@ pub struct Person {
     pub user: UserId,
     /// The name.
     pub username: Username,
+    /// Whether it is a program, which has a limit of its own.
+    pub is_bot: bool,
 }
 
 /// What chat is set to.
@@ -65,6 +67,8 @@ pub struct Settings {
     pub message_chars: usize,
     /// The message window.
     pub window: WindowLimit,
+    /// Messages of a bot in that window.
+    pub bot_messages: usize,
     /// How many rooms one socket may join.
     pub max_rooms_per_socket: usize,
     /// How long a person whose last socket was lost stays in the lists.
@@ -102,7 +106,7 @@ impl Chat {
         let outlet: Arc<dyn Outlet> = Arc::new(here.clone());
         let store: Arc<dyn Log> = here.store.clone();
         let log = LogWriter::start(tasks, &store, &outlet);
-        let windows = Arc::new(Windows::new(settings.window));
+        let windows = Arc::new(Windows::new(settings.window.window));
         tasks.spawn("windows", exchange::run(Arc::clone(&windows), here.clone()));
         Arc::new(Self {
             here,

@@ -18,7 +18,7 @@ use super::{
     window::Admission,
 };
 use crate::{
-    domain::{ClientId, MessageBody, RoomId, RoomName, Seq, Timestamp, UserId},
+    domain::{ClientId, MessageBody, RoomId, RoomName, Seq, Timestamp},
     error::{Code, Refusal},
     store::NewEvent,
 };
@@ -87,7 +87,7 @@ impl Chat {
     ) -> Result<(), PostRefused> {
         let body = MessageBody::parse(text, self.settings.message_chars).map_err(Refusal::from)?;
         let user = person.user;
-        let place = self.take_place(user)?;
+        let place = self.take_place(person)?;
         let windows = Arc::clone(&self.windows);
         let answer = move |told: Answer| {
             if matches!(told, Ok(Place { duplicate: true, .. })) {
@@ -106,8 +106,10 @@ impl Chat {
     }
 
     /// A place in the sender's window.
-    fn take_place(&self, user: UserId) -> Result<Instant, PostRefused> {
-        match self.windows.admit(user) {
+    fn take_place(&self, person: &Person) -> Result<Instant, PostRefused> {
+        let settings = &self.settings;
+        let messages = if person.is_bot { settings.bot_messages } else { settings.window.messages };
+        match self.windows.admit(person.user, messages) {
             Admission::Admitted(place) => Ok(place),
             Admission::Limited(wait) => Err(limited(wait).into()),
             Admission::Excess => Err(PostRefused::Excess),

@@ -120,24 +120,25 @@ impl RateWindow {
 /// The windows of everybody who spoke lately on this node.
 #[derive(Debug)]
 pub struct Windows {
-    limit: WindowLimit,
+    window: Duration,
     of: Mutex<HashMap<UserId, RateWindow>>,
 }
 
 impl Windows {
-    /// Nobody has spoken yet.
-    pub fn new(limit: WindowLimit) -> Self {
-        Self { limit, of: Mutex::default() }
+    /// Nobody has spoken yet. All windows have this length.
+    pub fn new(window: Duration) -> Self {
+        Self { window, of: Mutex::default() }
     }
 
     /// The length of a window.
     pub const fn length(&self) -> Duration {
-        self.limit.window
+        self.window
     }
 
-    /// Asks for a place in `user`'s window.
-    pub fn admit(&self, user: UserId) -> Admission {
-        self.of.lock().entry(user).or_default().admit(Instant::now(), self.limit)
+    /// Asks for a place in `user`'s window, which has room for so many messages.
+    pub fn admit(&self, user: UserId, messages: usize) -> Admission {
+        let limit = WindowLimit { messages, window: self.window };
+        self.of.lock().entry(user).or_default().admit(Instant::now(), limit)
     }
 
     /// Gives a place back.
@@ -168,7 +169,7 @@ impl Windows {
     /// than the people who spoke lately.
     pub fn sweep(&self) {
         let now = Instant::now();
-        self.of.lock().retain(|_, window| !window.is_idle(now, self.limit.window));
+        self.of.lock().retain(|_, window| !window.is_idle(now, self.window));
     }
 }
 
@@ -280,8 +281,8 @@ mod tests {
 
     #[test]
     fn the_silent_are_forgotten() {
-        let windows = Windows::new(WindowLimit { messages: 1, window: Duration::ZERO });
-        windows.admit(UserId(1));
+        let windows = Windows::new(Duration::ZERO);
+        windows.admit(UserId(1), 1);
         windows.sweep();
         assert!(windows.of.lock().is_empty());
     }

@@ -9,8 +9,8 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The most bytes of an answer.
-const ANSWER_BYTES: u64 = 64 * 1024;
+/// The most bytes of an answer: a list of all tokens is the longest.
+const ANSWER_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What a node answered.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! What an operator can do beside serving: see whether a node lives, bring the schema up to date,
-//! manage accounts.
+//! check the settings, manage accounts and tokens of bots.
 //!
 //! Accounts are managed through the running node when there is one (it has the lock on the data,
 //! and must close the sockets of whoever is deleted), else in the data itself. The rules are
@@ -8,6 +8,7 @@
 
 mod ask;
 mod prompt;
+mod token;
 mod user;
 
 use std::{
@@ -20,9 +21,9 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-pub use self::user::UserCommand;
+pub use self::{token::TokenCommand, user::UserCommand};
 use crate::{
-    config::{Config, Flags},
+    config::{Config, Flags, reference},
     store::{postgres::PostgresStore, sqlite::SqliteStore},
 };
 
@@ -48,9 +49,18 @@ pub enum Command {
     Healthcheck,
     /// Bring the database's schema up to date
     Migrate,
+    /// Check the settings: all mistakes are told; exit code 0 or 1
+    Config {
+        /// Print the reference of all settings instead, as Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Add an account, set its password, delete it
     #[command(subcommand)]
     User(UserCommand),
+    /// Make, list and revoke tokens by which programs speak
+    #[command(subcommand)]
+    Token(TokenCommand),
 }
 
 /// Why a command did not do its work, in a sentence.
@@ -68,7 +78,11 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
     let done = match command {
         Command::Healthcheck => healthcheck(config),
         Command::Migrate => migrate(config),
+        // Settings with a mistake don't come this far.
+        Command::Config { markdown: false } => Ok("The settings are fine.".to_owned()),
+        Command::Config { markdown: true } => Ok(reference::markdown().trim_end().to_owned()),
         Command::User(what) => user::run(what, config),
+        Command::Token(what) => token::run(what, config),
     };
     match done {
         Ok(told) => {

@@ -108,15 +108,18 @@ impl Task {
     }
 }
 
-/// A server can be worked in whoever else does: its nodes find ended sign-ins there within seconds.
 async fn in_the_server(task: &Task, config: &Config, database: &Database) -> Result<(), Failure> {
+    in_the_data(task, config, server(config, database).await?).await
+}
+
+/// A server can be worked in whoever else does: its nodes find ended sign-ins there within seconds.
+pub(super) async fn server(config: &Config, database: &Database) -> Result<Arc<dyn Store>, Failure> {
     let options = PostgresOptions {
         url: database.url.clone(),
         migrate: config.migrate_on_start,
         lock: None,
     };
-    let store = PostgresStore::open(&options, &Tasks::new()).await?;
-    in_the_data(task, config, Arc::new(store)).await
+    Ok(Arc::new(PostgresStore::open(&options, &Tasks::new()).await?))
 }
 
 /// The rules are applied to the data.
@@ -143,11 +146,16 @@ fn through_the_node(task: &Task, config: &Config) -> Result<(), Failure> {
     if (200..300).contains(&answer.status) {
         return Ok(());
     }
+    Err(refused(&answer))
+}
+
+/// What a node's refusal says.
+pub(super) fn refused(answer: &ask::Answer) -> Failure {
     let told = serde_json::from_str::<Told>(&answer.body);
-    Err(Failure(told.map_or_else(
+    Failure(told.map_or_else(
         |_| format!("the node answers with status {}", answer.status),
         |told| told.message,
-    )))
+    ))
 }
 
 /// A refusal, as nodes answer it.
@@ -157,7 +165,7 @@ struct Told {
 }
 
 /// Where the node listens for its operator, and the token it wrote at its start.
-fn administration(config: &Config) -> Result<(SocketAddr, SecretString), Failure> {
+pub(super) fn administration(config: &Config) -> Result<(SocketAddr, SecretString), Failure> {
     let Some(bind) = config.metrics_bind else {
         return Err(Failure(
             "a node is running with METRICS_BIND=off; stop it, or let it listen".to_owned(),

@@ -49,6 +49,7 @@ impl<'a> Reader<'a> {
             api_limit_per_minute: self.number(&s::API_LIMIT_PER_MINUTE),
             message_limit: self.number(&s::MESSAGE_LIMIT),
             message_window: self.seconds(&s::MESSAGE_WINDOW_SECONDS),
+            bot_message_limit: self.number(&s::BOT_MESSAGE_LIMIT),
             message_max_chars: self.number(&s::MESSAGE_MAX_CHARS),
             max_sockets_per_user: self.number(&s::MAX_SOCKETS_PER_USER),
             max_sockets_per_address: self.number(&s::MAX_SOCKETS_PER_ADDRESS),

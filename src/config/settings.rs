@@ -1,5 +1,5 @@
-//! The table of settings: one row each, from which the help, the flags and the defaults come, so
-//! that they can't disagree.
+//! The table of settings: one row each, from which the help, the flags, the defaults and the reference
+//! (`docs/configuration.md`) come, so that they can't disagree.
 
 /// What a setting's text must be.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,8 @@ pub struct Setting {
     pub default: &'static str,
     /// What it does, for the help.
     pub help: &'static str,
+    /// What the reference adds: when one would change it, and what else it touches. May be empty.
+    pub more: &'static str,
 }
 
 const fn number(min: u64, max: u64, unit: &'static str) -> Kind {
@@ -40,11 +42,16 @@ const fn number(min: u64, max: u64, unit: &'static str) -> Kind {
 }
 
 macro_rules! settings {
-    ($($name:ident: $kind:expr, $default:literal, $help:literal;)*) => {
+    ($($name:ident: $kind:expr, $default:literal, $help:literal $(, $more:literal)?;)*) => {
         $(
             #[doc = concat!("`", stringify!($name), "`: its row.")]
-            pub const $name: Setting =
-                Setting { name: stringify!($name), kind: $kind, default: $default, help: $help };
+            pub const $name: Setting = Setting {
+                name: stringify!($name),
+                kind: $kind,
+                default: $default,
+                help: $help,
+                more: concat!($($more)?),
+            };
         )*
 
         /// All rows, in the order of the help.
@@ -57,45 +64,46 @@ use Kind::{Flag, Secret, Text};
 settings! {
     PORT: number(0, 65_535, "port"), "8080", "Port of the chat; 0 takes any free one";
     BIND: Text("address"), "", "Address of the chat; 127.0.0.1 in development, 0.0.0.0 in production";
-    METRICS_PORT: number(0, 65_535, "port"), "9464", "Port of metrics, health and administration";
-    METRICS_BIND: Text("address or off"), "", "Address of that port; as BIND";
-    NODE_ENV: Text("development, test or production"), "development", "What this node is for";
+    METRICS_PORT: number(0, 65_535, "port"), "9464", "Port of metrics, health and administration", "Never make it public: who reaches it sees the metrics, and administration listens there for this machine.";
+    METRICS_BIND: Text("address or off"), "", "Address of that port; as BIND", "`off` closes the port, and with it the way of commands to a node on the embedded database.";
+    NODE_ENV: Text("development, test or production"), "development", "What this node is for", "`production` logs JSON, listens on all addresses, allows no foreign origins by default, and wants a `JWT_SECRET`.";
     LOG_LEVEL: Text("directives"), "info", "What is logged: error, warn, info, debug, trace, or directives such as info,chorus::ws=debug";
-    DATA_DIR: Text("folder"), "./data", "Where the embedded database and kept secrets live";
-    CLIENT_DIR: Text("folder"), "", "Serve the browser client from here instead of the built-in copy";
-    JWT_SECRET: Secret, "", "Signs tokens, at least 32 bytes; outside production one is made and kept in DATA_DIR";
-    JWT_SECRET_PREVIOUS: Secret, "", "Still accepted on tokens, for a change of JWT_SECRET";
-    DATABASE_URL: Secret, "", "PostgreSQL: postgres://user:password@host:5432/name?sslmode=verify-full; without it the embedded database in DATA_DIR";
-    DB_HOST: Text("host or socket folder"), "localhost", "PostgreSQL in parts, instead of DATABASE_URL; any of them chooses it";
+    DATA_DIR: Text("folder"), "./data", "Where the embedded database and kept secrets live", "Back it up. Unused with PostgreSQL.";
+    CLIENT_DIR: Text("folder"), "", "Serve the browser client from here instead of the built-in copy", "For work on the page.";
+    JWT_SECRET: Secret, "", "Signs tokens, at least 32 bytes; outside production one is made and kept in DATA_DIR", "Required in production and with PostgreSQL, the same on every node. `openssl rand -hex 32` makes a good one. Whoever has it signs in as anybody.";
+    JWT_SECRET_PREVIOUS: Secret, "", "Still accepted on tokens, for a change of JWT_SECRET", "With the former secret here, a new `JWT_SECRET` signs nobody out. Drop it after `TOKEN_TTL_SECONDS`.";
+    DATABASE_URL: Secret, "", "PostgreSQL: postgres://user:password@host:5432/name?sslmode=verify-full; without it the embedded database in DATA_DIR", "Version 14 or later. `sslmode` and `sslrootcert` mean what they mean to libpq.";
+    DB_HOST: Text("host or socket folder"), "localhost", "PostgreSQL in parts, instead of DATABASE_URL; any of them chooses it", "The names are the predecessor's. `DATABASE_URL` wins.";
     DB_PORT: number(1, 65_535, "port"), "5432", "Its port";
     DB_USER: Text("name"), "postgres", "Its user";
     DB_PASSWORD: Secret, "", "Its password";
     DB_NAME: Text("name"), "websocket_chat", "Its database";
-    DATABASE_REPLICA_URLS: Secret, "", "Read replicas of it, comma-separated, for sign-in checks and pages of history";
-    REDIS_URL: Secret, "", "Makes this one of several nodes of a chat, all with the same PostgreSQL and Redis: redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:port?node=host:port, redis-sentinel://host:26379?sentinelServiceName=name&node=host:port";
-    MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start";
+    DATABASE_REPLICA_URLS: Secret, "", "Read replicas of it, comma-separated, for sign-in checks and pages of history", "They are asked only while they keep up; the primary is asked for what they miss.";
+    REDIS_URL: Secret, "", "Makes this one of several nodes of a chat, all with the same PostgreSQL and Redis: redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:port?node=host:port, redis-sentinel://host:26379?sentinelServiceName=name&node=host:port", "Without it a node is alone and locks its database.";
+    MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start", "`false`: run `chorus migrate` yourself before the nodes.";
     ALLOWED_ORIGINS: Text("origins, comma-separated"), "", "Pages that may call and connect, besides this node's own; local ones in development, none in production";
-    REQUIRE_ORIGIN: Flag, "false", "Refuse sockets that name no origin (programs)";
-    ALLOW_QUERY_TOKEN: Flag, "true", "Accept ?token= when a socket is opened, as the predecessor did";
-    TRUSTED_PROXIES: Text("networks, loopback, private or none"), "loopback", "Proxies whose X-Forwarded headers are believed";
-    RATE_LIMIT_PER_HOUR: number(1, 10_000_000, "calls"), "200", "API calls without sign-in per address and hour";
-    API_LIMIT_PER_MINUTE: number(1, 10_000_000, "calls"), "600", "API calls per signed-in user and minute";
-    MESSAGE_LIMIT: number(1, 100_000, "messages"), "20", "Messages per user and window";
+    REQUIRE_ORIGIN: Flag, "false", "Refuse sockets that name no origin (programs)", "Keeps out careless programs, not attackers: a program may claim any origin.";
+    ALLOW_QUERY_TOKEN: Flag, "true", "Accept ?token= when a socket is opened, as the predecessor did", "`false` once no client of the predecessor is left.";
+    TRUSTED_PROXIES: Text("networks, loopback, private or none"), "loopback", "Proxies whose X-Forwarded headers are believed", "Name the networks of your nginx, ingress or load balancer; else everybody behind it shares one address and its limits.";
+    RATE_LIMIT_PER_HOUR: number(1, 10_000_000, "calls"), "200", "API calls without sign-in per address and hour", "Per node. Files, health and preflights are free.";
+    API_LIMIT_PER_MINUTE: number(1, 10_000_000, "calls"), "600", "API calls per signed-in user and minute", "Per node.";
+    MESSAGE_LIMIT: number(1, 100_000, "messages"), "20", "Messages per user and window", "In the whole cluster. Three times as many in one window close the socket.";
     MESSAGE_WINDOW_SECONDS: number(1, 3_600, "seconds"), "10", "Length of that window";
+    BOT_MESSAGE_LIMIT: number(1, 100_000, "messages"), "50", "Messages per bot and window", "A bot is a program with a token of `chorus token create`. In the whole cluster, as those of people.";
     MESSAGE_MAX_CHARS: number(1, 4_000, "characters"), "500", "Longest message";
     MAX_SOCKETS_PER_USER: number(1, 1_000_000, "sockets"), "20", "Sockets per user on this node";
-    MAX_SOCKETS_PER_ADDRESS: number(1, 1_000_000, "sockets"), "200", "Sockets per address on this node";
+    MAX_SOCKETS_PER_ADDRESS: number(1, 1_000_000, "sockets"), "200", "Sockets per address on this node", "Raise it for offices behind one address.";
     MAX_ROOMS_PER_SOCKET: number(1, 1_000, "rooms"), "50", "Rooms one socket may be in";
-    OUTBOX_BYTES: number(65_536, 67_108_864, "bytes"), "262144", "What may wait for one slow socket before it is closed";
-    BCRYPT_COST: number(4, 15, "log2 of rounds"), "10", "Cost of a password hash; at least 10 in production";
-    TOKEN_TTL_SECONDS: number(1, 2_592_000, "seconds"), "3600", "How long a token is valid";
-    PRESENCE_GRACE_SECONDS: number(0, 300, "seconds"), "5", "How long somebody without a socket still counts as here";
-    PING_SECONDS: number(1, 600, "seconds"), "25", "How often sockets are pinged; silent for two of them closes";
-    REGISTRATION: Text("open or closed"), "open", "Whether anybody may register";
-    DEMO_ACCOUNTS: Flag, "false", "Make the accounts demo (demo1234) and guest (guest1234) at start";
-    SHUTDOWN_TIMEOUT_SECONDS: number(1, 600, "seconds"), "10", "After this long a stopping node ends the hard way";
+    OUTBOX_BYTES: number(65_536, 67_108_864, "bytes"), "262144", "What may wait for one slow socket before it is closed", "It is closed with 1013 and resumes. Memory for the worst case is this times the sockets that are slow at once.";
+    BCRYPT_COST: number(4, 15, "log2 of rounds"), "10", "Cost of a password hash; at least 10 in production", "One more doubles the time of a sign-in.";
+    TOKEN_TTL_SECONDS: number(1, 2_592_000, "seconds"), "3600", "How long a token is valid", "Clients renew theirs while they are connected.";
+    PRESENCE_GRACE_SECONDS: number(0, 300, "seconds"), "5", "How long somebody without a socket still counts as here", "Make it longer than a node takes to restart, and no list changes meanwhile.";
+    PING_SECONDS: number(1, 600, "seconds"), "25", "How often sockets are pinged; silent for two of them closes", "Keep twice this below the idle timeout of every proxy on the way.";
+    REGISTRATION: Text("open or closed"), "open", "Whether anybody may register", "`closed`: only `chorus user add` makes accounts.";
+    DEMO_ACCOUNTS: Flag, "false", "Make the accounts demo (demo1234) and guest (guest1234) at start", "Never where strangers come. A name that is taken is not overwritten.";
+    SHUTDOWN_TIMEOUT_SECONDS: number(1, 600, "seconds"), "10", "After this long a stopping node ends the hard way", "Its people are told to go elsewhere within this time. Give the orchestrator more before it kills.";
     SENTRY_DSN: Secret, "", "Where errors are reported";
-    OTEL_EXPORTER_OTLP_ENDPOINT: Text("URL"), "", "Where traces are sent (OTLP over HTTP); other OTEL_ variables have their standard meaning";
+    OTEL_EXPORTER_OTLP_ENDPOINT: Text("URL"), "", "Where traces are sent (OTLP over HTTP); other OTEL_ variables have their standard meaning", "Among them `OTEL_SERVICE_NAME` and `OTEL_TRACES_SAMPLER`.";
 }
 
 impl Setting {

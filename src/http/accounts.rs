@@ -1,67 +1,35 @@
 //! Calls about who somebody is.
 
+mod shapes;
+
 use std::sync::Arc;
 
 use axum::{Json as Answer, extract::State as Extract};
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
+use self::shapes::{
+    Asking, ChangingPassword, Credentials, LoggedOut, LoggingIn, LoggingOut, Me, NewPassword, Refreshing,
+    Registered, Registering, Signed, SigningIn, SigningOut, TakingTicket, Ticket,
+};
 use super::{
     Cause, State,
-    asker::{Asker, Caller, bearer},
+    asker::{Asker, Caller, Participant, bearer},
     body::{Json, MaybeJson, invalid},
     cookies,
 };
 use crate::{
-    auth::{Issued, admit_own},
-    domain::{Password, Timestamp, Username},
+    auth::{Issued, admit_own, beyond_scope, is_of_a_bot},
+    domain::{Password, Username},
     error::{Code, Refusal},
 };
 
-#[derive(Deserialize)]
-pub(super) struct Credentials {
-    username: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct LoggingIn {
-    username: String,
-    password: String,
-    /// Whether the browser is to keep a refresh cookie.
-    #[serde(default)]
-    remember: bool,
-}
-
-#[derive(Deserialize)]
-pub(super) struct LoggingOut {
-    token: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct NewPassword {
-    current: String,
-    new: String,
-}
-
-/// A token, as `/login`, `/refresh` and `/password` answer it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Signed {
-    token: String,
-    username: Username,
-    expires_at: Timestamp,
-}
-
-impl From<Issued> for Signed {
-    fn from(issued: Issued) -> Self {
-        Self {
-            token: issued.token,
-            username: issued.username,
-            expires_at: issued.expires_at,
-        }
+/// Refuses a bot where its token is no credential.
+async fn no_bot(state: &State, token: &str) -> Result<(), Refusal> {
+    if is_of_a_bot(token) {
+        state.auth.identify(token).await?;
+        return Err(beyond_scope());
     }
+    Ok(())
 }
 
 /// An answer with the cookie that the browser is to keep from now on, if any.
@@ -70,18 +38,32 @@ fn signed(issued: Issued, asker: Asker) -> (HeaderMap, Answer<Signed>) {
     (kept.unwrap_or_default(), Answer(issued.into()))
 }
 
-/// `POST /register`
+/// Makes an account. It does not sign in.
+#[utoipa::path(
+    post, operation_id = "register", path = "/register", tag = "accounts", request_body = Credentials,
+    responses((status = 201, description = "The account is made", body = Registered), Registering),
+)]
 pub(super) async fn register(
     Extract(state): Extract<Arc<State>>,
     Json(given): Json<Credentials>,
-) -> Result<(StatusCode, Answer<Value>), Refusal> {
+) -> Result<(StatusCode, Answer<Registered>), Refusal> {
     let (username, password) = (Username::parse(&given.username)?, Password::parse(&given.password)?);
     state.auth.register(&username, &password).await?;
-    let answer = json!({ "message": "User created successfully", "username": username });
-    Ok((StatusCode::CREATED, Answer(answer)))
+    let registered = Registered { message: "User created successfully", username };
+    Ok((StatusCode::CREATED, Answer(registered)))
 }
 
-/// `POST /login`
+/// Begins a sign-in. The answer is the same, and takes as long, for an unknown name and a wrong password.
+#[utoipa::path(
+    post, operation_id = "logIn", path = "/login", tag = "accounts", request_body = LoggingIn,
+    responses(
+        (
+            status = 200, description = "A token", body = Signed,
+            headers(("Set-Cookie" = String, description = "With `remember`")),
+        ),
+        SigningIn,
+    ),
+)]
 pub(super) async fn login(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
@@ -94,27 +76,43 @@ pub(super) async fn login(
     Ok(signed(issued, asker))
 }
 
-/// `POST /logout`: the browser forgets its cookie too, which it does not send here.
+/// Ends the sign-in of a token, in the body or in the header, and closes its sockets everywhere. The browser forgets
+/// its cookie too, which it does not send here.
+#[utoipa::path(
+    post, operation_id = "logOut", path = "/logout", tag = "accounts", security(("bearer" = []), ()),
+    request_body(content = Option<LoggingOut>),
+    responses((status = 200, description = "It has ended", body = LoggedOut), SigningOut),
+)]
 pub(super) async fn logout(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
     headers: HeaderMap,
     MaybeJson(given): MaybeJson<LoggingOut>,
-) -> Result<(HeaderMap, Answer<Value>), Refusal> {
+) -> Result<(HeaderMap, Answer<LoggedOut>), Refusal> {
     let given = given.and_then(|given| given.token);
     let token = given.as_deref().or_else(|| bearer(&headers));
-    state.auth.logout(token.ok_or_else(|| invalid("A token is needed."))?).await?;
-    Ok((cookies::forget(asker), Answer(json!({ "message": "User logout successfully" }))))
+    let token = token.ok_or_else(|| invalid("A token is needed."))?;
+    no_bot(&state, token).await?;
+    state.auth.logout(token).await?;
+    Ok((
+        cookies::forget(asker),
+        Answer(LoggedOut { message: "User logout successfully" }),
+    ))
 }
 
-/// `POST /refresh`: by the bearer if there is one, else by the cookie. That one a browser adds by
+/// A new token of the same sign-in: by the bearer if there is one, else by the cookie. That one a browser adds by
 /// itself, whoever asks, so only the server's own page may.
+#[utoipa::path(
+    post, operation_id = "refreshToken", path = "/refresh", tag = "accounts", security(("bearer" = []), ()),
+    responses((status = 200, description = "A token", body = Signed), Refreshing),
+)]
 pub(super) async fn refresh(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
     headers: HeaderMap,
 ) -> Result<(HeaderMap, Answer<Signed>), Refusal> {
     let issued = if let Some(token) = bearer(&headers) {
+        no_bot(&state, token).await?;
         let who = state.auth.bearer(token).await?;
         state.auth.refresh(&who).await?
     } else {
@@ -125,12 +123,21 @@ pub(super) async fn refresh(
     Ok(signed(issued, asker))
 }
 
-/// `GET /me`
-pub(super) async fn me(Caller(who): Caller) -> Answer<Value> {
-    Answer(json!({ "username": who.username, "expiresAt": who.expires_at }))
+/// Who am I?
+#[utoipa::path(
+    get, operation_id = "getMe", path = "/me", tag = "accounts", security(("bearer" = [])),
+    responses((status = 200, description = "Whoever the token belongs to", body = Me), Asking),
+)]
+pub(super) async fn me(Caller(who): Caller) -> Answer<Me> {
+    Answer(Me { username: who.username, expires_at: who.expires_at })
 }
 
-/// `POST /password`
+/// Sets another password. This sign-in goes on with the token of the answer, all others of the person end.
+#[utoipa::path(
+    post, operation_id = "changePassword", path = "/password", tag = "accounts", security(("bearer" = [])),
+    request_body = NewPassword,
+    responses((status = 200, description = "A token", body = Signed), ChangingPassword),
+)]
 pub(super) async fn password(
     Extract(state): Extract<Arc<State>>,
     Caller(who): Caller,
@@ -141,21 +148,25 @@ pub(super) async fn password(
     Ok(Answer(issued.into()))
 }
 
-/// `POST /ws-ticket`: answers in advance whatever would refuse the socket, since a browser does
-/// not show a page why its socket was refused.
+/// A ticket that opens one socket from the same origin. Refused for whatever would refuse the socket, since a browser
+/// does not show a page why its socket was refused.
+#[utoipa::path(
+    post, operation_id = "takeTicket", path = "/ws-ticket", tag = "socket", security(("bearer" = [])),
+    responses((status = 200, description = "Good once, for `expiresIn` seconds", body = Ticket), TakingTicket),
+)]
 pub(super) async fn ticket(
     Extract(state): Extract<Arc<State>>,
     asker: Asker,
     headers: HeaderMap,
-    Caller(who): Caller,
-) -> Result<Answer<Value>, Refusal> {
-    let page = asker.origin(&headers);
+    asking: Participant,
+) -> Result<Answer<Ticket>, Refusal> {
+    let (who, page) = (asking.anybody(), asker.origin(&headers));
     state.auth.origins().admit(&page)?;
-    state.auth.has_room(who.user, asker.address)?;
+    state.auth.has_room(who.who.user, asker.address)?;
     if state.readiness.has(Cause::Draining) {
         let refusal = Refusal::new(Code::Draining, "This node is about to stop. Please try again.");
         return Err(refusal.retry_after(std::time::Duration::from_secs(1)));
     }
-    let (ticket, seconds) = state.auth.ticket(&who, page.origin);
-    Ok(Answer(json!({ "ticket": ticket, "expiresIn": seconds })))
+    let (ticket, expires_in) = state.auth.ticket(&who, page.origin);
+    Ok(Answer(Ticket { ticket, expires_in }))
 }

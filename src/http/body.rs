@@ -51,7 +51,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for MaybeJson<T> {
         let bytes = read(request.into_body()).await?;
         match (bytes.is_empty(), declared) {
             (true, _) => Ok(Self(None)),
-            (false, true) => parse(&bytes).map(Some).map(Self),
+            // `null` is none, too.
+            (false, true) => parse(&bytes).map(Self),
             (false, false) => Err(not_json()),
         }
     }

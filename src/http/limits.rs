@@ -2,8 +2,9 @@
 //!
 //! Whose token verifies here and now is counted as that user, everybody else by address; so are
 //! all calls to register and sign in, whatever token comes along, because a token must not buy
-//! guesses of passwords. Files, health checks and preflights are free. Whoever has been silent
-//! long enough to have everything back is forgotten.
+//! guesses of passwords. A bot is counted as itself once its token was found valid here. Files,
+//! health checks and preflights are free. Whoever has been silent long enough to have everything
+//! back is forgotten.
 
 use std::{
     convert::Infallible,
@@ -183,9 +184,9 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        match bearer(request.headers()).and_then(|token| self.auth.claims(token)) {
-            Some(claims) => {
-                request.extensions_mut().insert(Counted(claims.user));
+        match bearer(request.headers()).and_then(|token| self.auth.counted_as(token)) {
+            Some(user) => {
+                request.extensions_mut().insert(Counted(user));
                 Box::pin(self.by_user.clone().oneshot(request))
             }
             None => Box::pin(self.by_address.clone().oneshot(request)),

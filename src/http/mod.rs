@@ -3,7 +3,8 @@
 //! A request passes, from outside in: [`passage`] (id, span, timing, an overall limit), Sentry's
 //! hub of its own, a net for panics, the headers that every answer carries, CORS (which answers
 //! preflights itself), the limits of calls, and then its handler. Every refusal on the way is
-//! `{"message","code"}`; a 5xx says nothing of the inside.
+//! `{"message","code"}`; a 5xx says nothing of the inside. Calls are put together with their descriptions
+//! ([`openapi`]).
 
 mod accounts;
 mod asker;
@@ -12,6 +13,7 @@ mod client;
 mod cookies;
 mod headers;
 mod limits;
+mod openapi;
 mod operator;
 mod passage;
 mod readiness;
@@ -27,12 +29,14 @@ use axum::{
     handler::Handler,
     middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, get},
 };
 use http::header;
 use sentry::integrations::tower::{NewSentryLayer, SentryHttpLayer};
 use tower::{ServiceBuilder, ServiceExt, util::option_layer};
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::{
     client::build,
@@ -65,10 +69,13 @@ pub fn router(state: &Arc<State>, socket: MethodRouter, tasks: &Tasks) -> Router
     counted.sweep(tasks);
     // Costs a copy of the headers per request, so only when somebody is told.
     let reported = state.config.sentry_dsn.is_some();
-    Router::new()
+    let (calls, _) = OpenApiRouter::new()
         .merge(public_calls().layer(counted.of_address()))
         .merge(callers_calls().layer(counted.of_caller(state.auth.clone())))
-        .merge(free_routes(socket))
+        .merge(free_calls())
+        .split_for_parts();
+    calls
+        .merge(page_and_socket(socket))
         .method_not_allowed_fallback(refusal::method_not_allowed)
         .layer(
             ServiceBuilder::new()
@@ -83,30 +90,44 @@ pub fn router(state: &Arc<State>, socket: MethodRouter, tasks: &Tasks) -> Router
 }
 
 /// Calls that come before somebody is signed in.
-fn public_calls() -> Router<Arc<State>> {
-    Router::new()
-        .route("/register", post(accounts::register))
-        .route("/login", post(accounts::login))
-        .route("/server", get(server::server))
-        .route("/debug-sentry", get(server::debug_sentry))
+fn public_calls() -> OpenApiRouter<Arc<State>> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::login))
+        .routes(routes!(server::server))
+        .routes(routes!(server::debug_sentry))
 }
 
 /// Calls of somebody who is signed in.
-fn callers_calls() -> Router<Arc<State>> {
-    Router::new()
-        .route("/logout", post(accounts::logout))
-        .route("/refresh", post(accounts::refresh))
-        .route("/ws-ticket", post(accounts::ticket))
-        .route("/me", get(accounts::me))
-        .route("/password", post(accounts::password))
-        .route("/rooms", get(rooms::list).post(rooms::create))
-        .route("/rooms/{room}", get(rooms::one))
-        .route("/rooms/{room}/messages", get(rooms::messages).post(rooms::post))
-        .route("/rooms/{room}/users", get(rooms::users))
+fn callers_calls() -> OpenApiRouter<Arc<State>> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts::logout))
+        .routes(routes!(accounts::refresh))
+        .routes(routes!(accounts::ticket))
+        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::password))
+        .routes(routes!(rooms::list, rooms::create))
+        .routes(routes!(rooms::one))
+        .routes(routes!(rooms::messages, rooms::post))
+        .routes(routes!(rooms::users))
 }
 
-/// What costs no call: health, the page and its files, sockets (which have limits of their own).
-fn free_routes(socket: MethodRouter) -> Router<Arc<State>> {
+/// What costs no call.
+fn free_calls() -> OpenApiRouter<Arc<State>> {
+    OpenApiRouter::new()
+        .routes(routes!(server::health))
+        .routes(routes!(server::ready))
+        .merge(OpenApiRouter::new().routes(routes!(openapi::document)).layer(CompressionLayer::new()))
+}
+
+/// The API for machines: every call, and what `openapi` says of sockets and the page.
+fn described() -> utoipa::openapi::OpenApi {
+    let calls = OpenApiRouter::with_openapi(openapi::Base::openapi());
+    calls.merge(public_calls()).merge(callers_calls()).merge(free_calls()).into_openapi()
+}
+
+/// The page and its files, and sockets (which have limits of their own). They cost no call either.
+fn page_and_socket(socket: MethodRouter) -> Router<Arc<State>> {
     let file = client::file.layer(CompressionLayer::new());
     let page = get(file.clone());
     let at_root = socket.clone();
@@ -118,12 +139,7 @@ fn free_routes(socket: MethodRouter) -> Router<Arc<State>> {
         };
         found.into_response()
     };
-    Router::new()
-        .route("/health", get(server::health))
-        .route("/ready", get(server::ready))
-        .route("/ws", socket.with_state(()))
-        .route("/", get(root))
-        .fallback(file)
+    Router::new().route("/ws", socket.with_state(())).route("/", get(root)).fallback(file)
 }
 
 /// The routes of a listener whose node is still starting: it lives, it is not ready, and whatever

@@ -5,6 +5,8 @@
 //! to `DATA_DIR/admin_token` (mode 0600). So whoever may read the node's data may administer it,
 //! and nobody else.
 
+mod tokens;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
@@ -46,6 +48,7 @@ pub fn metrics_router(state: Arc<State>, render: Render, admin_token: Option<Sec
         .route("/admin/users", post(create))
         .route("/admin/users/password", post(set_password))
         .route("/admin/users/delete", post(delete))
+        .merge(tokens::routes())
         .layer(middleware::from_fn_with_state(Arc::new(admin_token), guard));
     Router::new()
         .route("/metrics", get(move || std::future::ready(metrics(&render))))

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 /// Why a node is not ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// It has not finished starting.

@@ -10,11 +10,15 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::{Code, Refusal};
 
-#[derive(Serialize)]
-struct Shown<'a> {
+/// A refusal.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct Shown<'a> {
+    /// For people.
     message: &'a str,
     code: Code,
 }

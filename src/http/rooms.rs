@@ -1,23 +1,31 @@
 //! Calls about rooms and what is said in them.
 
-use std::sync::Arc;
+mod shapes;
+
+use std::{num::IntErrorKind, sync::Arc};
 
 use axum::{
     Json as Answer,
     extract::{FromRequestParts, Path, State as Extract},
 };
 use http::{HeaderMap, StatusCode, request::Parts};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
+use self::shapes::{
+    Creating, Listing, Looking, MessagesShown, NewMessage, NewRoom, Posting, Reading, ReceiptShown,
+    RoomShown, RoomsShown, UsersShown,
+};
 use super::{
     State,
-    asker::Caller,
+    asker::{Caller, Participant},
     body::{Asked, Json, invalid},
+    openapi as api,
 };
 use crate::{
-    chat::{Person, RoomInfo},
-    domain::{ClientId, Event, MessageBody, RoomName, Seq, Timestamp, Username},
+    auth::Identity,
+    chat::Person,
+    domain::{ClientId, RoomName, Seq, Username},
     error::{Code, Refusal},
     store::Slice,
 };
@@ -54,6 +62,8 @@ impl PageQuery {
             None => Ok(PAGE),
             Some(text) => match text.parse::<usize>() {
                 Ok(limit) if limit > 0 => Ok(limit.min(PAGE_MAX)),
+                // More than there are numbers here is more than a page all the same.
+                Err(error) if *error.kind() == IntErrorKind::PosOverflow => Ok(PAGE_MAX),
                 _ => Err(invalid("`limit` must be a whole number from 1 to 200.")),
             },
         }
@@ -79,91 +89,15 @@ fn seq(text: &str) -> Result<Seq, Refusal> {
     number.map(Seq).ok_or_else(|| invalid("`before` and `after` must be whole numbers."))
 }
 
-/// A room, as it is shown.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RoomShown {
-    room: RoomName,
-    user_count: usize,
-    last_seq: Seq,
-    last_timestamp: Option<Timestamp>,
-}
-
-impl From<RoomInfo> for RoomShown {
-    fn from(info: RoomInfo) -> Self {
-        Self {
-            room: info.room,
-            user_count: info.user_count,
-            last_seq: info.last_seq,
-            last_timestamp: info.last_timestamp,
-        }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct RoomsShown {
-    rooms: Vec<RoomShown>,
-    next: Option<RoomName>,
-}
-
-#[derive(Serialize)]
-struct MessageShown {
-    seq: Seq,
-    id: ClientId,
-    username: Username,
-    message: MessageBody,
-    timestamp: Timestamp,
-}
-
-impl From<Event> for MessageShown {
-    fn from(event: Event) -> Self {
-        Self {
-            seq: event.seq,
-            id: event.id,
-            username: event.username,
-            message: event.body,
-            timestamp: event.timestamp,
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct MessagesShown {
-    room: RoomName,
-    messages: Vec<MessageShown>,
-    last_seq: Seq,
-    has_more: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct UsersShown {
-    users: Vec<Username>,
-    user_count: usize,
-    next: Option<Username>,
-}
-
-#[derive(Serialize)]
-pub(super) struct ReceiptShown {
-    id: ClientId,
-    room: RoomName,
-    seq: Seq,
-    timestamp: Timestamp,
-}
-
-#[derive(Deserialize)]
-pub(super) struct NewRoom {
-    room: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct NewMessage {
-    id: Option<String>,
-    message: String,
-}
-
-/// `GET /rooms`
+/// Rooms by name, in pages.
+#[utoipa::path(
+    get, operation_id = "listRooms", path = "/rooms", tag = "rooms", security(("bearer" = [])),
+    params(
+        ("after" = Option<api::AfterRoom>, Query, description = "`next` of the page before"),
+        ("limit" = Option<api::PageSize>, Query),
+    ),
+    responses((status = 200, description = "One page", body = RoomsShown), Listing),
+)]
 pub(super) async fn list(
     Extract(state): Extract<Arc<State>>,
     _: Caller,
@@ -175,7 +109,12 @@ pub(super) async fn list(
     Ok(Answer(RoomsShown { rooms, next: found.next }))
 }
 
-/// `POST /rooms`
+/// Makes a room, which everybody who is signed in may enter.
+#[utoipa::path(
+    post, operation_id = "createRoom", path = "/rooms", tag = "rooms", security(("bearer" = [])),
+    request_body = NewRoom,
+    responses((status = 201, description = "The room", body = RoomShown), Creating),
+)]
 pub(super) async fn create(
     Extract(state): Extract<Arc<State>>,
     _: Caller,
@@ -185,22 +124,39 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Answer(info.into())))
 }
 
-/// `GET /rooms/{room}`
+/// One room.
+#[utoipa::path(
+    get, operation_id = "getRoom", path = "/rooms/{room}", tag = "rooms", security(("bearer" = [])),
+    params(("room" = api::RoomName, Path)),
+    responses((status = 200, description = "The room", body = RoomShown), Looking),
+)]
 pub(super) async fn one(
     Extract(state): Extract<Arc<State>>,
-    _: Caller,
+    asking: Participant,
     Room(room): Room,
 ) -> Result<Answer<RoomShown>, Refusal> {
+    asking.reading(&room)?;
     Ok(Answer(state.chat.room_info(&room).await?.into()))
 }
 
-/// `GET /rooms/{room}/messages`
+/// What was said: the newest page, or the one before or after a message, which is not in it itself.
+#[utoipa::path(
+    get, operation_id = "listMessages", path = "/rooms/{room}/messages", tag = "rooms", security(("bearer" = [])),
+    params(
+        ("room" = api::RoomName, Path),
+        ("before" = Option<api::Seq>, Query, description = "Not together with `after`"),
+        ("after" = Option<api::Seq>, Query, description = "Not together with `before`"),
+        ("limit" = Option<api::PageSize>, Query),
+    ),
+    responses((status = 200, description = "One page", body = MessagesShown), Reading),
+)]
 pub(super) async fn messages(
     Extract(state): Extract<Arc<State>>,
-    _: Caller,
+    asking: Participant,
     Room(room): Room,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Answer<MessagesShown>, Refusal> {
+    asking.reading(&room)?;
     let page = state.chat.history(&room, query.slice()?, query.limit()?).await?;
     Ok(Answer(MessagesShown {
         room,
@@ -210,16 +166,36 @@ pub(super) async fn messages(
     }))
 }
 
-/// `POST /rooms/{room}/messages`
+/// Says something. The answer comes when it is committed. Not answered? The same again, with the same id, can't appear
+/// twice.
+#[utoipa::path(
+    post, operation_id = "postMessage", path = "/rooms/{room}/messages", tag = "rooms", security(("bearer" = [])),
+    request_body = NewMessage,
+    params(
+        ("room" = api::RoomName, Path),
+        ("Idempotency-Key" = Option<api::MessageId>, Header, description = "The message's id, if it is not in the \
+            body; both must be the same"),
+    ),
+    responses(
+        (status = 201, description = "Committed", body = ReceiptShown),
+        (status = 200, description = "It had been committed before: the first answer", body = ReceiptShown),
+        Posting,
+    ),
+)]
 pub(super) async fn post(
     Extract(state): Extract<Arc<State>>,
-    Caller(who): Caller,
+    asking: Participant,
     Room(room): Room,
     headers: HeaderMap,
     Json(new): Json<NewMessage>,
 ) -> Result<(StatusCode, Answer<ReceiptShown>), Refusal> {
+    let Identity { who, scope } = asking.writing(&room)?;
     let id = message_id(new.id.as_deref(), &headers)?;
-    let person = Arc::new(Person { user: who.user, username: who.username });
+    let person = Arc::new(Person {
+        user: who.user,
+        username: who.username,
+        is_bot: scope.is_some(),
+    });
     let receipt = state.chat.post(&person, &room, id, &new.message).await?;
     let status = if receipt.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let shown = ReceiptShown {
@@ -243,13 +219,23 @@ fn message_id(body: Option<&str>, headers: &HeaderMap) -> Result<ClientId, Refus
     }
 }
 
-/// `GET /rooms/{room}/users`
+/// Who is in the room, by name, in pages.
+#[utoipa::path(
+    get, operation_id = "listPeople", path = "/rooms/{room}/users", tag = "rooms", security(("bearer" = [])),
+    params(
+        ("room" = api::RoomName, Path),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<api::PageSize>, Query),
+    ),
+    responses((status = 200, description = "One page", body = UsersShown), Reading),
+)]
 pub(super) async fn users(
     Extract(state): Extract<Arc<State>>,
-    _: Caller,
+    asking: Participant,
     Room(room): Room,
     Asked(query): Asked<PageQuery>,
 ) -> Result<Answer<UsersShown>, Refusal> {
+    asking.reading(&room)?;
     // A place in the order, not a name: whoever stood there may have left.
     let after = given(query.after.as_ref()).map(Username::from_store);
     let people = state.chat.people(&room, after, query.limit()?).await?;

@@ -5,23 +5,65 @@ use std::sync::Arc;
 use axum::{Json as Answer, extract::State as Extract};
 use http::StatusCode;
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::{Readiness, State, refusal};
+use super::{
+    Cause, Readiness, State,
+    openapi::{Moment, refusals},
+    refusal,
+};
 use crate::{domain::Timestamp, error::Refusal, protocol::Limits};
 
 /// What a client needs before somebody signs in.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Server {
     name: &'static str,
     version: &'static str,
+    /// `open` or `closed`.
+    #[schema(pattern = "^(open|closed)$")]
     registration: &'static str,
     demo_accounts: bool,
     limits: Limits,
 }
 
-/// `GET /server`
+/// The process lives.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Health {
+    #[schema(pattern = "^ok$")]
+    status: &'static str,
+    #[schema(value_type = Moment)]
+    time_stamp: Timestamp,
+}
+
+/// Whether this node should be sent people.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// `ready` or `unavailable`.
+    #[schema(pattern = "^(ready|unavailable)$")]
+    status: &'static str,
+    /// Why not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    causes: Vec<Cause>,
+}
+
+refusals! {
+    /// What counts by address may be too much.
+    Counted: ; RateLimited
+}
+
+refusals! {
+    /// On purpose, or not there.
+    OnPurposeOrGone: ; Internal, NotFound, RateLimited
+}
+
+/// What a client must know before anybody signs in.
+#[utoipa::path(
+    get, operation_id = "getServer", path = "/server", tag = "server",
+    responses((status = 200, description = "What it is and what it allows", body = Server), Counted),
+)]
 pub(super) async fn server(Extract(state): Extract<Arc<State>>) -> Answer<Server> {
     Answer(Server {
         name: "Chorus",
@@ -32,34 +74,51 @@ pub(super) async fn server(Extract(state): Extract<Arc<State>>) -> Answer<Server
     })
 }
 
-/// `GET /health`: the process lives. Nothing else is asked, so that a database that is gone does
-/// not get every node killed.
-pub(super) async fn health() -> Answer<Value> {
+/// The process lives. Nothing else is asked, so that a database that is gone does not get every node killed.
+#[utoipa::path(
+    get, operation_id = "getHealth", path = "/health", tag = "server",
+    responses((status = 200, description = "It lives", body = Health)),
+)]
+pub(super) async fn health() -> Answer<Health> {
     let now = jiff::Timestamp::now().as_millisecond();
-    Answer(json!({ "status": "ok", "timeStamp": Timestamp(now) }))
+    Answer(Health { status: "ok", time_stamp: Timestamp(now) })
 }
 
-/// `GET /ready`
-pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, Answer<Value>) {
+/// Whether this node should be sent people.
+#[utoipa::path(
+    get, operation_id = "getReadiness", path = "/ready", tag = "server",
+    responses(
+        (status = 200, description = "Send them here", body = Ready),
+        (status = 503, description = "Send them elsewhere", body = Ready),
+    ),
+)]
+pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, Answer<Ready>) {
     readiness(&state.readiness)
 }
 
 /// What `GET /ready` answers.
-pub(super) fn readiness(readiness: &Readiness) -> (StatusCode, Answer<Value>) {
+pub(super) fn readiness(readiness: &Readiness) -> (StatusCode, Answer<Ready>) {
     let causes = readiness.causes();
-    if causes.is_empty() {
-        (StatusCode::OK, Answer(json!({ "status": "ready" })))
+    let (code, status) = if causes.is_empty() {
+        (StatusCode::OK, "ready")
     } else {
-        let answer = json!({ "status": "unavailable", "causes": causes });
-        (StatusCode::SERVICE_UNAVAILABLE, Answer(answer))
-    }
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
+    (code, Answer(Ready { status, causes }))
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("a test error, raised on purpose by /debug-sentry")]
 struct OnPurpose;
 
-/// `GET /debug-sentry`: shows that errors are reported. Not there in production.
+/// Fails on purpose, to show that errors are reported. Not there in production.
+#[utoipa::path(
+    get,
+    operation_id = "raiseTestError",
+    path = "/debug-sentry",
+    tag = "server",
+    responses(OnPurposeOrGone)
+)]
 pub(super) async fn debug_sentry(Extract(state): Extract<Arc<State>>) -> Refusal {
     if state.config.node_env.is_production() {
         refusal::not_found()

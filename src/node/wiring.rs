@@ -77,6 +77,7 @@ pub(super) fn chat(
             messages: config.message_limit as usize,
             window: config.message_window,
         },
+        bot_messages: config.bot_message_limit as usize,
         max_rooms_per_socket: config.max_rooms_per_socket,
         grace: config.presence_grace,
     };

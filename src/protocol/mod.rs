@@ -47,3 +47,6 @@ impl Dialect {
         }
     }
 }
+
+#[cfg(test)]
+mod schemas;

@@ -1,12 +1,13 @@
 //! What lasts: accounts, sign-ins, rooms and the message log, behind one seam.
 //!
-//! The seam is one trait of four parts, each in a file with its nouns: [`Accounts`], [`SignIns`],
-//! [`Cookies`], [`Log`]; [`LaggingReads`] is beside it. A backend is right when it passes the contract
+//! The seam is one trait of five parts, each in a file with its nouns: [`Accounts`], [`SignIns`],
+//! [`Cookies`], [`Bots`], [`Log`]; [`LaggingReads`] is beside it. A backend is right when it passes the contract
 //! suite (`tests/store_contract.rs`), which every backend runs unchanged. All times are the
 //! database's own clock, so nodes whose clocks differ agree. Every call is bounded in time by the
 //! backend and answers with a [`StoreError`] then.
 
 mod accounts;
+mod bots;
 mod clock;
 mod cookies;
 mod lagging;
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 pub use accounts::{Account, Accounts};
+pub use bots::{BotSignIn, BotToken, Bots, NewBotToken};
 pub use clock::DbClock;
 pub use cookies::{CookieHash, CookieSalt, CookieUse, CookieUsed, Cookies, NewCookie};
 pub use lagging::LaggingReads;
@@ -52,7 +54,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Everything a node asks of its database.
 #[async_trait]
-pub trait Store: Accounts + SignIns + Cookies + Log {
+pub trait Store: Accounts + SignIns + Cookies + Bots + Log {
     /// The database's clock.
     async fn now(&self) -> Result<Timestamp>;
 

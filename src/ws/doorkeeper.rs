@@ -13,7 +13,7 @@ use super::{
     guest::{Guest, Held},
 };
 use crate::{
-    auth::{Admission, Asker, Auth, Credential, bearer},
+    auth::{Admission, Asker, Auth, Credential, bearer, is_of_a_bot},
     chat::{Chat, Person, Visitor},
     error::{Code, Refusal},
     hub::{Member, frame},
@@ -28,6 +28,8 @@ pub struct Reception {
     pub chat: Arc<Chat>,
     /// What a client is told it may do.
     pub limits: Limits,
+    /// Messages of a bot in a window; else it may do the same.
+    pub bot_messages: u32,
     /// Names the client that this node serves.
     pub build: String,
     /// Whether `?token=` is a credential.
@@ -51,7 +53,9 @@ impl Doorkeeper for Reception {
         let page = asker.origin(&request.headers);
         self.auth.origins().admit(&page)?;
         let (ticket, token) = (query(&request.uri, "ticket"), query(&request.uri, "token"));
-        let credential = match (ticket, bearer(&request.headers), token.filter(|_| self.allow_query_token)) {
+        // Addresses are kept in logs of proxies: what is good for long is not taken from there.
+        let token = token.filter(|token| self.allow_query_token && !is_of_a_bot(token));
+        let credential = match (ticket, bearer(&request.headers), token) {
             (Some(ticket), _, _) => Credential::Ticket(ticket),
             (None, Some(token), _) | (None, None, Some(token)) => Credential::Token(token),
             (None, None, None) => return Err(Refusal::unauthorized()),
@@ -65,20 +69,26 @@ impl Doorkeeper for Reception {
 impl Reception {
     /// What happens when the socket is there.
     fn welcome(&self, admission: Admission, dialect: Dialect, origin: Option<Box<str>>) -> Admitted {
-        let Admission { who, seat, places } = admission;
+        let Admission { who, scope, seat, places } = admission;
+        let mut limits = self.limits.clone();
+        if scope.is_some() {
+            limits.messages = self.bot_messages;
+        }
         let welcome = match dialect {
-            Dialect::V1 => {
-                frame::text(&v1::welcome(&who.username, &self.build, &self.limits, who.expires_at))
-            }
+            Dialect::V1 => frame::text(&v1::welcome(&who.username, &self.build, &limits, who.expires_at)),
             Dialect::Seed => Bytes::new(),
         };
         let (auth, chat, tag) = (Arc::clone(&self.auth), Arc::clone(&self.chat), who.user.0);
         let arrive = move |member: Arc<Member>| {
             member.send(welcome);
             seat.attach(&member);
-            let person = Arc::new(Person { user: who.user, username: who.username });
-            let visitor = Visitor::new(chat, member, person);
-            Guest::new(visitor, auth, Held { seat, places }, origin).begin()
+            let person = Person {
+                user: who.user,
+                username: who.username,
+                is_bot: scope.is_some(),
+            };
+            let visitor = Visitor::new(chat, member, Arc::new(person));
+            Guest::new(visitor, auth, Held { seat, places, scope }, origin).begin()
         };
         Admitted { tag, arrive: Box::new(arrive) }
     }

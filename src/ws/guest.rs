@@ -12,9 +12,9 @@ use super::{
     session::{Departure, Later, Session, Step},
 };
 use crate::{
-    auth::{AddressKey, Auth, Place, Seat},
+    auth::{AddressKey, Auth, Place, Seat, beyond_scope},
     chat::{self, PostRefused, Visitor},
-    domain::{ClientId, RoomName, SignInId, UserId},
+    domain::{ClientId, RoomName, Scope, SignInId, UserId},
     error::{Advice, Code, Refusal},
     hub::{Member, frame},
     protocol::{
@@ -35,6 +35,8 @@ pub(super) struct Held {
     pub(super) seat: Seat,
     /// Its places among the person's and the address's sockets.
     pub(super) places: (Place<UserId>, Place<AddressKey>),
+    /// What it may do if it is a bot's.
+    pub(super) scope: Option<Arc<Scope>>,
 }
 
 /// The session of an admitted socket.
@@ -62,6 +64,11 @@ impl Guest {
     /// How the session begins: a seed socket is in the lobby without asking.
     pub(super) fn begin(mut self: Box<Self>) -> Step {
         if self.member().dialect() == Dialect::V1 {
+            return Step::Next(self);
+        }
+        if self.held.scope.as_deref().is_some_and(|scope| !scope.may_read(&RoomName::lobby())) {
+            self.tell(&beyond_scope(), None, None);
+            self.member().close(POLICY, "the lobby is beyond this token");
             return Step::Next(self);
         }
         Step::Wait(Box::pin(async move {
@@ -109,6 +116,11 @@ impl Guest {
     /// A text of a `v1` client: one frame.
     fn v1_text(self: Box<Self>, text: &str) -> Step {
         match client::parse_v1(text) {
+            Ok((frame, re)) if !self.allows(&frame) => {
+                let id = if let ClientFrame::Message { id, .. } = &frame { Some(id) } else { None };
+                self.refuse(&beyond_scope(), id, re.as_ref());
+                Step::Refused(self)
+            }
             Ok((ClientFrame::Message { room, id, text }, re)) => self.post(&room, &id, &text, re.as_ref()),
             Ok((asked, re)) => self.ask(asked, re),
             Err(Rejected { refusal, reference, id }) => {
@@ -118,9 +130,23 @@ impl Guest {
         }
     }
 
+    /// Whether this is within a bot's scope. A person may ask for anything.
+    fn allows(&self, frame: &ClientFrame) -> bool {
+        let Some(scope) = self.held.scope.as_deref() else { return true };
+        match frame {
+            ClientFrame::Join { room, .. } | ClientFrame::Users { room } => scope.may_read(room),
+            ClientFrame::Message { room, .. } | ClientFrame::Typing { room } => scope.may_write(room),
+            ClientFrame::Leave { .. } | ClientFrame::Renew { .. } => true,
+        }
+    }
+
     /// A text of a seed client: something it says in the lobby.
     fn seed_text(self: Box<Self>, text: &str) -> Step {
         match client::parse_seed(text) {
+            Ok(_) if self.held.scope.as_deref().is_some_and(|scope| !scope.may_write(&RoomName::lobby())) => {
+                self.refuse(&beyond_scope(), None, None);
+                Step::Refused(self)
+            }
             Ok(said) => {
                 let id = ClientId::from_store(uuid::Uuid::now_v7().simple().to_string());
                 self.post(&RoomName::lobby(), &id, &said, None)

@@ -311,6 +311,22 @@ test('a renewal that fails is tried again until it succeeds', async () => {
   assert.equal(heard.status.at(-1).state, 'connected');
 });
 
+test('the token of a bot, which nobody can renew, does until it ends', async () => {
+  const world = new World();
+  const { chorus } = world.chorus({ getToken: () => 'chorus_token' });
+  world.answers['POST /refresh'] = () => refusal(403, 'forbidden');
+  chorus.connect('adder');
+  await settle();
+  const [socket] = world.sockets;
+  socket.welcome({ username: 'adder', expiresAt: '2125-01-01T00:00:00.000Z' });
+  await world.clock.advance(86_400_000);
+  assert.equal(world.called('POST /refresh').length, 0, 'a century is no time for a timer, but not over either');
+  socket.receive({ type: 'renewed', expiresAt: new Date(world.clock.serverTime() + 3_600_000).toISOString() });
+  await world.clock.advance(7_200_000);
+  assert.equal(world.called('POST /refresh').length, 1, 'asked once');
+  assert.equal(world.sockets.length, 1, 'and connected');
+});
+
 test('a renewal that is refused because the sign-in ended signs out', async () => {
   const world = new World();
   const { heard } = await world.inLobby();

@@ -13,6 +13,7 @@
 )]
 
 pub mod program;
+pub mod schema;
 pub mod web;
 
 use std::{
@@ -397,6 +398,7 @@ impl Client {
 
     /// Writes down what a frame tells, and checks what must hold of any frame at any time.
     fn note(&mut self, frame: &Value) {
+        schema::v1(frame);
         let room = frame["room"].as_str().unwrap_or_default().to_owned();
         match frame["type"].as_str() {
             Some("message") => self.saw(&room, frame),

@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 };
 
 use crate::common::{
-    LIMIT,
+    LIMIT, schema,
     web::{PAGE, Web, node},
 };
 
@@ -46,7 +46,11 @@ impl Page {
     async fn next(&mut self) -> Result<Value, CloseFrame> {
         loop {
             match timeout(LIMIT, self.socket.next()).await.expect("in time").unwrap().unwrap() {
-                Message::Text(text) => return Ok(serde_json::from_str(&text).unwrap()),
+                Message::Text(text) => {
+                    let frame = serde_json::from_str(&text).unwrap();
+                    schema::seed(&frame);
+                    return Ok(frame);
+                }
                 Message::Close(frame) => return Err(frame.expect("a close code")),
                 _ => {}
             }

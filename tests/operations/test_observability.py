@@ -4,20 +4,18 @@ Needs Debian's `prometheus`, and a program to ask: CHORUS_BIN, else target/debug
 """
 
 import json
-import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 import unittest
-import urllib.request
 
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import node
+
+ROOT = node.ROOT
 OBSERVABILITY = ROOT / "observability"
 DOCUMENTS = ("docs/runbook.md", "docs/operations.md")
 # Of others: Prometheus' own, and kube-state-metrics'.
@@ -186,37 +184,12 @@ class Watchers(unittest.TestCase):
 
 class ANode(unittest.TestCase):
     def test_its_metrics_are_as_prometheus_wants_them(self):
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-        program = os.environ.get("CHORUS_BIN") or target / "debug/chorus"
-        with tempfile.TemporaryDirectory() as place:
-            ports = []
-            for _ in range(2):
-                with socket.socket() as free:
-                    free.bind(("127.0.0.1", 0))
-                    ports.append(free.getsockname()[1])
-            settings = {"PORT": ports[0], "METRICS_PORT": ports[1], "DATA_DIR": place, "LOG_LEVEL": "error"}
-            node = subprocess.Popen([program], env={**os.environ, **{k: str(v) for k, v in settings.items()}}, cwd=place, stdout=subprocess.DEVNULL)
-            try:
-                self.assertEqual(self.ask(f"http://127.0.0.1:{ports[0]}/ready"), '{"status":"ready"}')
-                said = self.ask(f"http://127.0.0.1:{ports[1]}/metrics")
-            finally:
-                node.terminate()
-                node.wait(30)
+        with node.running() as (chat, operator, _):
+            self.assertEqual(node.ask(f"{chat}/ready"), '{"status":"ready"}')
+            said = node.ask(f"{operator}/metrics")
         self.assertIn("chorus_build_info", said)
         self.assertEqual(promtool("check", "metrics", text=said), (0, ""))
         self.assertEqual(unknown("\n".join(re.findall(r"^chorus_\w+", said, re.M))), [])
-
-    @staticmethod
-    def ask(url):
-        last = time.monotonic() + 30
-        while True:
-            try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    return answer.read().decode()
-            except OSError:
-                if time.monotonic() > last:
-                    raise
-                time.sleep(0.05)
 
 
 if __name__ == "__main__":

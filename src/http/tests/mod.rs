@@ -3,9 +3,11 @@
 // Nothing below is part of the program; the attribute also tells `tests/architecture.rs`.
 #[cfg(test)]
 mod accounts;
+mod bots;
 mod cookies;
 mod edges;
 mod limits;
+mod openapi;
 mod rooms;
 mod sockets;
 
@@ -113,6 +115,7 @@ impl Site {
         let chat_settings = chat::Settings {
             message_chars: config.message_max_chars,
             window,
+            bot_messages: config.bot_message_limit as usize,
             max_rooms_per_socket: config.max_rooms_per_socket,
             grace: config.presence_grace,
         };

@@ -8,6 +8,7 @@
 //! A node alone holds the database's node lock exclusively, nodes of a cluster share it ([`lock`]).
 
 mod accounts;
+mod bots;
 mod calls;
 mod connect;
 mod cookies;

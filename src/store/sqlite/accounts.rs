@@ -49,7 +49,7 @@ impl Accounts for SqliteStore {
     }
 }
 
-fn create(connection: &Connection, username: &Username, hash: &str) -> Result<UserId> {
+pub(super) fn create(connection: &Connection, username: &Username, hash: &str) -> Result<UserId> {
     connection
         .prepare_cached(
             "INSERT INTO users (username, folded, password_hash, created_at) VALUES (?1, ?2, ?3, ?4)

@@ -8,6 +8,7 @@
 //! lives, so two nodes never share a file.
 
 mod accounts;
+mod bots;
 mod cookies;
 mod failure;
 mod file;

@@ -141,7 +141,7 @@ pub(super) fn sign_in(row: &Row<'_>) -> rusqlite::Result<SignIn> {
     })
 }
 
-fn sid_of(row: &Row<'_>, column: usize) -> rusqlite::Result<SignInId> {
+pub(super) fn sid_of(row: &Row<'_>, column: usize) -> rusqlite::Result<SignInId> {
     let text: String = row.get(column)?;
     SignInId::parse(&text).ok_or(rusqlite::Error::InvalidColumnType(
         column,
@@ -202,7 +202,7 @@ fn redeem(connection: &Connection, ticket: &TicketUse, at: Timestamp) -> Result<
     Ok(valid(connection, ticket.sid, at)?.map_or(Redeemed::Ended, Redeemed::Accepted))
 }
 
-fn hex(hash: TokenHash) -> String {
+pub(super) fn hex(hash: TokenHash) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let pairs = hash.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     pairs.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()

@@ -1,0 +1,99 @@
+//! The operator's calls about tokens of bots, for `chorus token`.
+
+use std::sync::Arc;
+
+use axum::{Json as Answer, Router, extract::State as Extract, routing::post};
+use http::StatusCode;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::{
+    State,
+    body::{Json, invalid},
+};
+use crate::{
+    auth::end_of,
+    domain::{RoomName, Scope, SignInId, Timestamp, Username},
+    error::Refusal,
+    store::BotToken,
+};
+
+/// Its routes.
+pub(super) fn routes() -> Router<Arc<State>> {
+    Router::new()
+        .route("/admin/tokens", post(create))
+        .route("/admin/tokens/list", post(list))
+        .route("/admin/tokens/revoke", post(revoke))
+}
+
+#[derive(Deserialize)]
+struct New {
+    username: String,
+    rooms: Vec<String>,
+    read: bool,
+    write: bool,
+    days: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    username: String,
+    id: Option<String>,
+}
+
+/// A token as it is listed; of itself nothing is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    id: String,
+    username: Username,
+    rooms: Vec<RoomName>,
+    read: bool,
+    write: bool,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+}
+
+impl From<BotToken> for Shown {
+    fn from(token: BotToken) -> Self {
+        Self {
+            id: token.sid.to_string(),
+            expires_at: end_of(&token),
+            rooms: token.scope.rooms().to_vec(),
+            read: token.scope.reads(),
+            write: token.scope.writes(),
+            username: token.username,
+            created_at: token.begun_at,
+        }
+    }
+}
+
+async fn create(
+    Extract(state): Extract<Arc<State>>,
+    Json(given): Json<New>,
+) -> Result<(StatusCode, Answer<Value>), Refusal> {
+    let name = Username::parse(&given.username)?;
+    let rooms = given.rooms.iter().map(|room| RoomName::parse(room)).collect::<Result<_, _>>()?;
+    let scope = Scope::new(rooms, given.read, given.write)?;
+    let made = state.auth.admin_add_token(&name, scope, given.days).await?;
+    let shown = json!({
+        "token": made.token.expose_secret(), "id": made.sid.to_string(), "expiresAt": made.expires_at,
+    });
+    Ok((StatusCode::CREATED, Answer(shown)))
+}
+
+async fn list(Extract(state): Extract<Arc<State>>) -> Result<Answer<Value>, Refusal> {
+    let tokens: Vec<Shown> = state.auth.admin_tokens().await?.into_iter().map(Into::into).collect();
+    Ok(Answer(json!({ "tokens": tokens })))
+}
+
+async fn revoke(
+    Extract(state): Extract<Arc<State>>,
+    Json(given): Json<Named>,
+) -> Result<Answer<Value>, Refusal> {
+    let parse = |id: &String| SignInId::parse(id).ok_or_else(|| invalid("An id is what the list shows."));
+    let only = given.id.as_ref().map(parse).transpose()?;
+    let ended = state.auth.admin_revoke(&Username::parse(&given.username)?, only).await?;
+    Ok(Answer(json!({ "ended": ended })))
+}
