@@ -82,6 +82,15 @@ impl Auth {
         Ok(())
     }
 
+    /// The sign-in that a credential names, if we signed it. It may have ended: this is for whom to
+    /// recognise, not for letting anybody in.
+    pub fn sid(&self, credential: Credential<'_>, origin: Option<&str>) -> Option<SignInId> {
+        match credential {
+            Credential::Ticket(ticket) => self.tickets.read(ticket, origin, self.now()).map(|t| t.sid),
+            Credential::Token(token) => self.claims(token).map(|claims| claims.sid),
+        }
+    }
+
     /// Admits a socket: takes its places, takes its seat, and only then checks its credential, so
     /// that no end of the sign-in is missed. (The origin itself is `origins().admit`'s to judge.)
     ///
@@ -94,11 +103,7 @@ impl Auth {
         address: IpAddr,
     ) -> Result<Admission, Refusal> {
         let at_address = self.by_address.take(address.into()).ok_or_else(too_many_sockets)?;
-        let sid = match credential {
-            Credential::Ticket(ticket) => self.tickets.read(ticket, origin, self.now()).map(|t| t.sid),
-            Credential::Token(token) => self.claims(token).map(|claims| claims.sid),
-        };
-        let seat = self.seats.register(sid.ok_or_else(Refusal::unauthorized)?);
+        let seat = self.seats.register(self.sid(credential, origin).ok_or_else(Refusal::unauthorized)?);
         let who = match credential {
             Credential::Ticket(ticket) => self.redeem(ticket, origin).await?,
             Credential::Token(token) => self.bearer(token).await?,

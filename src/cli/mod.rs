@@ -1,13 +1,16 @@
 //! What an operator can do beside serving: see whether a node lives, bring the schema up to date,
-//! manage accounts.
+//! manage accounts, look after the running nodes.
 //!
 //! Accounts are managed through the running node when there is one (it has the lock on the data,
 //! and must close the sockets of whoever is deleted), else in the data itself. The rules are
 //! `auth`'s either way. Passwords are read from standard input (a person at a terminal is asked and
 //! does not see what is typed), never from arguments, which every user of the machine can see.
 
+mod admin;
 mod ask;
+mod operator;
 mod prompt;
+mod table;
 mod user;
 
 use std::{
@@ -20,7 +23,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-pub use self::user::UserCommand;
+pub use self::{
+    admin::{Admin, AdminCommand},
+    user::UserCommand,
+};
 use crate::{
     config::{Config, Flags},
     store::{postgres::PostgresStore, sqlite::SqliteStore},
@@ -51,6 +57,8 @@ pub enum Command {
     /// Add an account, set its password, delete it
     #[command(subcommand)]
     User(UserCommand),
+    /// See and steer the running nodes: who is connected, announcements, drains
+    Admin(Admin),
 }
 
 /// Why a command did not do its work, in a sentence.
@@ -69,6 +77,7 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
         Command::Healthcheck => healthcheck(config),
         Command::Migrate => migrate(config),
         Command::User(what) => user::run(what, config),
+        Command::Admin(what) => admin::run(what, config),
     };
     match done {
         Ok(told) => {
@@ -84,7 +93,7 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
 
 fn healthcheck(config: &Config) -> Result<String, Failure> {
     let node = reachable(config.bind, config.port);
-    let answer = ask::get(node, "/health", HEALTH)?;
+    let answer = ask::get(node, "/health", None, HEALTH)?;
     if answer.status == 200 {
         Ok("ok".to_owned())
     } else {

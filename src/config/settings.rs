@@ -65,6 +65,7 @@ settings! {
     CLIENT_DIR: Text("folder"), "", "Serve the browser client from here instead of the built-in copy";
     JWT_SECRET: Secret, "", "Signs tokens, at least 32 bytes; outside production one is made and kept in DATA_DIR";
     JWT_SECRET_PREVIOUS: Secret, "", "Still accepted on tokens, for a change of JWT_SECRET";
+    ADMIN_TOKEN: Secret, "", "Lets operators use the administration on METRICS_PORT from other hosts and with PostgreSQL; at least 32 bytes, the same on every node";
     DATABASE_URL: Secret, "", "PostgreSQL: postgres://user:password@host:5432/name?sslmode=verify-full; without it the embedded database in DATA_DIR";
     DB_HOST: Text("host or socket folder"), "localhost", "PostgreSQL in parts, instead of DATABASE_URL; any of them chooses it";
     DB_PORT: number(1, 65_535, "port"), "5432", "Its port";

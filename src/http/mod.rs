@@ -14,7 +14,6 @@ mod headers;
 mod limits;
 mod operator;
 mod passage;
-mod readiness;
 mod refusal;
 mod rooms;
 mod server;
@@ -36,11 +35,13 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
 pub use self::{
     client::build,
-    operator::{Render, metrics_router},
+    operator::{Keys, Render, metrics_router},
     passage::describe_metrics,
-    readiness::{Cause, Readiness},
 };
-use crate::{auth::Auth, chat::Chat, config::Config, error::Refusal, protocol::Limits, shutdown::Tasks};
+pub use crate::readiness::{Cause, Readiness};
+use crate::{
+    admin::Desk, auth::Auth, chat::Chat, config::Config, error::Refusal, protocol::Limits, shutdown::Tasks,
+};
 
 /// What the handlers work with.
 pub struct State {
@@ -48,6 +49,8 @@ pub struct State {
     pub auth: Arc<Auth>,
     /// Knows rooms and what is said in them.
     pub chat: Arc<Chat>,
+    /// What operators ask.
+    pub desk: Arc<Desk>,
     /// Whether this node should be sent people.
     pub readiness: Readiness,
     /// The limits a client is told.
