@@ -32,12 +32,13 @@ const PACE: Duration = Duration::from_millis(200);
 const SHUTDOWN: &str = "5";
 /// How long somebody may be without a socket.
 const AWAY: Duration = Duration::from_secs(3);
+
 /// Restarts a node as a release does.
 async fn restart(cluster: &mut Cluster, nginx: &Nginx, node: usize) {
     assert_eq!(cluster.nodes[node].stop().await, Some(0), "it ends by itself");
-    let changes = nginx.changes();
+    nginx.until_ready(cluster.nodes[node].address(), false);
     cluster.nodes[node].start().await;
-    nginx.until_ready(cluster.nodes[node].address(), changes);
+    nginx.until_ready(cluster.nodes[node].address(), true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,12 +84,12 @@ impl Nginx {
         let _ = stream.read_to_end(&mut Vec::new());
     }
 
-    /// Waits until it sends people to this node, after so many changes, as an orchestrator would.
-    pub fn until_ready(&self, node: SocketAddr, changes: usize) {
-        self.until("nginx sends people there again", || {
+    /// Waits until it sends people to this node, or sends them there no more, as an orchestrator would.
+    pub fn until_ready(&self, node: SocketAddr, ready: bool) {
+        self.until("it has noticed how the node is", || {
             let said = self.said();
             let last = said.lines().rfind(|line| line.starts_with("nginx: nodes: "));
-            self.changes() > changes && last.is_some_and(|line| line.contains(&format!("{node} ready")))
+            last.is_some_and(|line| line.contains(&format!("{node} ready")) == ready)
         });
     }
 

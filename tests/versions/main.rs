@@ -56,10 +56,10 @@ fn previous() -> PathBuf {
 /// A node becomes another program.
 async fn replace(cluster: &mut Cluster, nginx: &Nginx, node: usize, by: &std::path::Path) {
     assert_eq!(cluster.nodes[node].stop().await, Some(0), "it ends by itself");
-    let changes = nginx.changes();
+    nginx.until_ready(cluster.nodes[node].address(), false);
     cluster.nodes[node].becomes(by);
     cluster.nodes[node].start().await;
-    nginx.until_ready(cluster.nodes[node].address(), changes);
+    nginx.until_ready(cluster.nodes[node].address(), true);
 }
 
 /// What holds of sign-ins whichever of both versions begins and ends them.
