@@ -74,6 +74,8 @@ pub struct Config {
     /// `None` when the node keeps one of its own; see [`Config::signing_secret`].
     pub jwt_secret: Option<SecretString>,
     pub jwt_secret_previous: Option<SecretString>,
+    /// Lets operators in from other hosts.
+    pub admin_token: Option<SecretString>,
     /// `None` for the embedded one in `data_dir`.
     pub database: Option<Database>,
     /// `None` for a node alone.

@@ -67,7 +67,7 @@ codes! {
     TooManySockets = "too_many_sockets", 429, TryAgain;
     /// Something this node needs does not answer; nothing was done.
     Unavailable = "unavailable", 503, TryAgain;
-    /// This node is about to stop.
+    /// This node sends people elsewhere: it is about to stop, or it has enough.
     Draining = "draining", 503, TryAgain;
     /// It may or may not have been done: ask again with the same id.
     OutcomeUnknown = "outcome_unknown", 503, TryAgain;

@@ -8,9 +8,10 @@
 //! (`tests/architecture.rs` holds the table):
 //!
 //! - [`node`] is the composition root: it picks the backends, wires the rooms, starts and drains.
-//!   [`config`], [`telemetry`], [`shutdown`] and [`error`] serve the whole house.
+//!   [`config`], [`telemetry`], [`shutdown`], [`readiness`] and [`error`] serve the whole house.
 //! - [`http`] and [`ws`] face the world: requests and sockets. [`cli`] faces the
 //!   operator.
+//! - [`admin`] is the operator's desk: what one node knows, and what it asks the others.
 //! - [`chat`] says what a message, a join and a presence change mean; [`auth`] says who somebody
 //!   is. Neither knows how they were asked.
 //! - [`hub`] knows members and bytes, [`protocol`] knows frames and dialects.
@@ -19,8 +20,9 @@
 //! - [`domain`] holds the nouns.
 //!
 //! To follow one message, read `ws::guest`, `chat::post`, `chat::log_writer`, `chat::rooms` (its
-//! `conductor::messages`) and `hub::shard`, in this order. `ARCHITECTURE.md` walks this way and four others.
+//! `conductor::messages`) and `hub::shard`, in this order. `ARCHITECTURE.md` walks this way and five others.
 
+pub mod admin;
 pub mod auth;
 pub mod chat;
 pub mod cli;
@@ -32,6 +34,7 @@ pub mod http;
 pub mod hub;
 pub mod node;
 pub mod protocol;
+pub mod readiness;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;

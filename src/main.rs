@@ -73,6 +73,7 @@ async fn serve(config: &Config, telemetry: &Telemetry) -> ExitCode {
     announce(config, &node);
     let failed = tokio::select! {
         () = signals.next() => false,
+        () = node.drained() => false,
         () = node.failed() => true,
     };
     tracing::info!("stopping");

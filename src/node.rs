@@ -12,18 +12,23 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, routing::any};
 use secrecy::SecretString;
-use tokio::time::{self, timeout_at};
+use tokio::{
+    sync::mpsc,
+    time::{self, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::upkeep::Upkeep;
 pub use self::{backends::Backends, listeners::Listeners};
 use crate::{
+    admin::{self, Desk, Vitals},
     auth::Auth,
     chat::Chat,
     cluster::{Peers, redis},
     config::{Config, Problem},
     error::Refusal,
-    http::{self, Cause, Readiness},
+    http,
+    readiness::{Cause, Readiness},
     shutdown::Tasks,
     store::{DbClock, Store, StoreError, postgres, sqlite::OpenError},
     telemetry::Meters,
@@ -74,6 +79,7 @@ pub struct Node {
     pub metrics_address: Option<SocketAddr>,
     auth: Arc<Auth>,
     chat: Arc<Chat>,
+    desk: Arc<Desk>,
     store: Arc<dyn Store>,
     readiness: Readiness,
     sockets: Sockets,
@@ -112,36 +118,66 @@ impl Node {
         let admin_token = new_admin_token(config, &listeners)?;
         let clock = DbClock::new();
         clock.refresh(&*backends.store).await?;
-        let tasks = listeners.tasks.clone();
         let auth = wiring::auth(config, secret, &backends, &clock);
-        auth.start(&tasks);
+        auth.start(&listeners.tasks);
         if config.demo_accounts {
             auth.make_demo_accounts().await?;
         }
-        let node = Self {
-            address: listeners.address(),
-            metrics_address: listeners.metrics_address(),
-            chat: wiring::chat(config, &backends, &clock, &tasks, &auth).map_err(StartError::Thread)?,
+        let vitals = Vitals::new(backends.replicas.clone(), backends.alone);
+        let (public, operator) = (listeners.public.clone(), listeners.operator.clone());
+        let node = Self::furnish(listeners, config, &backends, (&clock, &vitals), auth)?;
+        let state = node.state(config);
+        if let Some(face) = operator {
+            let keys = http::Keys { here: admin_token, anywhere: config.admin_token.clone() };
+            face.show(http::metrics_router(state.clone(), render(meters), keys));
+        }
+        public.show(node.public_routes(config, &state));
+        if let Some(meters) = meters {
+            meters.start(&node.tasks);
+        }
+        node.upkeep(backends.peers, backends.alone, clock, vitals).start(&node.tasks);
+        node.readiness.set(Cause::Starting, false);
+        Ok(node)
+    }
+
+    /// Puts the rooms of the house together. Nobody comes in yet.
+    fn furnish(
+        listeners: Listeners,
+        config: &Config,
+        backends: &Backends,
+        (clock, vitals): (&DbClock, &Vitals),
+        auth: Arc<Auth>,
+    ) -> Result<Self, StartError> {
+        let (address, metrics_address) = (listeners.address(), listeners.metrics_address());
+        let (readiness, tasks) = (listeners.readiness, listeners.tasks);
+        let (to_desk, heard) = mpsc::channel(admin::HEARD);
+        let chat =
+            wiring::chat(config, backends, clock, &tasks, (&auth, to_desk)).map_err(StartError::Thread)?;
+        let sockets = Sockets::start(&tasks, wiring::ws_settings(config));
+        let parts = admin::Parts {
+            name: name(address),
+            auth: auth.clone(),
+            chat: chat.clone(),
+            sockets: sockets.clone(),
+            readiness: readiness.clone(),
+            vitals: vitals.clone(),
+            message_chars: config.message_max_chars,
+            shutdown_timeout: config.shutdown_timeout,
+        };
+        Ok(Self {
+            address,
+            metrics_address,
+            chat,
             auth,
-            store: backends.store,
-            readiness: listeners.readiness,
-            sockets: Sockets::start(&tasks, wiring::ws_settings(config)),
+            desk: Desk::start(parts, heard, &tasks),
+            store: backends.store.clone(),
+            readiness,
+            sockets,
             draining: CancellationToken::new(),
             accepting: listeners.accepting.disarm(),
             tasks,
             shutdown_timeout: config.shutdown_timeout,
-        };
-        let state = node.state(config);
-        if let Some(face) = listeners.operator {
-            face.show(http::metrics_router(state.clone(), render(meters), admin_token));
-        }
-        listeners.public.show(node.public_routes(config, &state));
-        if let Some(meters) = meters {
-            meters.start(&node.tasks);
-        }
-        node.upkeep(backends.peers, backends.alone, clock).start(&node.tasks);
-        node.readiness.set(Cause::Starting, false);
-        Ok(node)
+        })
     }
 
     /// What the HTTP calls work with.
@@ -149,6 +185,7 @@ impl Node {
         Arc::new(http::State {
             auth: self.auth.clone(),
             chat: self.chat.clone(),
+            desk: self.desk.clone(),
             readiness: self.readiness.clone(),
             limits: wiring::limits(config),
             config: Arc::new(config.clone()),
@@ -173,17 +210,19 @@ impl Node {
             build: http::build(),
             allow_query_token: config.allow_query_token,
             draining: self.draining.clone(),
+            moves: self.sockets.moves().clone(),
         };
         Door::new(self.sockets.clone(), Arc::new(reception))
     }
 
-    fn upkeep(&self, peers: Arc<dyn Peers>, alone: bool, clock: DbClock) -> Upkeep {
+    fn upkeep(&self, peers: Arc<dyn Peers>, alone: bool, clock: DbClock, vitals: Vitals) -> Upkeep {
         Upkeep {
             store: self.store.clone(),
             peers,
             alone,
             clock,
             readiness: self.readiness.clone(),
+            vitals,
         }
     }
 
@@ -200,6 +239,11 @@ impl Node {
     /// Ends when a task of the node has panicked.
     pub async fn failed(&self) {
         self.tasks.failed().await;
+    }
+
+    /// Ends when the operator has told this node to stop.
+    pub async fn drained(&self) {
+        self.desk.drained().await;
     }
 
     /// Stops in stages: not ready, nobody new, clients sent away over half the limit, the rest
@@ -248,6 +292,12 @@ impl Node {
 fn new_admin_token(config: &Config, listeners: &Listeners) -> Result<Option<SecretString>, StartError> {
     let wants_token = listeners.operator.is_some() && config.database.is_none();
     wants_token.then(|| config.new_admin_token()).transpose().map_err(StartError::Setting)
+}
+
+/// What operators call a node: the machine's name and the port of the chat.
+fn name(address: SocketAddr) -> String {
+    let system = rustix::system::uname();
+    format!("{}:{}", system.nodename().to_string_lossy(), address.port())
 }
 
 /// What the operator's listener shows as metrics.

@@ -14,6 +14,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "domain",
         &[
+            "crate::admin",
             "crate::auth",
             "crate::chat",
             "crate::cli",
@@ -51,6 +52,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "store",
         &[
+            "crate::admin",
             "crate::auth",
             "crate::chat",
             "crate::cli",
@@ -69,6 +71,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "cluster",
         &[
+            "crate::admin",
             "crate::auth",
             "crate::chat",
             "crate::cli",
@@ -87,6 +90,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "protocol",
         &[
+            "crate::admin",
             "crate::auth",
             "crate::chat",
             "crate::cli",
@@ -105,6 +109,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "hub",
         &[
+            "crate::admin",
             "crate::auth",
             "crate::chat",
             "crate::cli",
@@ -123,6 +128,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "chat",
         &[
+            "crate::admin",
             "crate::auth",
             "crate::cli",
             "crate::http",
@@ -141,6 +147,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "auth",
         &[
+            "crate::admin",
             "crate::chat",
             "crate::cli",
             "crate::http",
@@ -156,8 +163,25 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "admin",
+        &[
+            "crate::cli",
+            "crate::config",
+            "crate::http",
+            "crate::node",
+            "axum::",
+            "hyper::",
+            "store::sqlite",
+            "store::postgres",
+            "cluster::local",
+            "cluster::redis",
+            "fred::",
+        ],
+    ),
+    (
         "ws",
         &[
+            "crate::admin",
             "crate::http",
             "crate::cli",
             "crate::node",

@@ -58,6 +58,7 @@ macro_rules! contract {
                 a_hash_is_replaced_only_while_it_is_the_old_one,
                 a_password_change_ends_all_other_sign_ins,
                 of_racing_password_changes_one_wins,
+                an_operator_ends_all_sign_ins_and_the_password_stays,
                 a_deleted_account_leaves_a_tombstone_and_a_free_name,
                 a_deleted_account_can_not_sign_in,
                 a_password_that_changed_since_it_was_verified_begins_nothing;

@@ -152,6 +152,15 @@ impl Accounts {
         Err(Refusal::unavailable())
     }
 
+    /// Ends all sign-ins of a person, and answers those that ended.
+    ///
+    /// # Errors
+    /// `not_found` when nobody has this name.
+    pub async fn sign_out(&self, username: &Username) -> Result<Vec<SignInId>, Refusal> {
+        let account = self.store.account(username).await?.ok_or_else(unknown)?;
+        Ok(self.store.end_sign_ins(account.id).await?)
+    }
+
     /// Deletes an account; what it said stays. Answers the sign-ins that ended.
     ///
     /// # Errors

@@ -93,6 +93,17 @@ impl Auth {
         Ok(())
     }
 
+    /// The sign-in that a credential names, if we signed it. It may have ended: this is for whom to
+    /// recognise, not for letting anybody in.
+    pub fn sid(&self, credential: Credential<'_>, origin: Option<&str>) -> Option<SignInId> {
+        match credential {
+            Credential::Ticket(ticket) => {
+                self.tickets.read(ticket, origin, self.now()).map(|shown| shown.ticket.sid)
+            }
+            Credential::Token(token) => self.named_sign_in(token),
+        }
+    }
+
     /// Admits a socket: takes its places, takes its seat, and only then checks its credential, so
     /// that no end of the sign-in is missed. (The origin itself is `origins().admit`'s to judge.)
     ///
@@ -105,13 +116,7 @@ impl Auth {
         address: IpAddr,
     ) -> Result<Admission, Refusal> {
         let at_address = self.by_address.take(address.into()).ok_or_else(too_many_sockets)?;
-        let sid = match credential {
-            Credential::Ticket(ticket) => {
-                self.tickets.read(ticket, origin, self.now()).map(|shown| shown.ticket.sid)
-            }
-            Credential::Token(token) => self.named_sign_in(token),
-        };
-        let seat = self.seats.register(sid.ok_or_else(Refusal::unauthorized)?);
+        let seat = self.seats.register(self.sid(credential, origin).ok_or_else(Refusal::unauthorized)?);
         let Identity { who, scope } = match credential {
             Credential::Ticket(ticket) => self.redeem(ticket, origin).await?,
             Credential::Token(token) => self.identify(token).await?,

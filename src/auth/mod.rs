@@ -219,6 +219,11 @@ impl Auth {
         Ok(())
     }
 
+    /// How many people have a socket on this node.
+    pub fn people(&self) -> usize {
+        self.by_user.keys()
+    }
+
     fn now(&self) -> Timestamp {
         (self.parts.now)()
     }

@@ -50,6 +50,16 @@ impl Auth {
         Ok(())
     }
 
+    /// The operator ends all sign-ins of a person; answers how many there were.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn admin_sign_out(&self, username: &Username) -> Result<usize, Refusal> {
+        let ended = self.accounts.sign_out(username).await?;
+        self.told_ended(&ended).await;
+        Ok(ended.len())
+    }
+
     /// The operator deletes an account; its sign-ins end, its messages stay.
     ///
     /// # Errors

@@ -10,10 +10,7 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 
 use super::{Here, here::bounded, log_writer::Outlet, rooms::Command, trace};
-use crate::{
-    cluster::{Committed, Envelope, Heard, Notice},
-    domain::SignInId,
-};
+use crate::cluster::{Committed, Envelope, Heard, Notice};
 
 /// How many notices may wait to be published. More are dropped: a bell may be lost, the log has
 /// everything.
@@ -67,7 +64,7 @@ impl Here {
     }
 
     /// Hears the others until the node stops.
-    pub(super) async fn listen(self, ended: Arc<dyn Fn(SignInId) + Send + Sync>) {
+    pub(super) async fn listen(self, others: Arc<dyn Fn(Envelope) + Send + Sync>) {
         let Some(mut heard) = self.bus.listen() else { return };
         let stopped = self.tasks.stopped().clone();
         loop {
@@ -78,7 +75,7 @@ impl Here {
             match next {
                 None => return,
                 Some(Heard::Interrupted) => self.rooms.send(Command::BusTrouble).await,
-                Some(Heard::Said(Envelope { notice: Notice::SignInEnded(sid), .. })) => ended(sid),
+                Some(Heard::Said(said)) if said.notice.is_for_all() => others(said),
                 Some(Heard::Said(Envelope { from, notice })) => {
                     self.rooms.send(Command::Heard { from, notice }).await;
                 }

@@ -80,6 +80,19 @@ impl Leases {
         self.unburied.insert(who);
     }
 
+    /// Who lives, as far as is known at `now`, and for how long each counter has stood still.
+    pub fn living(&self, now: Instant) -> Vec<(Incarnation, Duration)> {
+        let age = |since: &Instant| now.saturating_duration_since(*since);
+        self.seen.iter().map(|(who, (_, since))| (*who, age(since))).collect()
+    }
+
+    /// Who was declared dead within the last `window` before `now`, and how long ago.
+    pub fn lost(&self, now: Instant, window: Duration) -> Vec<(Incarnation, Duration)> {
+        let age = |since: &Instant| now.saturating_duration_since(*since);
+        let ages = self.dead.iter().map(|(who, since)| (*who, age(since)));
+        ages.filter(|(_, age)| *age < window).collect()
+    }
+
     /// All that are dead for this node.
     pub fn dead(&self) -> Vec<Incarnation> {
         self.dead.keys().copied().collect()
@@ -110,6 +123,10 @@ mod tests {
         assert_eq!(leases.observe(start + LEASE, &[(a, 7), (b, 1)]), [b]);
         assert!(leases.observe(start + LEASE, &[(a, 8), (b, 9)]).is_empty());
         assert!(leases.is_dead(b) && !leases.is_dead(a));
+        let later = start + LEASE + Duration::from_secs(2);
+        assert_eq!(leases.living(later), [(a, Duration::from_secs(2))]);
+        assert_eq!(leases.lost(later, LEASE), [(b, Duration::from_secs(2))]);
+        assert!(leases.lost(start + LEASE * 2, LEASE).is_empty(), "long ago");
     }
 
     #[test]

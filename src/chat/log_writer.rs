@@ -88,6 +88,11 @@ impl LogWriter {
         Self { lanes: lanes.collect() }
     }
 
+    /// How many events wait.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+    }
+
     /// Hands an event in. Its `answer` is called in any case.
     pub fn submit(&self, entry: Entry) {
         let lane = usize::try_from(entry.event.room.0.unsigned_abs()).unwrap_or(0) % self.lanes.len();

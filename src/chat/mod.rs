@@ -15,6 +15,7 @@ pub mod join;
 pub mod leases;
 mod listing;
 pub mod log_writer;
+mod operator;
 mod post;
 pub mod presence_pump;
 mod reads;
@@ -29,6 +30,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use here::{Here, Seams};
 pub use listing::{RoomInfo, RoomList};
+pub use operator::{Backlog, Peer, announcement};
 pub use post::{PostRefused, Receipt};
 pub use rooms::People;
 pub use roster::Departure;
@@ -42,7 +44,8 @@ use self::{
     window::{WindowLimit, Windows},
 };
 use crate::{
-    domain::{RoomId, RoomName, SignInId, UserId, Username},
+    cluster::Envelope,
+    domain::{RoomId, RoomName, UserId, Username},
     error::Refusal,
     hub::Hub,
     shutdown::Tasks,
@@ -86,13 +89,14 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// Starts chat's tasks. `ended` is called when another node says that a sign-in ended.
+    /// Starts chat's tasks. `others` is called with what nodes tell each other that is not chat's:
+    /// ends of sign-ins, an operator's questions and answers. It must not wait.
     pub fn start(
         seams: Seams,
         hub: Hub,
         tasks: &Tasks,
         settings: Settings,
-        ended: Arc<dyn Fn(SignInId) + Send + Sync>,
+        others: Arc<dyn Fn(Envelope) + Send + Sync>,
     ) -> Arc<Self> {
         let (rooms, queue) = Rooms::channel();
         let here = Here::new(seams, rooms, tasks);
@@ -102,7 +106,7 @@ impl Chat {
         tasks.spawn("heartbeat", heartbeat::run(here.clone(), Arc::clone(&own)));
         tasks.spawn("burials", heartbeat::bury(here.clone()));
         tasks.spawn("presence", presence_pump::run(here.clone(), own));
-        tasks.spawn("bus", here.clone().listen(ended));
+        tasks.spawn("bus", here.clone().listen(others));
         let outlet: Arc<dyn Outlet> = Arc::new(here.clone());
         let store: Arc<dyn Log> = here.store.clone();
         let log = LogWriter::start(tasks, &store, &outlet);

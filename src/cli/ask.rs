@@ -19,13 +19,17 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
-/// Asks within `limit`.
-pub(super) fn get(node: SocketAddr, path: &str, limit: Duration) -> io::Result<Answer> {
-    ask(
-        node,
-        &format!("GET {path} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n\r\n"),
-        limit,
-    )
+/// Asks within `limit`, with a bearer token if there is one.
+pub(super) fn get(
+    node: SocketAddr,
+    path: &str,
+    token: Option<&SecretString>,
+    limit: Duration,
+) -> io::Result<Answer> {
+    let token = token.map(|token| format!("Authorization: Bearer {}\r\n", token.expose_secret()));
+    let token = token.unwrap_or_default();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {node}\r\nConnection: close\r\n{token}\r\n");
+    ask(node, &request, limit)
 }
 
 /// Sends JSON with a bearer token, within `limit`.

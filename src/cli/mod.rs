@@ -1,13 +1,16 @@
 //! What an operator can do beside serving: see whether a node lives, bring the schema up to date,
-//! check the settings, manage accounts and tokens of bots.
+//! check the settings, manage accounts and tokens of bots, look after the running nodes.
 //!
 //! Accounts are managed through the running node when there is one (it has the lock on the data,
 //! and must close the sockets of whoever is deleted), else in the data itself. The rules are
 //! `auth`'s either way. Passwords are read from standard input (a person at a terminal is asked and
 //! does not see what is typed), never from arguments, which every user of the machine can see.
 
+mod admin;
 mod ask;
+mod operator;
 mod prompt;
+mod table;
 mod token;
 mod user;
 
@@ -21,7 +24,11 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-pub use self::{token::TokenCommand, user::UserCommand};
+pub use self::{
+    admin::{Admin, AdminCommand},
+    token::TokenCommand,
+    user::UserCommand,
+};
 use crate::{
     config::{Config, Flags, reference},
     store::{postgres::PostgresStore, sqlite::SqliteStore},
@@ -61,6 +68,8 @@ pub enum Command {
     /// Make, list and revoke tokens by which programs speak
     #[command(subcommand)]
     Token(TokenCommand),
+    /// See and steer the running nodes: who is connected, announcements, drains
+    Admin(Admin),
 }
 
 /// Why a command did not do its work, in a sentence.
@@ -83,6 +92,7 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
         Command::Config { markdown: true } => Ok(reference::markdown().trim_end().to_owned()),
         Command::User(what) => user::run(what, config),
         Command::Token(what) => token::run(what, config),
+        Command::Admin(what) => admin::run(what, config),
     };
     match done {
         Ok(told) => {
@@ -98,7 +108,7 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
 
 fn healthcheck(config: &Config) -> Result<String, Failure> {
     let node = reachable(config.bind, config.port);
-    let answer = ask::get(node, "/health", HEALTH)?;
+    let answer = ask::get(node, "/health", None, HEALTH)?;
     if answer.status == 200 {
         Ok("ok".to_owned())
     } else {

@@ -3,7 +3,7 @@
 //! A token is shown once, alone on standard output, so that a script can keep it; what is said about it goes to
 //! standard error.
 
-use std::{fmt::Write as _, io::Write, sync::Arc, time::Duration};
+use std::{io::Write, sync::Arc};
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
@@ -11,8 +11,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Failure, ask, in_a_runtime,
-    user::{administration, refused, server},
+    Failure, in_a_runtime,
+    operator::Operator,
+    table::{Side, Table},
+    user::server,
 };
 use crate::{
     auth::{Bots, Passwords, end_of},
@@ -24,9 +26,6 @@ use crate::{
         sqlite::{OpenError, SqliteStore},
     },
 };
-
-/// How long the node may take.
-const LIMIT: Duration = Duration::from_secs(15);
 
 /// What can be done with the tokens of bots.
 #[derive(Debug, Clone, Subcommand)]
@@ -158,29 +157,26 @@ fn plural(tokens: usize) -> String {
     if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") }
 }
 
-/// One a line, in columns.
 fn listed(tokens: &[Listed]) -> String {
     if tokens.is_empty() {
         return "There are no tokens.".to_owned();
     }
-    let name = tokens.iter().map(|token| token.username.len()).max().unwrap_or_default();
-    let mut lines = String::new();
+    let columns = ["id", "bot", "may", "made", "until", "rooms"].map(|name| (name, Side::Left));
+    let mut table = Table::of(&columns);
     for token in tokens {
         let may = [("read", token.read), ("write", token.write)];
         let may: Vec<_> = may.iter().filter(|(_, may)| *may).map(|(what, _)| *what).collect();
-        let until = token.expires_at.as_deref().map_or("for ever", |end| &end[..10.min(end.len())]);
-        let made = &token.created_at[..10.min(token.created_at.len())];
-        let _ = writeln!(
-            lines,
-            "{}  {:name$}  {:10}  made {made}  until {until}  in {}",
-            token.id,
-            token.username,
+        let day = |time: &str| time.chars().take(10).collect();
+        table.row([
+            token.id.clone(),
+            token.username.clone(),
             may.join("+"),
+            day(&token.created_at),
+            token.expires_at.as_deref().map_or_else(|| "for ever".to_owned(), day),
             token.rooms.join(", "),
-        );
+        ]);
     }
-    lines.truncate(lines.trim_end().len());
-    lines
+    table.text()
 }
 
 async fn in_the_server(task: &Task, config: &Config, database: &Database) -> Result<Done, Failure> {
@@ -226,14 +222,9 @@ fn request(task: &Task) -> (&'static str, Value) {
 
 /// A node runs: it is asked, so that it also closes the sockets of whoever is concerned.
 fn through_the_node(task: &Task, config: &Config) -> Result<Done, Failure> {
-    let (node, token) = administration(config)?;
     let (path, body) = request(task);
-    let answer = ask::post(node, path, &token, &body.to_string(), LIMIT)
-        .map_err(|error| Failure(format!("a node is running, but not reachable at {node}: {error}")))?;
-    if !(200..300).contains(&answer.status) {
-        return Err(refused(&answer));
-    }
-    serde_json::from_str(&answer.body).map_err(|_| Failure("the node's answer can't be read".to_owned()))
+    let answer = Operator::here(config)?.post(path, &body.to_string())?;
+    serde_json::from_str(&answer).map_err(|_| Failure("the node's answer can't be read".to_owned()))
 }
 
 #[cfg(test)]
@@ -270,7 +261,7 @@ mod tests {
         assert!(failed.is_err_and(|failure| failure.0.contains("nowhere")));
         let found = act(&Task::List).unwrap().tokens;
         let line = listed(&found);
-        assert!(line.contains("adder") && line.contains("until for ever  in lobby"), "{line}");
+        assert!(line.contains("adder  read  ") && line.contains("  for ever  lobby"), "{line}");
         assert!(!line.contains("chorus_") && !line.contains("write"), "{line}");
         let adder = Username::parse("Adder").unwrap();
         assert_eq!(act(&Task::Revoke(adder.clone(), None)).unwrap().ended, 1);

@@ -1,16 +1,15 @@
 //! `chorus user …`: accounts, through the running node or in the data itself.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use clap::Subcommand;
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Failure, ask, in_a_runtime, prompt, reachable};
+use super::{Failure, in_a_runtime, operator::Operator, prompt};
 use crate::{
     auth::{Accounts, Passwords},
-    config::{Config, Database, kept},
+    config::{Config, Database},
     domain::{Password, Username},
     error::Refusal,
     shutdown::Tasks,
@@ -20,9 +19,6 @@ use crate::{
         sqlite::{OpenError, SqliteStore},
     },
 };
-
-/// How long the node may take, its queue of password hashes included.
-const LIMIT: Duration = Duration::from_secs(15);
 
 /// What can be done with an account. Passwords are one line of standard input, asked for and not
 /// shown on a terminal.
@@ -53,24 +49,28 @@ pub enum UserCommand {
 }
 
 /// A command whose parts have been read and found possible.
-enum Task {
+pub(super) enum Task {
     Add(Username, Password),
     Set(Username, Password),
     Delete(Username),
+    SignOut(Username),
 }
 
 pub(super) fn run(command: &UserCommand, config: &Config) -> Result<String, Failure> {
     let task = Task::read(command, || prompt::hidden_line("Password: "))?;
+    perform(&task, config).map(|_| task.told())
+}
+
+/// Does it, where the data is; answers how many sign-ins ended, where that is asked for.
+pub(super) fn perform(task: &Task, config: &Config) -> Result<usize, Failure> {
     if let Some(database) = &config.database {
-        in_a_runtime(in_the_server(&task, config, database))??;
-        return Ok(task.told());
+        return in_a_runtime(in_the_server(task, config, database))?;
     }
     match SqliteStore::open(&config.data_dir) {
-        Ok(store) => in_a_runtime(in_the_data(&task, config, Arc::new(store)))??,
-        Err(OpenError::Locked(_)) => through_the_node(&task, config)?,
-        Err(error) => return Err(error.into()),
+        Ok(store) => in_a_runtime(in_the_data(task, config, Arc::new(store)))?,
+        Err(OpenError::Locked(_)) => through_the_node(task, config),
+        Err(error) => Err(error.into()),
     }
-    Ok(task.told())
 }
 
 impl Task {
@@ -90,6 +90,7 @@ impl Task {
             Self::Add(name, _) => format!("{name} can sign in now."),
             Self::Set(name, _) => format!("{name} has a new password; all earlier sign-ins have ended."),
             Self::Delete(name) => format!("{name} is deleted."),
+            Self::SignOut(name) => format!("{name} is signed out."),
         }
     }
 
@@ -104,11 +105,12 @@ impl Task {
                 json!({ "username": name, "password": password.expose() }),
             ),
             Self::Delete(name) => ("/admin/users/delete", json!({ "username": name })),
+            Self::SignOut(name) => ("/admin/sign-outs", json!({ "username": name })),
         }
     }
 }
 
-async fn in_the_server(task: &Task, config: &Config, database: &Database) -> Result<(), Failure> {
+async fn in_the_server(task: &Task, config: &Config, database: &Database) -> Result<usize, Failure> {
     in_the_data(task, config, server(config, database).await?).await
 }
 
@@ -123,59 +125,33 @@ pub(super) async fn server(config: &Config, database: &Database) -> Result<Arc<d
 }
 
 /// The rules are applied to the data.
-async fn in_the_data(task: &Task, config: &Config, store: Arc<dyn Store>) -> Result<(), Failure> {
+async fn in_the_data(task: &Task, config: &Config, store: Arc<dyn Store>) -> Result<usize, Failure> {
     let done = apply(task, &Accounts::new(store.clone(), Passwords::new(config.bcrypt_cost))).await;
     store.close().await;
     done.map_err(|refusal| Failure(refusal.message.into_owned()))
 }
 
-async fn apply(task: &Task, accounts: &Accounts) -> Result<(), Refusal> {
+async fn apply(task: &Task, accounts: &Accounts) -> Result<usize, Refusal> {
     match task {
-        Task::Add(name, password) => accounts.create(name, password).await,
-        Task::Set(name, password) => accounts.set(name, password).await.map(drop),
-        Task::Delete(name) => accounts.delete(name).await.map(drop),
+        Task::Add(name, password) => accounts.create(name, password).await.map(|()| 0),
+        Task::Set(name, password) => accounts.set(name, password).await.map(|ended| ended.len()),
+        Task::Delete(name) => accounts.delete(name).await.map(|ended| ended.len()),
+        Task::SignOut(name) => accounts.sign_out(name).await.map(|ended| ended.len()),
     }
 }
 
 /// A node runs: it is asked, so that it also closes the sockets of whoever is concerned.
-fn through_the_node(task: &Task, config: &Config) -> Result<(), Failure> {
-    let (node, token) = administration(config)?;
+fn through_the_node(task: &Task, config: &Config) -> Result<usize, Failure> {
     let (path, body) = task.request();
-    let answer = ask::post(node, path, &token, &body.to_string(), LIMIT)
-        .map_err(|error| Failure(format!("a node is running, but not reachable at {node}: {error}")))?;
-    if (200..300).contains(&answer.status) {
-        return Ok(());
-    }
-    Err(refused(&answer))
+    let answer = Operator::here(config)?.post(path, &body.to_string())?;
+    Ok(serde_json::from_str::<Ended>(&answer).map_or(0, |ended| ended.sign_ins))
 }
 
-/// What a node's refusal says.
-pub(super) fn refused(answer: &ask::Answer) -> Failure {
-    let told = serde_json::from_str::<Told>(&answer.body);
-    Failure(told.map_or_else(
-        |_| format!("the node answers with status {}", answer.status),
-        |told| told.message,
-    ))
-}
-
-/// A refusal, as nodes answer it.
+/// What a node answers that has ended sign-ins.
 #[derive(Deserialize)]
-struct Told {
-    message: String,
-}
-
-/// Where the node listens for its operator, and the token it wrote at its start.
-pub(super) fn administration(config: &Config) -> Result<(SocketAddr, SecretString), Failure> {
-    let Some(bind) = config.metrics_bind else {
-        return Err(Failure(
-            "a node is running with METRICS_BIND=off; stop it, or let it listen".to_owned(),
-        ));
-    };
-    let place = config.data_dir.join(kept::ADMIN_TOKEN);
-    let token = kept::read(&place).map_err(|error| {
-        Failure(format!("a node is running, but {} can't be read: {error}", place.display()))
-    })?;
-    Ok((reachable(bind, config.metrics_port), token))
+#[serde(rename_all = "camelCase")]
+struct Ended {
+    sign_ins: usize,
 }
 
 #[cfg(test)]

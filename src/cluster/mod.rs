@@ -6,6 +6,7 @@
 //! contract suite (`tests/cluster_contract.rs`), which every backend runs unchanged.
 
 mod bus;
+pub mod inquiry;
 pub mod local;
 mod notice;
 mod peers;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Incarnation, SetChange};
+use super::{
+    Incarnation, SetChange,
+    inquiry::{Question, Reply},
+};
 use crate::domain::{Event, RoomId, Seq, SignInId, Username};
 
 /// What one node tells the others.
@@ -25,16 +28,25 @@ pub enum Notice {
     Typing(RoomId, Username),
     /// A sign-in ended: close its sockets. (The store has it too.)
     SignInEnded(SignInId),
+    /// A node asks the others for its operator; may be lost.
+    Asked(Question),
+    /// An answer to that; for the one who asked, though all hear it.
+    Answered(Reply),
 }
 
 impl Notice {
+    /// Whether it is about no room.
+    pub const fn is_for_all(&self) -> bool {
+        self.room().is_none()
+    }
+
     /// The room it is about; `None` goes to every node.
     pub const fn room(&self) -> Option<RoomId> {
         match self {
             Self::Committed(Committed { room, .. }) | Self::Presence(room, _) | Self::Typing(room, _) => {
                 Some(*room)
             }
-            Self::SignInEnded(_) => None,
+            Self::SignInEnded(_) | Self::Asked(_) | Self::Answered(_) => None,
         }
     }
 }

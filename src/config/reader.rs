@@ -38,6 +38,7 @@ impl<'a> Reader<'a> {
             client_dir: self.text(&s::CLIENT_DIR).map(Into::into),
             jwt_secret: self.secret(&s::JWT_SECRET, Self::long_enough),
             jwt_secret_previous: self.secret(&s::JWT_SECRET_PREVIOUS, Self::long_enough),
+            admin_token: self.secret(&s::ADMIN_TOKEN, Self::long_enough),
             database: self.database(),
             redis_url: self.secret(&s::REDIS_URL, database::redis_url),
             migrate_on_start: self.flag(&s::MIGRATE_ON_START),

@@ -16,7 +16,6 @@ mod limits;
 mod openapi;
 mod operator;
 mod passage;
-mod readiness;
 mod refusal;
 mod rooms;
 mod server;
@@ -40,11 +39,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::{
     client::build,
-    operator::{Render, metrics_router},
+    operator::{Keys, Render, metrics_router},
     passage::describe_metrics,
-    readiness::{Cause, Readiness},
 };
-use crate::{auth::Auth, chat::Chat, config::Config, error::Refusal, protocol::Limits, shutdown::Tasks};
+pub use crate::readiness::{Cause, Readiness};
+use crate::{
+    admin::Desk, auth::Auth, chat::Chat, config::Config, error::Refusal, protocol::Limits, shutdown::Tasks,
+};
 
 /// What the handlers work with.
 pub struct State {
@@ -52,6 +53,8 @@ pub struct State {
     pub auth: Arc<Auth>,
     /// Knows rooms and what is said in them.
     pub chat: Arc<Chat>,
+    /// What operators ask.
+    pub desk: Arc<Desk>,
     /// Whether this node should be sent people.
     pub readiness: Readiness,
     /// The limits a client is told.

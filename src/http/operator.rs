@@ -1,31 +1,28 @@
-//! The second listener, for operators: metrics, health, and the administration of accounts by the
-//! command line on the same machine.
-//!
-//! Administration takes two things: a loopback peer and the token that this run of the node wrote
-//! to `DATA_DIR/admin_token` (mode 0600). So whoever may read the node's data may administer it,
-//! and nobody else.
+//! The second listener, for operators: metrics, health, and administration, which [`guard`] lets in.
 
+mod desk;
+mod guard;
 mod tokens;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{ConnectInfo, FromRequestParts, Request, State as Extract},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    extract::State as Extract,
+    middleware,
+    response::IntoResponse,
     routing::{get, post},
 };
-use http::{HeaderMap, StatusCode, header};
-use secrecy::{ExposeSecret, SecretString};
+use http::{StatusCode, header};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{State, asker::bearer, body::Json, refusal, server};
+pub use self::guard::Keys;
+use self::guard::{Guard, guard};
+use super::{State, body::Json, refusal, server};
 use crate::{
     domain::{Password, Username},
-    error::{Code, Refusal},
+    error::Refusal,
 };
 
 /// Writes all metrics as Prometheus reads them.
@@ -42,14 +39,20 @@ struct Named {
     username: String,
 }
 
-/// The routes of the operators' listener. Without a token there is no administration.
-pub fn metrics_router(state: Arc<State>, render: Render, admin_token: Option<SecretString>) -> Router {
+/// The routes of the operators' listener. Without a key there is no administration.
+pub fn metrics_router(state: Arc<State>, render: Render, keys: Keys) -> Router {
     let admin = Router::new()
         .route("/admin/users", post(create))
         .route("/admin/users/password", post(set_password))
         .route("/admin/users/delete", post(delete))
         .merge(tokens::routes())
-        .layer(middleware::from_fn_with_state(Arc::new(admin_token), guard));
+        .route("/admin/cluster", get(desk::cluster))
+        .route("/admin/connections", get(desk::connections))
+        .route("/admin/sign-outs", post(desk::sign_out))
+        .route("/admin/announce", post(desk::announce))
+        .route("/admin/drain", post(desk::drain))
+        .route("/admin/rebalance", post(desk::rebalance))
+        .layer(middleware::from_fn_with_state(Guard::new(keys), guard));
     Router::new()
         .route("/metrics", get(move || std::future::ready(metrics(&render))))
         .route("/health", get(server::health))
@@ -63,23 +66,6 @@ pub fn metrics_router(state: Arc<State>, render: Render, admin_token: Option<Sec
 
 fn metrics(render: &Render) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render())
-}
-
-/// Lets the operator through.
-async fn guard(Extract(token): Extract<Arc<Option<SecretString>>>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let peer = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, &()).await;
-    let local = peer.is_ok_and(|peer| peer.0.ip().to_canonical().is_loopback());
-    if !local || !shows(&parts.headers, token.as_ref().as_ref()) {
-        return Refusal::new(Code::Forbidden, "Only for the operator of this machine.").into_response();
-    }
-    next.run(Request::from_parts(parts, body)).await
-}
-
-/// Sums are compared, so the time taken says nothing of the token.
-fn shows(headers: &HeaderMap, token: Option<&SecretString>) -> bool {
-    let (Some(shown), Some(token)) = (bearer(headers), token) else { return false };
-    Sha256::digest(shown) == Sha256::digest(token.expose_secret())
 }
 
 async fn create(

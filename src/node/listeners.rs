@@ -15,12 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use super::StartError;
-use crate::{
-    config::Config,
-    http::{self, Readiness},
-    shutdown::Tasks,
-    ws,
-};
+use crate::{config::Config, http, readiness::Readiness, shutdown::Tasks, ws};
 
 /// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;

@@ -7,9 +7,10 @@ use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::ebb::{self, Ebb};
 use crate::{
+    admin::Vitals,
     cluster::{Incarnation, Peers},
     domain::PEER_HEALTH_TTL,
-    http::{Cause, Readiness},
+    readiness::{Cause, Readiness},
     shutdown::Tasks,
     store::{DbClock, Store, StoreError},
 };
@@ -67,6 +68,7 @@ pub(super) struct Upkeep {
     pub(super) alone: bool,
     pub(super) clock: DbClock,
     pub(super) readiness: Readiness,
+    pub(super) vitals: Vitals,
 }
 
 impl Upkeep {
@@ -114,6 +116,7 @@ impl Upkeep {
             }
             Ok::<(), StoreError>(())
         };
+        let began = Instant::now();
         let store_reached = match asked.await {
             Ok(()) => true,
             Err(error) => {
@@ -121,11 +124,14 @@ impl Upkeep {
                 false
             }
         };
+        self.vitals.note_database(store_reached, began.elapsed());
+        let began = Instant::now();
         let over_the_bus = time::timeout(PEERS, self.peers.exchange_health(me, store_reached)).await;
         let over_the_bus = over_the_bus.ok().and_then(|told| {
             told.inspect_err(|error| tracing::warn!(%error, "the bus does not answer")).ok()
         });
         let bus_reached = over_the_bus.is_some();
+        self.vitals.note_bus(bus_reached, began.elapsed());
         let in_the_store =
             if self.alone { None } else { self.store.exchange_health(me.0, bus_reached).await.ok() };
         // A node alone stands for all there are.

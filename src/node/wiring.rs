@@ -5,12 +5,13 @@
 use std::{io, sync::Arc};
 
 use secrecy::SecretString;
+use tokio::sync::mpsc;
 
 use super::Backends;
 use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
-    cluster::{Incarnation, redis},
+    cluster::{Envelope, Incarnation, Notice, redis},
     config::Config,
     domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
     http,
@@ -55,13 +56,14 @@ pub(super) fn auth(config: &Config, secret: SecretString, backends: &Backends, c
     Arc::new(Auth::new(settings, parts))
 }
 
-/// Chat on this node, its tasks started.
+/// Chat on this node, its tasks started. What it hears that is not its own goes to `auth` and to the
+/// operator's desk.
 pub(super) fn chat(
     config: &Config,
     backends: &Backends,
     clock: &DbClock,
     tasks: &Tasks,
-    auth: &Arc<Auth>,
+    (auth, desk): (&Arc<Auth>, mpsc::Sender<Envelope>),
 ) -> io::Result<Arc<Chat>> {
     let seams = chat::Seams {
         store: Arc::clone(&backends.store),
@@ -84,13 +86,15 @@ pub(super) fn chat(
     let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let hub = Hub::start(tasks, shards)?;
     let auth = Arc::clone(auth);
-    Ok(Chat::start(
-        seams,
-        hub,
-        tasks,
-        settings,
-        Arc::new(move |sid| auth.handle_ended(sid)),
-    ))
+    let others = move |envelope: Envelope| match envelope.notice {
+        Notice::SignInEnded(sid) => auth.handle_ended(sid),
+        _ => {
+            if desk.try_send(envelope).is_err() {
+                metrics::counter!("chorus_drops_total", "cause" => "desk_queue").increment(1);
+            }
+        }
+    };
+    Ok(Chat::start(seams, hub, tasks, settings, Arc::new(others)))
 }
 
 /// What is decided about sockets.

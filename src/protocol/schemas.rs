@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    Limits, Ref,
+    Limits, Names, Ref,
     client::{ClientFrame, parse_seed, parse_v1},
     seed, v1,
 };
@@ -84,7 +84,7 @@ fn v1_frames(text: &str, number: u64, time: i64, re: Option<&Ref>) -> Vec<String
     let (room, name, id) = (RoomName::lobby(), Username::from_store(text), ClientId::from_store("0198"));
     let (event, time) = (event(text, text, time), Timestamp(time));
     let names = vec![name.clone(); usize::try_from(number % 700).unwrap_or_default()];
-    let people = v1::PeopleFragment::new(&names, names.len(), number);
+    let people = v1::PeopleFragment::new(&Names::new(&names, v1::USERS_MAX).json(), names.len(), number);
     let joined = |reason: Option<v1::Reason>| {
         v1::joined(&v1::Joined {
             room: &room,
@@ -133,7 +133,7 @@ fn seed_frames(text: &str, time: i64) -> Vec<String> {
     vec![
         seed::message(&event("alice", text, time)),
         seed::announcement(text),
-        seed::user_list(&vec![Username::from_store(text); 2_100]),
+        seed::user_list(&Names::new(&vec![Username::from_store(text); 2_100], seed::USERS_MAX).json()),
         seed::error(text),
     ]
 }

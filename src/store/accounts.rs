@@ -42,6 +42,9 @@ pub trait Accounts: Send + Sync {
         keep: Option<SignInId>,
     ) -> Result<Option<Vec<SignInId>>>;
 
+    /// Ends all of somebody's sign-ins, remembered ones too, and answers them.
+    async fn end_sign_ins(&self, user: UserId) -> Result<Vec<SignInId>>;
+
     /// Deletes the account: its sign-ins end, its name is free again, its messages stay under a
     /// tombstone (`deleted-<id>`, which nobody can register). Answers the sign-ins that ended.
     async fn delete_user(&self, user: UserId) -> Result<Vec<SignInId>>;

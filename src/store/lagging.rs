@@ -14,6 +14,9 @@ use crate::domain::{RoomId, Seq, Username};
 /// looked up among the ends of the last minute).
 #[async_trait]
 pub trait LaggingReads: Send + Sync {
+    /// How many replicas are asked now, of how many there are.
+    fn usable(&self) -> (usize, usize);
+
     /// As [`Accounts::account`](super::Accounts::account).
     async fn lagging_account(&self, username: &Username) -> Result<Option<Account>>;
 

@@ -13,7 +13,12 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{connection::Connection, handshake::Handshake, session::Step, sockets::Sockets};
+use super::{
+    connection::Connection,
+    handshake::Handshake,
+    session::Step,
+    sockets::{Card, Sockets},
+};
 use crate::{
     error::{Code, Refusal},
     hub::Member,
@@ -36,6 +41,8 @@ pub type Arrive = Box<dyn FnOnce(Arc<Member>) -> Step + Send>;
 pub struct Admitted {
     /// The person's opaque number, which becomes [`Member::tag`].
     pub tag: i64,
+    /// Whose it is, for operators.
+    pub card: Card,
     /// Greets the member and answers how its session begins.
     pub arrive: Arrive,
 }
@@ -90,7 +97,7 @@ impl Promise {
         let outbox_bytes = self.sockets.settings().outbox_bytes;
         let member = Member::new(parts.io.into_inner(), self.admitted.tag, self.dialect, outbox_bytes);
         let member = Arc::new(member);
-        let entered = self.sockets.enter(&member);
+        let entered = self.sockets.enter(&member, self.admitted.card);
         let begun = (self.admitted.arrive)(member.clone());
         Some(Connection::new(member, begun, &parts.read_buf, entered))
     }

@@ -1,6 +1,10 @@
 //! Who may open a socket: origin, credential, places; in this order, before the 101.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 use async_trait::async_trait;
 use axum::extract::ConnectInfo;
@@ -11,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     door::{Admitted, Doorkeeper},
     guest::{Guest, Held},
+    moves::Moves,
+    sockets::Card,
 };
 use crate::{
     auth::{Admission, Asker, Auth, Credential, bearer, is_of_a_bot},
@@ -36,16 +42,15 @@ pub struct Reception {
     pub allow_query_token: bool,
     /// Set when this node drains: nobody new comes in.
     pub draining: CancellationToken,
+    /// Who was asked to go elsewhere.
+    pub moves: Arc<Moves>,
 }
 
 #[async_trait]
 impl Doorkeeper for Reception {
     async fn admit(&self, request: &Parts, dialect: Dialect) -> Result<Admitted, Refusal> {
         if self.draining.is_cancelled() {
-            return Err(Refusal::new(
-                Code::Draining,
-                "This node is about to stop. Please connect again.",
-            ));
+            return Err(elsewhere("This node is about to stop. Please connect again."));
         }
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let peer = peer.ok_or_else(Refusal::unauthorized)?;
@@ -60,15 +65,26 @@ impl Doorkeeper for Reception {
             (None, Some(token), _) | (None, None, Some(token)) => Credential::Token(token),
             (None, None, None) => return Err(Refusal::unauthorized()),
         };
+        if let Some(sid) = self.auth.sid(credential, page.origin)
+            && self.moves.turns_away(Instant::now(), sid)
+        {
+            return Err(elsewhere("This node has enough people. Please connect again."));
+        }
         let admission = self.auth.admit(credential, page.origin, asker.address).await?;
         let origin = page.origin.map(Box::from);
-        Ok(self.welcome(admission, dialect, origin))
+        Ok(self.welcome(admission, dialect, origin, asker.address))
     }
 }
 
 impl Reception {
     /// What happens when the socket is there.
-    fn welcome(&self, admission: Admission, dialect: Dialect, origin: Option<Box<str>>) -> Admitted {
+    fn welcome(
+        &self,
+        admission: Admission,
+        dialect: Dialect,
+        origin: Option<Box<str>>,
+        address: IpAddr,
+    ) -> Admitted {
         let Admission { who, scope, seat, places } = admission;
         let mut limits = self.limits.clone();
         if scope.is_some() {
@@ -79,6 +95,7 @@ impl Reception {
             Dialect::Seed => Bytes::new(),
         };
         let (auth, chat, tag) = (Arc::clone(&self.auth), Arc::clone(&self.chat), who.user.0);
+        let card = Card { username: who.username.clone(), sid: who.sid, address };
         let arrive = move |member: Arc<Member>| {
             member.send(welcome);
             seat.attach(&member);
@@ -90,8 +107,13 @@ impl Reception {
             let visitor = Visitor::new(chat, member, Arc::new(person));
             Guest::new(visitor, auth, Held { seat, places, scope }, origin).begin()
         };
-        Admitted { tag, arrive: Box::new(arrive) }
+        Admitted { tag, card, arrive: Box::new(arrive) }
     }
+}
+
+/// A refusal after which a balancer asks another node.
+fn elsewhere(message: &'static str) -> Refusal {
+    Refusal::new(Code::Draining, message)
 }
 
 /// The value of one query parameter. Credentials are URL-safe, so nothing needs decoding.

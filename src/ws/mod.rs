@@ -17,6 +17,7 @@ mod door;
 mod doorkeeper;
 mod guest;
 mod handshake;
+mod moves;
 mod patience;
 mod read;
 mod reader;
@@ -28,9 +29,10 @@ pub use self::{
     door::{Admitted, Arrive, Door, Doorkeeper},
     doorkeeper::Reception,
     handshake::asks_for_upgrade,
+    moves::Moves,
     reader::FRAME_BYTES,
     session::{Departure, Later, Session, Step},
-    sockets::{Settings, Sockets},
+    sockets::{Card, Mover, Seen, Settings, Sockets, Sought},
 };
 
 /// Names and units of what this room counts.

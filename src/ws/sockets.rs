@@ -4,6 +4,8 @@
 //! also cuts closing sockets whose peer does not finish, and reports what is queued. Draining
 //! walks over the same register.
 
+mod census;
+
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
@@ -15,6 +17,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+pub use self::census::{Card, Mover, Seen, Sought};
+use super::moves::Moves;
 use crate::{
     hub::{Member, MemberId, frame},
     protocol::{Dialect, v1},
@@ -40,12 +44,15 @@ pub struct Settings {
 pub struct Sockets {
     register: Arc<Mutex<BTreeMap<MemberId, Entry>>>,
     settings: Settings,
+    moves: Arc<Moves>,
     tasks: Tasks,
 }
 
 #[derive(Debug)]
 struct Entry {
     member: Arc<Member>,
+    card: Card,
+    since: Instant,
     /// Seconds since anything was heard.
     silent: u32,
     /// Seconds since it began to close.
@@ -63,7 +70,12 @@ enum Beat {
 impl Sockets {
     /// An empty register. When `tasks` are told to stop, all sockets are closed with 1001.
     pub fn start(tasks: &Tasks, settings: Settings) -> Self {
-        let sockets = Self { register: Arc::default(), settings, tasks: tasks.clone() };
+        let sockets = Self {
+            register: Arc::default(),
+            settings,
+            moves: Arc::default(),
+            tasks: tasks.clone(),
+        };
         tasks.spawn("pulse", sockets.clone().pulse());
         sockets
     }
@@ -139,6 +151,11 @@ impl Sockets {
         self.register.lock().values().map(|entry| entry.member.clone()).collect()
     }
 
+    /// Who was asked to go elsewhere.
+    pub const fn moves(&self) -> &Arc<Moves> {
+        &self.moves
+    }
+
     pub(super) const fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -148,8 +165,14 @@ impl Sockets {
     }
 
     /// Adds a socket for as long as the answer is kept.
-    pub(super) fn enter(&self, member: &Arc<Member>) -> Entered {
-        let entry = Entry { member: member.clone(), silent: 0, closing: 0 };
+    pub(super) fn enter(&self, member: &Arc<Member>, card: Card) -> Entered {
+        let entry = Entry {
+            member: member.clone(),
+            card,
+            since: Instant::now(),
+            silent: 0,
+            closing: 0,
+        };
         self.register.lock().insert(member.id(), entry);
         gauge(member.dialect()).increment(1.0);
         Entered {
@@ -262,16 +285,25 @@ impl Drop for Entered {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::domain::{SignInId, Username};
 
     async fn entry() -> (Entry, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let member = Arc::new(Member::new(stream, 1, Dialect::V1, 1024));
-        (Entry { member, silent: 0, closing: 0 }, client)
+        let card = Card {
+            username: Username::from_store("alice"),
+            sid: SignInId::random(),
+            address: IpAddr::from([127, 0, 0, 1]),
+        };
+        let since = Instant::now();
+        (Entry { member, card, since, silent: 0, closing: 0 }, client)
     }
 
     #[tokio::test]

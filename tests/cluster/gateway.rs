@@ -11,23 +11,16 @@ use crate::{
         person::Order,
         scene::{Cluster, Expected, Setup},
     },
-    servers::nginx::Nginx,
+    servers::nginx::{GENEROUS, Nginx},
 };
 
 const PEOPLE: usize = 9;
 /// How often each of the people says something.
 const PACE: Duration = Duration::from_millis(60);
-/// Limits for the public out of the way: here everybody has one address.
-const SETTINGS: [(&str, &str); 3] = [
-    ("SIGN_IN_PER_MINUTE", "60000"),
-    ("SIGN_IN_BURST", "1000"),
-    ("MAX_SOCKETS_PER_ADDRESS", "0"),
-];
-
 /// Nine people and a page who talk through nginx.
 async fn scene(settings: &[(&str, &str)]) -> (Cluster, Nginx, Crowd) {
     let cluster = Setup::of(NODES).with("SHUTDOWN_TIMEOUT_SECONDS", "4").start().await;
-    let nginx = Nginx::start(&cluster.addresses(), &[&SETTINGS, settings].concat());
+    let nginx = Nginx::start(&cluster.addresses(), &[&GENEROUS, settings].concat());
     let mut crowd = Crowd::of(cluster.clock, &[nginx.address]);
     crowd.enter_page("oldpage", 0);
     crowd.enter(PEOPLE).await;

@@ -6,7 +6,7 @@
 //! What breaks: a node (`nodes`, `comeback`), Redis (`carrier`, `memory`), PostgreSQL (`database`).
 //! What is part of life: restarts (`restart`), people who come and go by the thousand (`churn`,
 //! `reloads`, `storm`), a person on several nodes (`sign_ins`, `window`), a balancer that asks
-//! (`readiness`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
+//! (`readiness`), what an operator does (`desk`), all of it behind nginx (`rolling`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
 //! (`script`), traces, and the harness by itself (`harness_works`).
 
 #![allow(
@@ -26,6 +26,7 @@ mod carrier;
 mod churn;
 mod comeback;
 mod database;
+mod desk;
 mod gateway;
 mod guest;
 mod harness_works;
@@ -36,6 +37,7 @@ mod pair;
 mod readiness;
 mod reloads;
 mod restart;
+mod rolling;
 mod script;
 mod sign_ins;
 mod storm;

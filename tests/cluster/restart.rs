@@ -47,7 +47,7 @@ async fn a_rolling_restart_of_all_nodes_is_noticed_by_nobody() {
     let judged = cluster.judge(&crowd, expected).await;
     assert!(judged.sockets >= PEOPLE + 1 + PEOPLE, "most moved: {judged:?}");
     for recording in crowd.recordings() {
-        for away in absences(&recording) {
+        for away in recording.absences() {
             assert!(away <= AWAY, "{} is away for {away:?}", recording.client);
         }
     }
@@ -95,26 +95,4 @@ fn was_served(recording: &Recording, node: SocketAddr, since: Duration) -> bool 
         }
     }
     false
-}
-
-/// How long somebody was away each time: from the loss of a socket until being in the lobby again.
-fn absences(recording: &Recording) -> Vec<Duration> {
-    let (mut absences, mut lost) = (Vec::new(), None);
-    for entry in &recording.entries {
-        let inside = match &entry.event {
-            Event::Closed { .. } => {
-                lost = lost.or(Some(entry.at));
-                false
-            }
-            Event::Joined(joined) => !joined.more,
-            Event::People { list, .. } => list.version.is_none(),
-            _ => false,
-        };
-        if inside {
-            absences.extend(lost.take().map(|lost| entry.at.saturating_sub(lost)));
-        }
-    }
-    // Who is not back at all is away for ever.
-    absences.extend(lost.map(|_| Duration::MAX));
-    absences
 }

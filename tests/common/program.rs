@@ -26,9 +26,14 @@ pub struct Program {
     heard: watch::Receiver<usize>,
 }
 
-/// The program with nothing of this environment, free ports, cheap hashes and these settings.
-pub fn command(dir: &Path, settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chorus"));
+/// The program as it was built with these tests.
+pub fn built() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_chorus"))
+}
+
+/// A program with nothing of this environment, free ports, cheap hashes and these settings.
+pub fn command(program: &Path, dir: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command
         .env_clear()
         .current_dir(dir)
@@ -48,7 +53,7 @@ pub fn command(dir: &Path, settings: &[(&str, &str)]) -> Command {
 
 /// Runs a command of the program to its end, giving it this input.
 pub async fn run(dir: &Path, settings: &[(&str, &str)], args: &[&str], input: &str) -> Output {
-    let mut command = command(dir, settings);
+    let mut command = command(built(), dir, settings);
     let mut child = command.args(args).stdin(Stdio::piped()).spawn().unwrap();
     // A program that has already said no reads nothing.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
@@ -57,7 +62,12 @@ pub async fn run(dir: &Path, settings: &[(&str, &str)], args: &[&str], input: &s
 
 impl Program {
     pub fn spawn(dir: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut child = command(dir, settings).spawn().unwrap();
+        Self::of(command(built(), dir, settings))
+    }
+
+    /// One that is run by this command.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (told, heard) = watch::channel(0);
         let told = Arc::new(told);

@@ -1,15 +1,21 @@
 //! Sockets through the real accept loop, with a doorkeeper and a session that only record.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chorus::{
+    domain::{SignInId, Username},
     error::{Code, Refusal},
     hub::{Frame, Hub, Member, frame},
     protocol::Dialect,
     shutdown::Tasks,
-    ws::{self, Admitted, Departure, Door, Doorkeeper, Later, Session, Settings, Sockets, Step},
+    ws::{self, Admitted, Card, Departure, Door, Doorkeeper, Later, Session, Settings, Sockets, Step},
 };
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response, request::Parts};
@@ -94,6 +100,11 @@ impl Doorkeeper for Keeper {
         let seat = Seat(notes.clone());
         Ok(Admitted {
             tag: 1,
+            card: Card {
+                username: Username::from_store("somebody"),
+                sid: SignInId::random(),
+                address: IpAddr::from([127, 0, 0, 1]),
+            },
             arrive: Box::new(move |member| {
                 members.send(member.clone()).unwrap();
                 Step::Next(Box::new(Recorder { member, notes, gate, _seat: seat }))

@@ -14,6 +14,13 @@ use super::{Watch, free_port, signal};
 /// How long it may take to start, to take something over or to end.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// Limits for the public out of the way: in a test everybody has one address.
+pub const GENEROUS: [(&str, &str); 3] = [
+    ("SIGN_IN_PER_MINUTE", "60000"),
+    ("SIGN_IN_BURST", "1000"),
+    ("MAX_SOCKETS_PER_ADDRESS", "0"),
+];
+
 /// Runs the entrypoint until standard input ends, then stops it. A shell that began without SIGHUP, as under
 /// `nohup`, could not be told by it to read its list again.
 const WATCH: &str = r#"
@@ -75,6 +82,15 @@ impl Nginx {
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.write_all(bytes).unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
+    }
+
+    /// Waits until it sends people to this node, or sends them there no more, as an orchestrator would.
+    pub fn until_ready(&self, node: SocketAddr, ready: bool) {
+        self.until("it has noticed how the node is", || {
+            let said = self.said();
+            let last = said.lines().rfind(|line| line.starts_with("nginx: nodes: "));
+            last.is_some_and(|line| line.contains(&format!("{node} ready")) == ready)
+        });
     }
 
     /// How often it was told of other nodes or of other states of them.

@@ -72,6 +72,24 @@ pub(crate) async fn a_password_change_ends_all_other_sign_ins(store: &Arc<dyn St
     assert_eq!(told, expected);
 }
 
+pub(crate) async fn an_operator_ends_all_sign_ins_and_the_password_stays(store: &Arc<dyn Store>) {
+    let (alice, bob) = (person(&**store, "alice").await, person(&**store, "bob").await);
+    let first = signed_in(&**store, alice, 60).await;
+    let expired = signed_in(&**store, alice, -1).await;
+    let bobs = signed_in(&**store, bob, 60).await;
+    let mut ended = store.end_sign_ins(alice).await.unwrap();
+    let mut expected = [first.sid, expired.sid];
+    ended.sort();
+    expected.sort();
+    assert_eq!(ended, expected);
+    assert!(!is_valid(&**store, &first).await && is_valid(&**store, &bobs).await);
+    let renewed = token(&**store, alice, first.sid, 60).await;
+    assert!(!store.add_token(&renewed).await.unwrap(), "it can't be prolonged");
+    assert_eq!(store.end_sign_ins(alice).await.unwrap(), [], "they end once");
+    let again = signed_in(&**store, alice, 60).await;
+    assert!(is_valid(&**store, &again).await, "and begin again with the same password");
+}
+
 pub(crate) async fn of_racing_password_changes_one_wins(store: &Arc<dyn Store>) {
     let alice = person(&**store, "alice").await;
     let mut racers = JoinSet::new();

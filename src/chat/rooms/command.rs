@@ -1,7 +1,7 @@
 //! What the rooms' task is told: by visitors, by the log writer, by the bus, by the pump of
 //! presence, and by its own work beside it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -11,7 +11,7 @@ use crate::{
     cluster::{Committed, Incarnation, Notice, RoomSets, SetsVersion},
     domain::{Event, Position, RoomId, RoomName, Seq, Username},
     error::Refusal,
-    hub::{Behind, Member, MemberId},
+    hub::{Behind, Frame, Member, MemberId},
     protocol::{
         Ref,
         v1::{PeopleFragment, Reason},
@@ -93,6 +93,22 @@ pub(in crate::chat) enum Command {
     BusTrouble,
     /// All subscriptions have been renewed.
     BusFine,
+    /// The operator says something to the members of a room; answers how many they are.
+    Announce {
+        room: RoomId,
+        frame: Frame,
+        answer: oneshot::Sender<usize>,
+    },
+    /// Who is in a room.
+    Attendees {
+        room: RoomId,
+        answer: oneshot::Sender<HashSet<MemberId>>,
+    },
+    /// In which rooms these are.
+    Whereabouts {
+        members: HashSet<MemberId>,
+        answer: oneshot::Sender<Vec<(MemberId, RoomName)>>,
+    },
     /// The log gave what was missing.
     Repaired(Result<Vec<Event>, StoreError>),
     /// The log said where the rooms end.

@@ -1,9 +1,9 @@
 //! The rooms' task: what it is told goes into the pure cores, what they answer goes to the hub.
 //!
 //! It never waits for the store, the bus or a socket; such work runs beside it and comes back as
-//! a command, one of each kind at a time, so the work in flight is bounded. What it does is in six
+//! a command, one of each kind at a time, so the work in flight is bounded. What it does is in seven
 //! parts: [`opening`] rooms, ordering [`messages`], serving [`members`], telling of [`presence`],
-//! [`repair`], and the [`agenda`] of what is due.
+//! [`repair`], the [`survey`] that operators ask for, and the [`agenda`] of what is due.
 
 mod agenda;
 mod members;
@@ -11,6 +11,7 @@ mod messages;
 mod opening;
 mod presence;
 mod repair;
+mod survey;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -117,6 +118,9 @@ impl Conductor {
             Command::Died(who) => self.died(now, who).await,
             Command::BusTrouble => self.bus_trouble(now),
             Command::BusFine => self.bus_fine(),
+            Command::Announce { room, frame, answer } => tell(answer, self.announce(room, frame).await),
+            Command::Attendees { room, answer } => tell(answer, self.attendees(room)),
+            Command::Whereabouts { members, answer } => tell(answer, self.whereabouts(&members)),
             Command::Repaired(found) => self.repaired(now, found).await,
             Command::Checked(heads) => self.checked(now, heads).await,
         }

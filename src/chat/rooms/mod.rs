@@ -54,7 +54,7 @@ impl Rooms {
         let _ = self.commands.send(command).await;
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+    pub(super) async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (answer, asked) = oneshot::channel();
         self.send(command(answer)).await;
         asked.await.ok()

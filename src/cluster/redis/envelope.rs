@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    cluster::{Committed, Envelope, Incarnation, Notice, SetChange, SetsVersion, TraceParent},
+    cluster::{
+        Committed, Envelope, Incarnation, Notice, SetChange, SetsVersion, TraceParent,
+        inquiry::{Question, Reply, Request, Told},
+    },
     domain::{ClientId, Event, MessageBody, RoomId, Seq, SignInId, Timestamp, UserId, Username},
 };
 
@@ -36,6 +39,16 @@ struct Wire<'a> {
 #[derive(Serialize, Deserialize)]
 struct Uuid128(String);
 
+impl Uuid128 {
+    fn of(id: Uuid) -> Self {
+        Self(id.simple().to_string())
+    }
+
+    fn parse(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.0).ok()
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Say {
@@ -58,6 +71,14 @@ enum Say {
     Ended {
         sid: String,
     },
+    Asked {
+        id: Uuid128,
+        what: Request,
+    },
+    Answered {
+        to: Uuid128,
+        what: Told,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,7 +98,7 @@ pub(super) fn prefix(node: &str) -> String {
 
 /// Writes an envelope; `None` when it is too large.
 pub(super) fn write(node: &str, envelope: &Envelope) -> Option<String> {
-    let from = Uuid128(envelope.from.to_string());
+    let from = Uuid128::of(envelope.from.0);
     let wire = Wire { v: VERSION, n: node, from, say: say(&envelope.notice) };
     serde_json::to_string(&wire).ok().filter(|text| text.len() <= LARGEST)
 }
@@ -88,7 +109,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Envelope> {
         return None;
     }
     let wire: Wire<'_> = serde_json::from_slice(bytes).ok().filter(|wire: &Wire<'_>| wire.v == VERSION)?;
-    let from = Incarnation(Uuid::try_parse(&wire.from.0).ok()?);
+    let from = Incarnation(wire.from.parse()?);
     Some(Envelope { from, notice: heard(wire.say)? })
 }
 
@@ -112,6 +133,8 @@ fn say(notice: &Notice) -> Say {
         },
         Notice::Typing(room, name) => Say::Typing { room: room.0, name: name.as_str().to_owned() },
         Notice::SignInEnded(sid) => Say::Ended { sid: sid.to_string() },
+        Notice::Asked(Question { id, what }) => Say::Asked { id: Uuid128::of(*id), what: what.clone() },
+        Notice::Answered(Reply { to, what }) => Say::Answered { to: Uuid128::of(*to), what: what.clone() },
     }
 }
 
@@ -136,6 +159,14 @@ fn heard(say: Say) -> Option<Notice> {
         }
         Say::Typing { room, name: text } => Notice::Typing(RoomId(room), name(&text)?),
         Say::Ended { sid } => Notice::SignInEnded(SignInId::parse(&sid)?),
+        Say::Asked { id, what } => {
+            let what = Some(what).filter(Request::is_sound)?;
+            Notice::Asked(Question { id: id.parse()?, what })
+        }
+        Say::Answered { to, what } => {
+            let what = Some(what).filter(Told::is_sound)?;
+            Notice::Answered(Reply { to: to.parse()?, what })
+        }
     })
 }
 
@@ -190,6 +221,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
+    use crate::cluster::inquiry::{MOST, Place, Wanted};
 
     fn username() -> impl Strategy<Value = Username> {
         "[A-Za-z0-9_]{3,50}".prop_map(|text| Username::parse(&text).unwrap())
@@ -214,6 +246,30 @@ mod tests {
         )
     }
 
+    fn request() -> impl Strategy<Value = Request> {
+        let announced = (any::<Option<i64>>(), "\\PC{0,40}");
+        let place = ("[a-z]{3,9}", "[0-9a-f]{32}", any::<u64>()).prop_map(|(folded, node, number)| Place {
+            folded,
+            node,
+            number,
+        });
+        let wanted = (
+            prop::option::of("[a-z]{3,9}"),
+            any::<Option<i64>>(),
+            prop::option::of(place),
+            0..MOST,
+        );
+        prop_oneof![
+            Just(Request::State),
+            wanted.prop_map(|(user, room, after, limit)| {
+                Request::Sockets(Wanted { user, room, after, limit })
+            }),
+            announced.prop_map(|(room, text)| Request::Announce { room, text }),
+            (vec("[0-9a-f]{32}", 0..4), vec("[0-9a-f]{32}", 0..4), any::<u64>())
+                .prop_map(|(sids, full, seconds)| Request::Expect { sids, full, seconds }),
+        ]
+    }
+
     fn notice() -> impl Strategy<Value = Notice> {
         let trace = (any::<u64>(), any::<u128>(), any::<u64>())
             .prop_map(|(seq, trace, span)| (Seq(seq), TraceParent { trace, span }));
@@ -234,6 +290,11 @@ mod tests {
             presence,
             (any::<i64>(), username()).prop_map(|(room, name)| Notice::Typing(RoomId(room), name)),
             any::<u128>().prop_map(|sid| Notice::SignInEnded(SignInId(Uuid::from_u128(sid)))),
+            (any::<u128>(), request())
+                .prop_map(|(id, what)| { Notice::Asked(Question { id: Uuid::from_u128(id), what }) }),
+            (any::<u128>(), any::<u64>()).prop_map(|(to, sockets)| {
+                Notice::Answered(Reply { to: Uuid::from_u128(to), what: Told::Done(sockets) })
+            }),
         ]
     }
 

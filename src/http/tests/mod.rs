@@ -19,8 +19,9 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{Cause, Readiness, State, metrics_router, router};
+use super::{Cause, Keys, Readiness, State, metrics_router, router};
 use crate::{
+    admin::{self, Desk, Vitals},
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
     cluster::{Incarnation, local::LocalCluster},
@@ -29,6 +30,7 @@ use crate::{
     protocol::Limits,
     shutdown::Tasks,
     store::{DbClock, Store, sqlite::SqliteStore},
+    ws,
 };
 
 const ADMIN: &str = "the operator's token of this run, long enough";
@@ -65,6 +67,29 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.tasks.stop();
     }
+}
+
+/// The desk of a node that hears no other and has no sockets.
+fn desk(
+    config: &Config,
+    (auth, chat, readiness): (&Arc<Auth>, &Arc<Chat>, &Readiness),
+    tasks: &Tasks,
+) -> Arc<Desk> {
+    let settings = ws::Settings {
+        ping: config.ping_interval,
+        outbox_bytes: config.outbox_bytes,
+    };
+    let parts = admin::Parts {
+        name: "here:8080".to_owned(),
+        auth: auth.clone(),
+        chat: chat.clone(),
+        sockets: ws::Sockets::start(tasks, settings),
+        readiness: readiness.clone(),
+        vitals: Vitals::new(None, true),
+        message_chars: config.message_max_chars,
+        shutdown_timeout: config.shutdown_timeout,
+    };
+    Desk::start(parts, tokio::sync::mpsc::channel(1).1, tasks)
 }
 
 impl Site {
@@ -119,13 +144,14 @@ impl Site {
             max_rooms_per_socket: config.max_rooms_per_socket,
             grace: config.presence_grace,
         };
-        let chat =
-            Chat::start(seams, Hub::start(&tasks, 1).unwrap(), &tasks, chat_settings, Arc::new(|_| {}));
+        let chat = Chat::start(seams, Hub::start(&tasks, 1).unwrap(), &tasks, chat_settings, Arc::new(drop));
         let readiness = Readiness::starting();
+        let desk = desk(&config, (&auth, &chat, &readiness), &tasks);
         readiness.set(Cause::Starting, false);
         let state = Arc::new(State {
             auth,
             chat,
+            desk,
             readiness,
             limits: Limits::default(),
             config: Arc::new(config),
@@ -134,10 +160,14 @@ impl Site {
             assert!(request.uri().query().is_none(), "on purpose");
             "a socket"
         });
+        let keys = Keys {
+            here: Some(ADMIN.to_owned().into()),
+            anywhere: state.config.admin_token.clone(),
+        };
         let render: super::Render = Arc::new(|| "chorus_sockets 0\n".to_owned());
         Self {
             app: router(&state, socket, &tasks),
-            operator: metrics_router(state.clone(), render, Some(ADMIN.to_owned().into())),
+            operator: metrics_router(state.clone(), render, keys),
             state,
             store,
             tasks,

@@ -48,8 +48,19 @@ impl Accounts for PostgresStore {
         Ok(ended.map(|sids| sids.into_iter().map(SignInId).collect()))
     }
 
+    async fn end_sign_ins(&self, user: UserId) -> Result<Vec<SignInId>> {
+        self.ended_by("SELECT chorus_end_all($1, NULL)", user).await
+    }
+
     async fn delete_user(&self, user: UserId) -> Result<Vec<SignInId>> {
-        let row = self.other.one(Effect::Write, "SELECT chorus_delete_user($1)", &[&user.0]).await?;
+        self.ended_by("SELECT chorus_delete_user($1)", user).await
+    }
+}
+
+impl PostgresStore {
+    /// Calls a function that ends sign-ins of this person and answers them.
+    async fn ended_by(&self, sql: &'static str, user: UserId) -> Result<Vec<SignInId>> {
+        let row = self.other.one(Effect::Write, sql, &[&user.0]).await?;
         Ok(row.try_get::<_, Vec<Uuid>>(0)?.into_iter().map(SignInId).collect())
     }
 }

@@ -148,6 +148,11 @@ impl Beats {
 
 #[async_trait]
 impl LaggingReads for Replicas {
+    fn usable(&self) -> (usize, usize) {
+        let usable = self.all.iter().filter(|replica| replica.usable.load(Ordering::Acquire));
+        (usable.count(), self.all.len())
+    }
+
     async fn lagging_account(&self, username: &Username) -> Result<Option<Account>> {
         let params: [&(dyn ToSql + Sync); 2] = [&username.folded(), &username.as_str()];
         if let Some(rows) = self.ask(ACCOUNT, &params).await

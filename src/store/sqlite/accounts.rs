@@ -44,6 +44,10 @@ impl Accounts for SqliteStore {
         .await
     }
 
+    async fn end_sign_ins(&self, user: UserId) -> Result<Vec<SignInId>> {
+        self.write(move |c| end_all(c, user, None, now())).await
+    }
+
     async fn delete_user(&self, user: UserId) -> Result<Vec<SignInId>> {
         self.write(move |c| delete(c, user)).await
     }

@@ -1,6 +1,6 @@
 //! The people of a test, together.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
 
 use super::{
     page::Page,
@@ -121,10 +121,42 @@ impl Crowd {
         self.rooms.iter().cloned().collect()
     }
 
+    /// What it was like so far, in figures.
+    pub fn figures(&self) -> Figures {
+        let recordings = self.recordings();
+        let absences: Vec<Duration> = recordings.iter().flat_map(Recording::absences).collect();
+        Figures {
+            people: recordings.len(),
+            acked: recordings.iter().map(Recording::acks).sum(),
+            reconnects: absences.len(),
+            longest: absences.into_iter().max().unwrap_or_default(),
+        }
+    }
+
     /// All that was written down so far.
     pub fn recordings(&self) -> Vec<Recording> {
         let people = self.people.iter().map(|person| person.recorder().so_far());
         let pages = self.pages.iter().map(|page| page.recorder().so_far());
         people.chain(pages).collect()
+    }
+}
+
+/// What something was like for those who lived through it.
+pub struct Figures {
+    pub people: usize,
+    /// Messages that were acknowledged.
+    pub acked: usize,
+    pub reconnects: usize,
+    /// The longest that anybody was not in the lobby.
+    pub longest: Duration,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { people, acked, reconnects, longest } = self;
+        write!(
+            f,
+            "{acked} messages of {people} people acknowledged, {reconnects} reconnects, longest absence {longest:.0?}"
+        )
     }
 }

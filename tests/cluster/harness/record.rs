@@ -165,6 +165,35 @@ pub struct Recording {
     pub entries: Vec<Entry>,
 }
 
+impl Recording {
+    /// How long somebody was away each time: from the loss of a socket until being in the lobby again.
+    pub fn absences(&self) -> Vec<Duration> {
+        let (mut absences, mut lost) = (Vec::new(), None);
+        for entry in &self.entries {
+            let inside = match &entry.event {
+                Event::Closed { .. } => {
+                    lost = lost.or(Some(entry.at));
+                    false
+                }
+                Event::Joined(joined) => !joined.more,
+                Event::People { list, .. } => list.version.is_none(),
+                _ => false,
+            };
+            if inside {
+                absences.extend(lost.take().map(|lost| entry.at.saturating_sub(lost)));
+            }
+        }
+        // Who is not back at all is away for ever.
+        absences.extend(lost.map(|_| Duration::MAX));
+        absences
+    }
+
+    /// How many of its messages were acknowledged.
+    pub fn acks(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry.event, Event::Ack { .. })).count()
+    }
+}
+
 /// Writes down while others may already read.
 #[derive(Clone)]
 pub struct Recorder {

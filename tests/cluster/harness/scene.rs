@@ -7,7 +7,11 @@
 
 mod node;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -46,6 +50,8 @@ pub struct Setup {
     settings: Vec<(String, String)>,
     /// How many of the places on stage it takes.
     places: u32,
+    /// Another program than the one that was built with these tests.
+    build: Option<PathBuf>,
 }
 
 /// A running chat.
@@ -84,6 +90,7 @@ impl Setup {
             manners: None,
             settings: vec![],
             places: 1,
+            build: None,
         }
     }
 
@@ -115,6 +122,13 @@ impl Setup {
     /// PostgreSQL may be killed.
     pub const fn durable(mut self) -> Self {
         self.durable = true;
+        self
+    }
+
+    /// All nodes run this program at first.
+    #[allow(dead_code, reason = "for tests/versions")]
+    pub fn built_as(mut self, build: &Path) -> Self {
+        self.build = Some(build.to_owned());
         self
     }
 
@@ -150,6 +164,9 @@ impl Setup {
                 settings.push(("REDIS_URL".to_owned(), format!("redis://{at}")));
             }
             node.settings = settings;
+            if let Some(build) = &self.build {
+                node.becomes(build);
+            }
             nodes.push(node);
         }
         // All at once, as an orchestrator does it.

@@ -6,4 +6,4 @@
 
 mod edge;
 mod people;
-mod scene;
+pub(crate) mod scene;

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio_tungstenite::{connect_async, tungstenite::client::IntoClientRequest};
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{self, client::IntoClientRequest},
+};
 
 use crate::{
     common::{Client, program::Program, web::Web},
@@ -113,20 +116,30 @@ impl Scene {
     }
 
     pub(crate) async fn socket(&self, path: &str, token: &str, cookie: &str) -> (Client, Option<String>) {
-        let mut request = format!("ws://{}{path}", self.nginx.address).into_client_request().unwrap();
-        let headers = request.headers_mut();
-        headers.insert("Sec-WebSocket-Protocol", "chorus.v1".parse().unwrap());
-        headers.insert("Authorization", format!("Bearer {token}").parse().unwrap());
-        if !cookie.is_empty() {
-            headers.insert("Cookie", cookie.parse().unwrap());
-        }
-        let (socket, answer) = connect_async(request).await.expect("the socket opens");
-        let given = answer.headers().get("set-cookie").map(|value| value.to_str().unwrap());
-        let cookie = given.and_then(marked);
-        let mut client = Client::greeted(socket).await.unwrap();
-        client.join("lobby").await;
-        (client, cookie)
+        visit(self.nginx.address, path, token, cookie).await.expect("the socket opens")
     }
+}
+
+/// Opens a `v1` socket in the lobby through nginx; answers the cookie that came with the 101, too.
+pub(crate) async fn visit(
+    nginx: SocketAddr,
+    path: &str,
+    token: &str,
+    cookie: &str,
+) -> Result<(Client, Option<String>), tungstenite::Error> {
+    let mut request = format!("ws://{nginx}{path}").into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("Sec-WebSocket-Protocol", "chorus.v1".parse().unwrap());
+    headers.insert("Authorization", format!("Bearer {token}").parse().unwrap());
+    if !cookie.is_empty() {
+        headers.insert("Cookie", cookie.parse().unwrap());
+    }
+    let (socket, answer) = connect_async(request).await?;
+    let given = answer.headers().get("set-cookie").map(|value| value.to_str().unwrap());
+    let cookie = given.and_then(marked);
+    let mut client = Client::greeted(socket).await?;
+    client.join("lobby").await;
+    Ok((client, cookie))
 }
 
 /// `name=value` of the stickiness cookie.

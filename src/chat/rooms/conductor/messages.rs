@@ -22,7 +22,7 @@ impl Conductor {
             Notice::Committed(committed) => self.hear_committed(now, committed, true).await,
             Notice::Presence(id, change) => self.hear_change(now, from, id, &change).await,
             Notice::Typing(room, username) => self.typing(room, None, &username).await,
-            Notice::SignInEnded(_) => {}
+            Notice::SignInEnded(_) | Notice::Asked(_) | Notice::Answered(_) => {}
         }
     }
 

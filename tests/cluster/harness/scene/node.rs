@@ -1,18 +1,26 @@
 //! One node of the scene: the built program, what stands between it and its servers, and what may
 //! be done to it. Started again it has the same port and the same settings.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use reqwest::Method;
 
 use crate::{
-    common::{program::Program, web::Web},
+    common::{
+        program::{Program, built, command},
+        web::Web,
+    },
     harness::{gossip::Gossip, proxy::Proxy},
     servers::free_port,
 };
 
 pub struct NodeProcess {
     number: usize,
+    /// Which program it runs.
+    build: PathBuf,
     pub(super) settings: Vec<(String, String)>,
     dir: tempfile::TempDir,
     program: Option<Program>,
@@ -30,6 +38,7 @@ impl NodeProcess {
     pub(super) fn new(number: usize, to_postgres: Option<Proxy>) -> Self {
         Self {
             number,
+            build: built().to_owned(),
             settings: vec![],
             dir: tempfile::tempdir().unwrap(),
             program: None,
@@ -50,17 +59,26 @@ impl NodeProcess {
         self.address.expect("it was started")
     }
 
+    /// Where its operator asks it, or did.
+    pub const fn metrics(&self) -> SocketAddr {
+        self.metrics.expect("it was started")
+    }
+
     /// The value of a metric without labels; 0 while there is none.
     pub async fn metric(&self, name: &str) -> f64 {
-        let web = Web::of(self.metrics.expect("it was started"));
-        let told = web.request(Method::GET, "/metrics", "").send().await.expect("an answer");
-        let told = told.text().await.unwrap();
+        let request = Web::of(self.metrics()).request(Method::GET, "/metrics", "");
+        let told = request.send().await.expect("an answer").text().await.unwrap();
         let value = told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 
     pub const fn runs(&self) -> bool {
         self.program.is_some()
+    }
+
+    /// From its next start on it runs this program.
+    pub fn becomes(&mut self, build: &Path) {
+        build.clone_into(&mut self.build);
     }
 
     /// Starts it, where it was before, and waits until it is ready.
@@ -71,7 +89,8 @@ impl NodeProcess {
         let defaults = [("MESSAGE_LIMIT", "10000"), ("MAX_SOCKETS_PER_ADDRESS", "100000")];
         settings.extend(defaults);
         settings.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let (program, address, metrics) = Program::start(self.dir.path(), &settings).await;
+        let mut program = Program::of(command(&self.build, self.dir.path(), &settings));
+        let (address, metrics) = program.ready().await;
         (self.program, self.address, self.metrics) = (Some(program), Some(address), Some(metrics));
     }
 

@@ -1,0 +1,69 @@
+//! What other nodes ask of this one for their operators, and its answers.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration, time::Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Desk;
+use crate::{
+    cluster::{
+        Envelope, Notice,
+        inquiry::{Question, Reply, Request, Told},
+    },
+    domain::{MessageBody, SignInId},
+};
+
+/// Questions that are known again: the bus may double one, and nobody is to hear an announcement twice.
+const REMEMBERED: usize = 256;
+/// Characters of an announcement: the most that any setting allows.
+const LONGEST: usize = 4000;
+/// The longest that others may be expected for.
+const EXPECTED: Duration = Duration::from_mins(15);
+
+impl Desk {
+    /// Answers one question after the other until the node stops.
+    pub(super) async fn hear(self: Arc<Self>, mut heard: mpsc::Receiver<Envelope>, stop: CancellationToken) {
+        let mut known: VecDeque<Uuid> = VecDeque::new();
+        while let Some(Some(Envelope { from, notice })) = stop.run_until_cancelled(heard.recv()).await {
+            match notice {
+                Notice::Answered(reply) => self.inquiries.hear(from, reply),
+                Notice::Asked(question) if from != self.parts.chat.me() && !known.contains(&question.id) => {
+                    known.push_back(question.id);
+                    if known.len() > REMEMBERED {
+                        known.pop_front();
+                    }
+                    self.reply(question).await;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn reply(&self, Question { id, what }: Question) {
+        if let Some(what) = self.answer(what).await {
+            self.ring(Notice::Answered(Reply { to: id, what }));
+        }
+    }
+
+    /// Nothing is answered to what is not understood.
+    async fn answer(&self, what: Request) -> Option<Told> {
+        Some(match what {
+            Request::State => Told::State(Box::new(self.state().await)),
+            Request::Sockets(wanted) => Told::Sockets(self.own_sockets(&wanted).await),
+            Request::Announce { room, text } => {
+                let text = MessageBody::parse(&text, LONGEST).ok()?;
+                Told::Done(self.tell(room, text.as_str()).await)
+            }
+            Request::Expect { sids, full, seconds } => {
+                let sids: Vec<SignInId> = sids.iter().filter_map(|sid| SignInId::parse(sid)).collect();
+                if full.contains(&self.parts.chat.me().to_string()) {
+                    let within = Duration::from_secs(seconds).min(EXPECTED);
+                    self.parts.sockets.moves().expect(Instant::now(), within, sids);
+                }
+                Told::Done(0)
+            }
+        })
+    }
+}
