@@ -112,7 +112,7 @@ async fn a_life(dir: &Path, settings: &[(&str, &str)]) {
     assert_eq!(refused(&mut listening, said).await, "forbidden");
 
     let (_, listed, _) = operator.token(&["list"]).await;
-    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert_eq!(listed.lines().count(), 3, "two under the columns' names: {listed}");
     assert!(!listed.contains("chorus_"), "{listed}");
     let id = listed
         .lines()
