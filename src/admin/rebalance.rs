@@ -86,10 +86,16 @@ impl Desk {
             .moves()
             .expect(Instant::now(), within, movers.iter().map(|mover| mover.sid));
         let full: Vec<String> = full.into_iter().take(MOST).collect();
-        for some in movers.chunks(MOST).filter(|_| !full.is_empty()) {
-            let sids = some.iter().map(|mover| mover.sid.to_string()).collect();
+        let sids: Vec<String> = movers.iter().map(|mover| mover.sid.to_string()).collect();
+        for (index, some) in sids.chunks(MOST).enumerate().filter(|_| !full.is_empty()) {
             let seconds = within.as_secs();
-            self.inquiries.tell(Request::Expect { sids, full: full.clone(), seconds });
+            let expect = Request::Expect { sids: some.to_vec(), full: full.clone(), seconds };
+            if (index + 1) * MOST < sids.len() {
+                self.inquiries.tell(expect);
+            } else {
+                // Who has answered the last part has mostly heard the others; the first socket may go.
+                self.inquiries.ask(expect).await;
+            }
         }
         let count = u32::try_from(movers.len()).unwrap_or(u32::MAX).max(1);
         for (index, mover) in (0u32..).zip(&movers) {

@@ -128,20 +128,29 @@ async fn what_a_restart_has_left_uneven_is_evened_out_though_cookies_hold_people
     let dry = desk::json(&cluster, 0, &["rebalance", "--dry-run"]).await;
     assert_eq!((&dry["mean"], &dry["dryRun"]), (&json!(4), &json!(true)), "{dry}");
     assert_eq!(counts(&cluster).await, uneven, "it was only asked");
-    for node in 0..NODES {
-        let before = counts(&cluster).await;
-        let told = desk::json(&cluster, node, &["rebalance", "--window", "1"]).await;
-        assert_eq!(told["moving"].as_u64().unwrap(), before[node].saturating_sub(4), "{told}");
-        eventually("they have moved", async || {
-            let now = counts(&cluster).await;
-            now[node] == before[node].min(4) && now.iter().sum::<u64>() == 12
-        })
-        .await;
+    let mut rounds = 0;
+    // What nodes tell each other may be late, and then somebody comes where there are enough: once more.
+    while counts(&cluster).await != [4, 4, 4] {
+        rounds += 1;
+        assert!(rounds <= 3, "it was {uneven:?} and is {:?}", counts(&cluster).await);
+        for node in 0..NODES {
+            evens_out(&cluster, node).await;
+        }
     }
-    let even = counts(&cluster).await;
-    assert_eq!(even, [4, 4, 4], "it was {uneven:?}");
     println!(
-        "sockets after the restart {uneven:?}, evened out {even:?}, {} visits",
+        "sockets after the restart {uneven:?}, even after {rounds} rounds, {} visits",
         moves.load(Ordering::Relaxed)
     );
+}
+
+/// The operator asks a node to, and those it has too many go.
+async fn evens_out(cluster: &Cluster, node: usize) {
+    let before = counts(cluster).await;
+    let told = desk::json(cluster, node, &["rebalance", "--window", "1"]).await;
+    assert_eq!(told["moving"].as_u64().unwrap(), before[node].saturating_sub(4), "{told}");
+    eventually("they have moved", async || {
+        let now = counts(cluster).await;
+        now[node] == before[node].min(4) && now.iter().sum::<u64>() == 12
+    })
+    .await;
 }
