@@ -9,7 +9,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::timeout_at,
+    time::{timeout, timeout_at},
 };
 use uuid::Uuid;
 
@@ -66,31 +66,32 @@ impl Inquiries {
 
     /// Asks, and waits until everybody who lives has answered or time is up.
     pub(super) async fn ask(&self, what: Request) -> Answers {
-        // The semaphore is never closed.
-        let _turn = self.turns.acquire().await;
         let peers = self.chat.peers();
+        let mut expected: HashSet<Incarnation> = peers.iter().map(|peer| peer.who).collect();
         let mut missing: HashSet<Incarnation> =
             peers.iter().filter(|peer| !peer.dead).map(|peer| peer.who).collect();
+        let Ok(_turn) = timeout(PATIENCE, self.turns.acquire()).await else {
+            return Answers { told: Vec::new(), silent: missing.into_iter().collect() };
+        };
         let id = Uuid::new_v4();
         let (answer, mut coming) = mpsc::channel(ANSWERS);
         self.open.lock().insert(id, answer);
         let _open = Open { inquiries: self, id };
         let asked = Instant::now();
         self.chat.ring(Notice::Asked(Question { id, what }));
-        let mut told: HashMap<Incarnation, Answer> = HashMap::new();
+        let mut told = Vec::new();
         while !missing.is_empty() {
             let Ok(Some(answer)) = timeout_at((asked + PATIENCE).into(), coming.recv()).await else {
                 break;
             };
-            missing.remove(&answer.from);
-            let after = (self.began + answer.after).saturating_duration_since(asked);
-            // What comes doubled counts once.
-            told.entry(answer.from).or_insert(Answer { after, ..answer });
+            // What comes doubled, or from somebody unknown, does not count.
+            if expected.remove(&answer.from) {
+                missing.remove(&answer.from);
+                let after = (self.began + answer.after).saturating_duration_since(asked);
+                told.push(Answer { after, ..answer });
+            }
         }
-        let mut answers = Answers {
-            told: told.into_values().collect(),
-            silent: missing.into_iter().collect(),
-        };
+        let mut answers = Answers { told, silent: missing.into_iter().collect() };
         answers.told.sort_by_key(|answer| answer.from);
         answers.silent.sort();
         answers

@@ -119,7 +119,7 @@ impl Auth {
         let seat = self.seats.register(self.sid(credential, origin).ok_or_else(Refusal::unauthorized)?);
         let Identity { who, scope } = match credential {
             Credential::Ticket(ticket) => self.redeem(ticket, origin).await?,
-            Credential::Token(token) => self.identify(token).await?,
+            Credential::Token(token) => self.identify_at(token, address.into()).await?,
         };
         let of_user = self.by_user.take(who.user).ok_or_else(too_many_sockets)?;
         seat.checked(who.expires_at);

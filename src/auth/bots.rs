@@ -9,7 +9,7 @@
 
 mod rules;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 pub use self::rules::{Bots, NewBot, end_of};
-use super::{Auth, SignedIn, tokens};
+use super::{AddressKey, Auth, SignedIn, tokens};
 use crate::{
     domain::{Scope, SignInId, UserId, Username},
     error::{Code, Refusal},
@@ -55,6 +55,23 @@ impl Auth {
         self.known_bots.note(hash, found.as_ref().map(|found| found.sign_in.user));
         let found = found.filter(|found| found.sign_in.sid == sid).ok_or_else(Refusal::unauthorized)?;
         Ok(Identity { who: found.sign_in, scope: Some(Arc::new(found.scope)) })
+    }
+
+    /// The same for a socket, whose call nobody counts. A token of ours is known by its signature, one of a bot only
+    /// by a look into the store; so an address may show few that are none.
+    ///
+    /// # Errors
+    /// `rate_limited`; else as [`Auth::identify`].
+    pub(super) async fn identify_at(&self, token: &str, address: AddressKey) -> Result<Identity, Refusal> {
+        let counts = sid_of(token).is_some() && self.counted_as(token).is_none();
+        if counts {
+            self.strangers.admit(Instant::now(), address)?;
+        }
+        let found = self.identify(token).await;
+        if counts && found.as_ref().is_err_and(|refusal| refusal.code == Code::Unauthorized) {
+            self.strangers.note(Instant::now(), address);
+        }
+        found
     }
 
     /// The sign-in that a token names, valid or not: where a socket that shows it takes its seat.

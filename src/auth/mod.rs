@@ -23,6 +23,7 @@ mod remembered;
 mod seats;
 mod sign_in;
 mod sign_out;
+mod strangers;
 mod tickets;
 mod tokens;
 mod watch;
@@ -44,6 +45,7 @@ pub use self::{
     remembered::COOKIE_LIFE,
     seats::{CLOSE_SESSION_ENDED, Closes, REASON_SESSION_ENDED, Seat, Seats},
     sign_in::{Issued, SignedIn},
+    strangers::Strangers,
     tickets::TICKET_SECONDS,
     tokens::Claims,
 };
@@ -108,6 +110,7 @@ pub struct Auth {
     accounts: Accounts,
     bots: Bots,
     known_bots: KnownBots,
+    strangers: Strangers,
     tokens: Tokens,
     tickets: Tickets,
     redeemer: Redeemer,
@@ -131,6 +134,7 @@ impl Auth {
         Self {
             bots: Bots::new(parts.store.clone(), passwords.clone()),
             known_bots: KnownBots::default(),
+            strangers: Strangers::default(),
             accounts: Accounts::new(parts.store.clone(), passwords).with_replicas(parts.replicas.clone()),
             tokens: Tokens::new(secret, previous),
             tickets: Tickets::new(secret, previous),

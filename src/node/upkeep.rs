@@ -147,8 +147,10 @@ async fn watch_the_ebb(tasks: Tasks) {
     let (mut tick, mut ebb) = (time::interval(TICK), Ebb::default());
     while let Some(now) = tasks.stopped().run_until_cancelled(tick.tick()).await {
         if ebb.look(now.into(), tasks.len()) {
-            ebb::give_back();
-            tracing::debug!(took = ?now.elapsed(), "memory that a crowd has left was given back");
+            // It takes some milliseconds, in which nothing else of this node should wait.
+            if let Err(error) = tasks.spawn_thread("ebb", async { ebb::give_back() }) {
+                tracing::warn!(%error, "memory that a crowd has left is not given back");
+            }
         }
     }
 }

@@ -74,6 +74,11 @@ pub(crate) async fn a_person_is_no_bot(store: &Arc<dyn Store>) {
 
     let bot = store.create_bot(&name("Adder"), "hash").await.unwrap();
     assert_eq!(store.bot(&name("adder")).await.unwrap(), Some(bot));
+    let signed_in = crate::fixture::token(&**store, bot, SignInId::random(), 60).await;
+    assert!(
+        !store.begin_sign_in(&signed_in, "hash").await.unwrap(),
+        "whoever knows its password, too"
+    );
     assert!(matches!(
         store.create_user(&name("ADDER"), "hash").await,
         Err(StoreError::Taken)

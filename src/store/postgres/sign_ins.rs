@@ -21,7 +21,8 @@ impl SignIns for PostgresStore {
     async fn begin_sign_in(&self, token: &NewToken, verified: &str) -> Result<bool> {
         let sql = "WITH account AS (
                 SELECT id FROM users
-                WHERE id = $2 AND password_hash = $3 AND deleted_at IS NULL FOR SHARE
+                WHERE id = $2 AND password_hash = $3 AND deleted_at IS NULL
+                    AND NOT EXISTS (SELECT FROM bots WHERE user_id = $2) FOR SHARE
             ), begun AS (
                 INSERT INTO sign_ins (sid, user_id, begun_at) SELECT $1, id, chorus_now() FROM account
                 RETURNING sid

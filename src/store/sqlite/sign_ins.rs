@@ -72,7 +72,8 @@ fn begin(connection: &Connection, token: &NewToken, verified: &str, at: Timestam
     let begun = connection
         .prepare_cached(
             "INSERT INTO sign_ins (sid, user_id, begun_at)
-             SELECT ?1, id, ?3 FROM users WHERE id = ?2 AND password_hash = ?4 AND deleted_at IS NULL",
+             SELECT ?1, id, ?3 FROM users WHERE id = ?2 AND password_hash = ?4 AND deleted_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM bots WHERE user_id = ?2)",
         )?
         .execute(params![token.sid.to_string(), token.user.0, at.0, verified])?;
     if begun > 0 {
