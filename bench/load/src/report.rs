@@ -36,7 +36,12 @@ pub fn turn<T: Clone>(what: &str, figures: &mut T, turn: impl Fn(&mut T) -> Outc
 
 /// Round after round, each of which adds to figures. When somebody asks for the end, what whole rounds
 /// have given is the result; without one there is none.
-pub fn rounds<T: Clone>(
+pub fn rounds<T: Clone>(count: usize, figures: T, round: impl FnMut(usize, &mut T) -> Outcome) -> Outcome<T> {
+    rounds_until(stop::asked, count, figures, round)
+}
+
+fn rounds_until<T: Clone>(
+    stopped: impl Fn() -> bool,
     count: usize,
     mut figures: T,
     mut round: impl FnMut(usize, &mut T) -> Outcome,
@@ -45,7 +50,7 @@ pub fn rounds<T: Clone>(
         let mut now = figures.clone();
         match round(number, &mut now) {
             Ok(()) => figures = now,
-            Err(_) if number > 1 && stop::asked() => {
+            Err(_) if number > 1 && stopped() => {
                 step(&format!("stopped; {} of {count} rounds are kept", number - 1));
                 break;
             }
@@ -81,17 +86,20 @@ mod tests {
 
     #[test]
     fn of_a_run_that_is_stopped_whole_rounds_are_kept() {
-        let run = |until: usize| {
-            rounds(5, Vec::new(), |round, figures| {
-                figures.push(round);
-                if round > until { Err("held up".into()) } else { Ok(()) }
-            })
+        let run = |until: usize, stopped: bool| {
+            rounds_until(
+                || stopped,
+                5,
+                Vec::new(),
+                |round, figures| {
+                    figures.push(round);
+                    if round > until { Err("held up".into()) } else { Ok(()) }
+                },
+            )
         };
-        assert_eq!(run(5).unwrap(), [1, 2, 3, 4, 5]);
-        assert_eq!(run(2).unwrap_err().to_string(), "held up");
-        stop::listen().unwrap();
-        signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
-        assert_eq!(run(2).unwrap(), [1, 2]);
-        assert_eq!(run(0).unwrap_err().to_string(), "held up");
+        assert_eq!(run(5, false).unwrap(), [1, 2, 3, 4, 5]);
+        assert_eq!(run(2, true).unwrap(), [1, 2]);
+        assert!(run(2, false).is_err(), "it failed, and nobody stopped it");
+        assert!(run(0, true).is_err(), "no round is whole");
     }
 }
