@@ -95,6 +95,7 @@ impl Scene {
         }
         timeout(LIMIT, start.wait()).await.expect("everybody has a socket in time");
         let asked = self.calls().await;
+        start.wait().await;
         let (began, before) = (Instant::now(), self.commands());
         // Everybody is told of everybody.
         timeout(LIMIT, start.wait()).await.expect("in time");
@@ -117,6 +118,8 @@ async fn join(node: SocketAddr, token: String, people: usize, together: Arc<Barr
     headers.insert("Sec-WebSocket-Protocol", "chorus.v1".parse().unwrap());
     headers.insert("Authorization", format!("Bearer {token}").parse().unwrap());
     let mut socket = timeout(LIMIT, patiently_open(&request)).await.expect("in time");
+    // Everybody has a socket, and what that took has been counted.
+    together.wait().await;
     together.wait().await;
     socket.send(Message::text(JOIN)).await.unwrap();
     let (mut bytes, everybody) = (0, format!("\"userCount\":{people}"));
@@ -179,7 +182,7 @@ async fn a_storm_of_twice_as_many_people_costs_about_twice_as_much() {
     assert!(two.commands < most(2000, two), "{costs:?}");
     // Joiners share what they read of the log; besides, nodes ask a few times a second, also while they are
     // waited for to have counted.
-    let most = |people: f64, cost: &Cost| people / 10.0 + 20.0 * (cost.took.as_secs_f64() + 15.0);
+    let most = |people: f64, cost: &Cost| people / 4.0 + 20.0 * (cost.took.as_secs_f64() + 15.0);
     assert!(one.calls < most(1000.0, one), "{costs:?}");
     assert!(two.calls < most(2000.0, two), "{costs:?}");
 }
