@@ -23,8 +23,14 @@ const LONGEST: usize = 4000;
 const EXPECTED: Duration = Duration::from_mins(15);
 
 impl Desk {
-    /// Answers one question after the other until the node stops.
-    pub(super) async fn hear(self: Arc<Self>, mut heard: mpsc::Receiver<Envelope>, stop: CancellationToken) {
+    /// Takes in what the others say until the node stops. Answers do not wait behind questions, which are for
+    /// [`Desk::reply_to_all`]; what does not fit there is not answered.
+    pub(super) async fn hear(
+        self: Arc<Self>,
+        mut heard: mpsc::Receiver<Envelope>,
+        questions: mpsc::Sender<Question>,
+        stop: CancellationToken,
+    ) {
         let mut known: VecDeque<Uuid> = VecDeque::new();
         while let Some(Some(Envelope { from, notice })) = stop.run_until_cancelled(heard.recv()).await {
             match notice {
@@ -34,16 +40,21 @@ impl Desk {
                     if known.len() > REMEMBERED {
                         known.pop_front();
                     }
-                    self.reply(question).await;
+                    if questions.try_send(question).is_err() {
+                        metrics::counter!("chorus_drops_total", "cause" => "desk_queue").increment(1);
+                    }
                 }
                 _ => {}
             }
         }
     }
 
-    async fn reply(&self, Question { id, what }: Question) {
-        if let Some(what) = self.answer(what).await {
-            self.ring(Notice::Answered(Reply { to: id, what }));
+    /// Answers one question after the other until nobody can ask any more.
+    pub(super) async fn reply_to_all(self: Arc<Self>, mut questions: mpsc::Receiver<Question>) {
+        while let Some(Question { id, what }) = questions.recv().await {
+            if let Some(what) = self.answer(what).await {
+                self.parts.chat.ring(Notice::Answered(Reply { to: id, what }));
+            }
         }
     }
 

@@ -33,7 +33,7 @@ use crate::{
     auth::Auth,
     chat::{Chat, announcement},
     cluster::{
-        Envelope, Incarnation, Notice,
+        Envelope, Incarnation,
         inquiry::{Request, Told},
     },
     domain::{MessageBody, RoomName, Username},
@@ -114,7 +114,9 @@ impl Desk {
             hosts: Hosts::default(),
             stop: CancellationToken::new(),
         });
-        tasks.spawn("desk", desk.clone().hear(heard, tasks.stopped().clone()));
+        let (to_answer, questions) = mpsc::channel(HEARD);
+        tasks.spawn("desk", desk.clone().hear(heard, to_answer, tasks.stopped().clone()));
+        tasks.spawn("desk answers", desk.clone().reply_to_all(questions));
         desk
     }
 
@@ -173,10 +175,6 @@ impl Desk {
     /// Ends when [`Desk::drain`] was called.
     pub async fn drained(&self) {
         self.stop.cancelled().await;
-    }
-
-    fn ring(&self, notice: Notice) {
-        self.parts.chat.ring(notice);
     }
 
     fn names(&self, nodes: &[Incarnation]) -> Vec<String> {

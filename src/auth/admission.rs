@@ -47,14 +47,17 @@ impl Auth {
     /// `unauthorized` when it is not ours, expired, used, or from another origin.
     pub async fn redeem(&self, ticket: &str, origin: Option<&str>) -> Result<Identity, Refusal> {
         let shown = self.tickets.read(ticket, origin, self.now()).ok_or_else(Refusal::unauthorized)?;
+        // Before the ticket is used up: where the store does not answer it is still good for the next try.
+        let scope = if shown.of_bot {
+            let scope = self.parts.store.bot_scope(shown.ticket.sid).await?;
+            Some(Arc::new(scope.ok_or_else(Refusal::unauthorized)?))
+        } else {
+            None
+        };
         let Redeemed::Accepted(who) = self.redeemer.redeem(shown.ticket).await? else {
             return Err(Refusal::unauthorized());
         };
-        if !shown.of_bot {
-            return Ok(Identity { who, scope: None });
-        }
-        let scope = self.parts.store.bot_scope(who.sid).await?.ok_or_else(Refusal::unauthorized)?;
-        Ok(Identity { who, scope: Some(Arc::new(scope)) })
+        Ok(Identity { who, scope })
     }
 
     /// Prolongs the sockets of `sid` by a fresh ticket of the same sign-in, and answers until

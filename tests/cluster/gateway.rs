@@ -21,12 +21,7 @@ const PACE: Duration = Duration::from_millis(60);
 async fn scene(settings: &[(&str, &str)]) -> (Cluster, Nginx, Crowd) {
     let cluster = Setup::of(NODES).with("SHUTDOWN_TIMEOUT_SECONDS", "4").start().await;
     let nginx = Nginx::start(&cluster.addresses(), &[&GENEROUS, settings].concat());
-    let mut crowd = Crowd::of(cluster.clock, &[nginx.address]);
-    crowd.enter_page("oldpage", 0);
-    crowd.enter(PEOPLE).await;
-    cluster.agrees(&crowd).await;
-    crowd.talk(PACE).await;
-    crowd.acked(100).await;
+    let crowd = cluster.that_talks(nginx.address, PEOPLE, PACE).await;
     (cluster, nginx, crowd)
 }
 

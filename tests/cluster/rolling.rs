@@ -18,7 +18,6 @@ use crate::{
     desk,
     harness::{
         beside,
-        crowd::Crowd,
         scene::{Cluster, Expected, Setup},
     },
     nginx::scene::visit,
@@ -47,12 +46,7 @@ async fn a_rolling_restart_behind_nginx_loses_doubles_and_changes_nothing() {
     let setup = Setup::of(NODES).with("SHUTDOWN_TIMEOUT_SECONDS", SHUTDOWN);
     let mut cluster = setup.undisturbed().start().await;
     let nginx = Nginx::start(&cluster.addresses(), &GENEROUS);
-    let mut crowd = Crowd::of(cluster.clock, &[nginx.address]);
-    crowd.enter_page("oldpage", 0);
-    crowd.enter(PEOPLE).await;
-    cluster.agrees(&crowd).await;
-    crowd.talk(PACE).await;
-    crowd.acked(100).await;
+    let crowd = cluster.that_talks(nginx.address, PEOPLE, PACE).await;
     let from = cluster.clock.now();
     for node in 0..NODES {
         restart(&mut cluster, &nginx, node).await;

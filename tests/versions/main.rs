@@ -87,12 +87,7 @@ async fn nodes_of_both_versions_are_one_chat_forth_and_back() {
     let setup = Setup::of(NODES).built_as(&old).with("SHUTDOWN_TIMEOUT_SECONDS", "5");
     let mut cluster = setup.with("ADMIN_TOKEN", ADMIN_TOKEN).undisturbed().start().await;
     let nginx = Nginx::start(&cluster.addresses(), &GENEROUS);
-    let mut crowd = Crowd::of(cluster.clock, &[nginx.address]);
-    crowd.enter_page("oldpage", 0);
-    crowd.enter(PEOPLE).await;
-    cluster.agrees(&crowd).await;
-    crowd.talk(PACE).await;
-    crowd.acked(100).await;
+    let mut crowd = cluster.that_talks(nginx.address, PEOPLE, PACE).await;
     let from = cluster.clock.now();
     for node in 0..NODES {
         replace(&mut cluster, &nginx, node, built()).await;

@@ -248,6 +248,17 @@ impl Cluster {
         lists
     }
 
+    /// So many people and a page who have come in there and are in the midst of talking, each at this pace.
+    pub async fn that_talks(&self, way_in: SocketAddr, people: usize, pace: Duration) -> Crowd {
+        let mut crowd = Crowd::of(self.clock, &[way_in]);
+        crowd.enter_page("oldpage", 0);
+        crowd.enter(people).await;
+        self.agrees(&crowd).await;
+        crowd.talk(pace).await;
+        crowd.acked(100).await;
+        crowd
+    }
+
     /// Waits until every node and every client has the people who are there.
     pub async fn agrees(&self, crowd: &Crowd) {
         let mut story = Story { sign_out_limit: SIGN_OUT_LIMIT, ..Story::default() };
