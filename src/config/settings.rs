@@ -82,6 +82,7 @@ settings! {
     DATABASE_REPLICA_URLS: Secret, "", "Read replicas of it, comma-separated, for sign-in checks and pages of history", "They are asked only while they keep up; the primary is asked for what they miss.";
     REDIS_URL: Secret, "", "Makes this one of several nodes of a chat, all with the same PostgreSQL and Redis: redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:port?node=host:port, redis-sentinel://host:26379?sentinelServiceName=name&node=host:port", "Without it a node is alone and locks its database.";
     MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start", "`false`: run `chorus migrate` yourself before the nodes.";
+    RETENTION_DAYS: number(0, 36_500, "days"), "0", "How long messages are kept; 0 keeps them for ever", "The same on every node. Of each room the newest of the older ones stays until the one after it is as old, so that whoever was here since comes back without a gap. What was deleted is in backups only.";
     ALLOWED_ORIGINS: Text("origins, comma-separated"), "", "Pages that may call and connect, besides this node's own; local ones in development, none in production";
     REQUIRE_ORIGIN: Flag, "false", "Refuse sockets that name no origin (programs)", "Keeps out careless programs, not attackers: a program may claim any origin.";
     ALLOW_QUERY_TOKEN: Flag, "true", "Accept ?token= when a socket is opened, as the predecessor did", "`false` once no client of the predecessor is left.";

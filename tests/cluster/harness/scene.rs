@@ -69,6 +69,8 @@ pub struct Cluster {
 pub struct Expected {
     /// Reasons of `recovered:false`.
     pub holes: Vec<String>,
+    /// The beginning of the lobby's log, which is not kept any more.
+    pub deleted: Vec<Said>,
     pub steady: Vec<Steady>,
 }
 
@@ -288,7 +290,9 @@ impl Cluster {
         loop {
             story.lists.clear();
             for room in crowd.rooms() {
-                story.logs.insert(room.clone(), self.log(&room));
+                let mut log = if room == "lobby" { expected.deleted.clone() } else { vec![] };
+                log.extend(self.log(&room));
+                story.logs.insert(room.clone(), log);
                 story.lists.extend(self.lists(&room).await);
             }
             story.recordings = crowd.recordings();

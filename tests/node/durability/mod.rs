@@ -4,4 +4,5 @@
 mod desk;
 mod kills;
 mod operator;
+mod retention;
 mod server;
