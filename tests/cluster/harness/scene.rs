@@ -198,6 +198,16 @@ impl Cluster {
         self.redis.as_ref().expect("it was set with several nodes")
     }
 
+    /// All nodes, which have stopped, start again on another database of the server.
+    pub async fn goes_on_with(&mut self, database: String) {
+        let url = self.postgres.url(&database);
+        self.database = database;
+        for node in &mut self.nodes {
+            node.set("DATABASE_URL", &url);
+        }
+        futures_util::future::join_all(self.nodes.iter_mut().map(NodeProcess::start)).await;
+    }
+
     /// Where people find the nodes.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.nodes.iter().map(NodeProcess::address).collect()
