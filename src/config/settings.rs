@@ -71,7 +71,7 @@ settings! {
     DATA_DIR: Text("folder"), "./data", "Where the embedded database and kept secrets live", "Back it up. Unused with PostgreSQL.";
     CLIENT_DIR: Text("folder"), "", "Serve the browser client from here instead of the built-in copy", "For work on the page.";
     JWT_SECRET: Secret, "", "Signs tokens, at least 32 bytes; outside production one is made and kept in DATA_DIR", "Required in production and with PostgreSQL, the same on every node. `openssl rand -hex 32` makes a good one. Whoever has it signs in as anybody.";
-    JWT_SECRET_PREVIOUS: Secret, "", "Still accepted on tokens, for a change of JWT_SECRET", "With the former secret here, a new `JWT_SECRET` signs nobody out. Drop it after `TOKEN_TTL_SECONDS`.";
+    JWT_SECRET_PREVIOUS: Secret, "", "Accepted on tokens besides JWT_SECRET, while that is changed", "With several nodes first the new secret stands here, then the former; see [a new secret](operations.md#a-new-secret). Drop it after `TOKEN_TTL_SECONDS`.";
     ADMIN_TOKEN: Secret, "", "Lets operators use the administration on METRICS_PORT from other hosts and with PostgreSQL; at least 32 bytes, the same on every node", "Without it `/admin` answers the machine of the node only, to the token that the node keeps in `DATA_DIR`. See [looking after running nodes](operations.md#looking-after-running-nodes).";
     DATABASE_URL: Secret, "", "PostgreSQL: postgres://user:password@host:5432/name?sslmode=verify-full; without it the embedded database in DATA_DIR", "Version 14 or later. `sslmode` and `sslrootcert` mean what they mean to libpq.";
     DB_HOST: Text("host or socket folder"), "localhost", "PostgreSQL in parts, instead of DATABASE_URL; any of them chooses it", "The names are the predecessor's. `DATABASE_URL` wins.";
