@@ -71,7 +71,7 @@ settings! {
     DATA_DIR: Text("folder"), "./data", "Where the embedded database and kept secrets live", "Back it up. Unused with PostgreSQL.";
     CLIENT_DIR: Text("folder"), "", "Serve the browser client from here instead of the built-in copy", "For work on the page.";
     JWT_SECRET: Secret, "", "Signs tokens, at least 32 bytes; outside production one is made and kept in DATA_DIR", "Required in production and with PostgreSQL, the same on every node. `openssl rand -hex 32` makes a good one. Whoever has it signs in as anybody.";
-    JWT_SECRET_PREVIOUS: Secret, "", "Still accepted on tokens, for a change of JWT_SECRET", "With the former secret here, a new `JWT_SECRET` signs nobody out. Drop it after `TOKEN_TTL_SECONDS`.";
+    JWT_SECRET_PREVIOUS: Secret, "", "Accepted on tokens besides JWT_SECRET, while that is changed", "With several nodes first the new secret stands here, then the former; see [a new secret](operations.md#a-new-secret). Drop it after `TOKEN_TTL_SECONDS`.";
     ADMIN_TOKEN: Secret, "", "Lets operators use the administration on METRICS_PORT from other hosts and with PostgreSQL; at least 32 bytes, the same on every node", "Without it `/admin` answers the machine of the node only, to the token that the node keeps in `DATA_DIR`. See [looking after running nodes](operations.md#looking-after-running-nodes).";
     DATABASE_URL: Secret, "", "PostgreSQL: postgres://user:password@host:5432/name?sslmode=verify-full; without it the embedded database in DATA_DIR", "Version 14 or later. `sslmode` and `sslrootcert` mean what they mean to libpq.";
     DB_HOST: Text("host or socket folder"), "localhost", "PostgreSQL in parts, instead of DATABASE_URL; any of them chooses it", "The names are the predecessor's. `DATABASE_URL` wins.";
@@ -82,6 +82,7 @@ settings! {
     DATABASE_REPLICA_URLS: Secret, "", "Read replicas of it, comma-separated, for sign-in checks and pages of history", "They are asked only while they keep up; the primary is asked for what they miss.";
     REDIS_URL: Secret, "", "Makes this one of several nodes of a chat, all with the same PostgreSQL and Redis: redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:port?node=host:port, redis-sentinel://host:26379?sentinelServiceName=name&node=host:port", "Without it a node is alone and locks its database.";
     MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start", "`false`: run `chorus migrate` yourself before the nodes.";
+    RETENTION_DAYS: number(0, 36_500, "days"), "0", "How long messages are kept; 0 keeps them for ever", "The same on every node. Of each room the newest of the older ones stays until the one after it is as old, so that whoever was here since comes back without a gap. What was deleted is in backups only.";
     ALLOWED_ORIGINS: Text("origins, comma-separated"), "", "Pages that may call and connect, besides this node's own; local ones in development, none in production";
     REQUIRE_ORIGIN: Flag, "false", "Refuse sockets that name no origin (programs)", "Keeps out careless programs, not attackers: a program may claim any origin.";
     ALLOW_QUERY_TOKEN: Flag, "true", "Accept ?token= when a socket is opened, as the predecessor did", "`false` once no client of the predecessor is left.";

@@ -16,6 +16,7 @@ mod failure;
 mod lock;
 mod log;
 mod replicas;
+mod retention;
 mod schema;
 mod sign_ins;
 
