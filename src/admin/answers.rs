@@ -13,6 +13,7 @@ use crate::{
         inquiry::{Question, Reply, Request, Told},
     },
     domain::{MessageBody, SignInId},
+    tally::Dropped,
 };
 
 /// Questions that are known again: the bus may double one, and nobody is to hear an announcement twice.
@@ -41,7 +42,7 @@ impl Desk {
                         known.pop_front();
                     }
                     if questions.try_send(question).is_err() {
-                        metrics::counter!("chorus_drops_total", "cause" => "desk_queue").increment(1);
+                        Dropped::DeskQueue.count(1);
                     }
                 }
                 _ => {}

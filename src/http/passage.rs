@@ -96,7 +96,8 @@ const fn method(method: &Method) -> &'static str {
     }
 }
 
-/// Names and units of what is counted here.
+/// Names and units of what is counted here. Which paths and answers there will be is not known yet, so a
+/// request is counted from its first one on.
 pub fn describe_metrics() {
     metrics::describe_counter!("chorus_http_requests_total", "HTTP requests, by method, path and status");
     metrics::describe_histogram!(
@@ -104,8 +105,5 @@ pub fn describe_metrics() {
         metrics::Unit::Seconds,
         "How long HTTP requests took"
     );
-    metrics::describe_counter!(
-        "chorus_limits_hit_total",
-        "Calls, messages and sockets refused by a limit, by limit"
-    );
+    let _ = metrics::histogram!("chorus_http_request_seconds");
 }

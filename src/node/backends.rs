@@ -122,6 +122,7 @@ async fn open_server(
     let options = PostgresOptions {
         url: database.url.clone(),
         migrate: config.migrate_on_start,
+        connections: database.connections,
         lock: Some(if config.redis_url.is_some() { NodeLock::Shared } else { NodeLock::Exclusive }),
     };
     let mut told = false;

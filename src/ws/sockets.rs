@@ -262,6 +262,13 @@ fn act(beat: Beat, member: &Member) {
     }
 }
 
+/// Nobody is there yet.
+pub(super) fn count_from_zero() {
+    gauge(Dialect::V1).set(0.0);
+    gauge(Dialect::Seed).set(0.0);
+    metrics::gauge!("chorus_outbox_queued_bytes").set(0.0);
+}
+
 fn gauge(dialect: Dialect) -> metrics::Gauge {
     metrics::gauge!("chorus_sockets", "dialect" => dialect.as_str())
 }

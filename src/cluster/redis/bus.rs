@@ -34,6 +34,7 @@ use crate::{
     cluster::{Bus, Envelope, Heard, Result, queue::Queue},
     domain::RoomId,
     shutdown::Tasks,
+    tally::Dropped,
 };
 
 /// How long a subscription may take, with its confirmation.
@@ -61,7 +62,7 @@ impl Bus for RedisCluster {
         let channel = self.keys.bell(envelope.notice.room());
         let Some(text) = envelope::write(&self.node, &envelope) else {
             // The log has it, and the others look there.
-            metrics::counter!("chorus_drops_total", "cause" => "bus_envelope_size").increment(1);
+            Dropped::BusEnvelopeSize.count(1);
             return Ok(());
         };
         let rung = if self.sharded {
@@ -96,7 +97,7 @@ impl Pump {
             match message {
                 Ok(message) => self.take(&message),
                 Err(RecvError::Lagged(missed)) => {
-                    metrics::counter!("chorus_drops_total", "cause" => "bus_lag").increment(missed);
+                    Dropped::BusLag.count(missed);
                     self.queue.put(Heard::Interrupted);
                 }
                 Err(RecvError::Closed) => {
@@ -126,7 +127,7 @@ impl Pump {
             .filter(|envelope| *message.channel == *self.keys.bell(envelope.notice.room()));
         match envelope {
             Some(envelope) => self.queue.put(Heard::Said(envelope)),
-            None => metrics::counter!("chorus_drops_total", "cause" => "bus_envelope").increment(1),
+            None => Dropped::BusEnvelope.count(1),
         }
     }
 }
