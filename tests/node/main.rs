@@ -1,6 +1,7 @@
 //! A node as others meet it: its interface, asked as clients do (`api`), by the predecessor's page
-//! (`predecessor`) and by attackers (`attacks`); how it begins and ends (`life`), and what kills and
-//! operators do to it (`durability`); and several nodes of one chat in one process (`several`).
+//! (`predecessor`) and by attackers (`attacks`); how it begins and ends (`life`), what it reports when
+//! something fails (`reports`), and what kills and operators do to it (`durability`); and several nodes of
+//! one chat in one process (`several`).
 
 #![allow(
     clippy::unwrap_used,
@@ -19,4 +20,5 @@ mod attacks;
 mod durability;
 mod life;
 mod predecessor;
+mod reports;
 mod several;
