@@ -10,7 +10,7 @@ use crate::tally::closed_set;
 closed_set! {
     /// Why a node is not ready.
     #[derive(PartialOrd, Ord, utoipa::ToSchema)]
-    #[schema(rename_all = "lowercase")]
+    #[schema(rename_all = "snake_case")]
     pub enum Cause {
         /// It has not finished starting.
         Starting = "starting",
@@ -22,6 +22,8 @@ closed_set! {
         Database = "database",
         /// The bus does not answer although it answers others.
         Bus = "bus",
+        /// The bus that it was given is another chat's.
+        BusTaken = "bus_taken",
     }
 }
 

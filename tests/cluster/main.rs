@@ -6,7 +6,8 @@
 //! What breaks: a node (`nodes`, `comeback`), Redis (`carrier`, `memory`), PostgreSQL (`database`).
 //! What is part of life: restarts (`restart`), people who come and go by the thousand (`churn`,
 //! `reloads`, `storm`), a person on several nodes (`sign_ins`, `window`), a balancer that asks
-//! (`readiness`), what an operator does (`desk`), all of it behind nginx (`rolling`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
+//! (`readiness`), what an operator does (`desk`), or does wrong (`chats`), all of it behind nginx
+//! (`rolling`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
 //! (`script`), traces, and the harness by itself (`harness_works`).
 
 #![allow(
@@ -23,6 +24,7 @@ mod harness;
 mod servers;
 
 mod carrier;
+mod chats;
 mod churn;
 mod comeback;
 mod database;

@@ -25,6 +25,7 @@ use tokio::{
 
 use super::{
     RedisCluster,
+    claim::Claim,
     ears::Ears,
     envelope,
     failure::{failed, late},
@@ -59,6 +60,7 @@ impl Bus for RedisCluster {
     }
 
     async fn publish(&self, envelope: Envelope) -> Result<()> {
+        self.claim.admit()?;
         let channel = self.keys.bell(envelope.notice.room());
         let Some(text) = envelope::write(&self.node, &envelope) else {
             // The log has it, and the others look there.
@@ -80,6 +82,7 @@ impl Bus for RedisCluster {
 
 /// Takes from the client what it hears.
 pub(super) struct Pump {
+    pub(super) claim: Arc<Claim>,
     pub(super) ears: Arc<Ears>,
     pub(super) keys: Keys,
     pub(super) queue: Arc<Queue>,
@@ -120,7 +123,8 @@ impl Pump {
             self.probed.fetch_max(number.unwrap_or_default(), Ordering::Relaxed);
             return;
         }
-        if bytes.starts_with(self.own.as_bytes()) {
+        // Its own are known here, and another chat's mean nothing.
+        if bytes.starts_with(self.own.as_bytes()) || !self.claim.believes() {
             return;
         }
         let envelope = envelope::read(bytes)

@@ -117,6 +117,18 @@ impl PostgresStore {
         Ok(Replicas::start(self, urls, tasks)?)
     }
 
+    /// Something that this chat's database alone has, and keeps through failovers and restores: when its
+    /// first migration was applied, to the nanosecond. (The server's own `system_identifier` is another
+    /// one after a restore from a dump.) A copy has it too: it is the same chat.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn chat(&self) -> Result<String> {
+        let sql = "SELECT applied_on FROM refinery_schema_history ORDER BY version LIMIT 1";
+        let row = self.other.one(Effect::Read, sql, &[]).await?;
+        Ok(row.try_get(0)?)
+    }
+
     /// A node whose lock went to another, while the connection that held it was lost, writes
     /// nothing to the log.
     fn admit(&self) -> Result<()> {
