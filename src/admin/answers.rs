@@ -68,11 +68,13 @@ impl Desk {
                 let text = MessageBody::parse(&text, LONGEST).ok()?;
                 Told::Done(self.tell(room, text.as_str()).await)
             }
-            Request::Expect { sids, full, seconds } => {
-                let sids: Vec<SignInId> = sids.iter().filter_map(|sid| SignInId::parse(sid)).collect();
-                if full.contains(&self.parts.chat.me().to_string()) {
-                    let within = Duration::from_secs(seconds).min(EXPECTED);
-                    self.parts.sockets.moves().expect(Instant::now(), within, sids);
+            Request::Expect { sids, full, mean, seconds } => {
+                let within = Duration::from_secs(seconds).min(EXPECTED);
+                let is_full = full.contains(&self.parts.chat.me().to_string());
+                // The version before names no mean, only who is full.
+                if let Some(enough) = mean.or(is_full.then_some(0)) {
+                    let sids = sids.iter().filter_map(|sid| SignInId::parse(sid));
+                    self.parts.sockets.moves().send_on(Instant::now(), within, enough, sids);
                 }
                 Told::Done(0)
             }

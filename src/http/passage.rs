@@ -43,19 +43,18 @@ pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Reque
         otel.name = format!("{method} {path}"),
         otel.kind = "server",
     );
-    let mut response = async {
-        match timeout(LIMIT, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => Refusal::unavailable().into_response(),
-        }
-    }
-    .instrument(span.clone())
-    .await;
+    let mut response = in_time(request, next).instrument(span.clone()).await;
     record(&span, &response, method, path, began.elapsed());
     if !is_part_of_a_page(response.headers()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// Within the limit, whatever it is.
+pub(super) async fn in_time(request: Request, next: Next) -> Response {
+    let late = |_| Refusal::unavailable().into_response();
+    timeout(LIMIT, next.run(request)).await.unwrap_or_else(late)
 }
 
 fn record(span: &Span, response: &Response, method: &'static str, path: String, took: Duration) {
@@ -106,4 +105,21 @@ pub fn describe_metrics() {
         "How long HTTP requests took"
     );
     let _ = metrics::histogram!("chorus_http_request_seconds");
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware::from_fn, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_too_long_is_given_up_and_said_so() {
+        let stuck = Router::new().route("/", get(std::future::pending::<()>)).layer(from_fn(in_time));
+        let began = tokio::time::Instant::now();
+        let answer = stuck.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 503);
+        assert_eq!(began.elapsed().as_secs(), LIMIT.as_secs());
+    }
 }
