@@ -12,6 +12,7 @@ mod deeds;
 mod inquiries;
 mod overview;
 mod rebalance;
+mod tokens;
 mod vitals;
 
 use std::{
@@ -27,6 +28,7 @@ pub use self::{
     connections::{Asked, Connections, parse_place, written},
     overview::{Member, Overview},
     rebalance::{Rebalanced, WINDOW_MAX},
+    tokens::ListedToken,
     vitals::Vitals,
 };
 use self::{deeds::Deeds, inquiries::Inquiries, overview::Hosts};
