@@ -5,7 +5,10 @@
 //! walks over the same register.
 
 mod census;
+#[cfg(test)]
+mod hall;
 mod register;
+mod search;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +16,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-pub use self::census::{Card, Mover, Seen, Sought};
 use self::register::Register;
+pub use self::{
+    census::{Card, Mover},
+    search::{Seen, Sought},
+};
 use super::moves::Moves;
 use crate::{
     domain::SignInId,

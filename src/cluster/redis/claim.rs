@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -18,6 +18,7 @@ use fred::{
     error::Error,
     interfaces::EventInterface,
 };
+use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::scripts;
@@ -36,18 +37,22 @@ pub(super) struct Claim {
     calls: WithOptions<Client>,
     key: String,
     chat: String,
-    whose: AtomicU8,
+    whose: Mutex<Whose>,
     /// Whether something was heard and ignored.
     ignored: AtomicBool,
     queue: Arc<Queue>,
 }
 
-/// Nobody has answered yet.
-const UNKNOWN: u8 = 0;
-/// It is this chat's.
-const OURS: u8 = 1;
-/// It is another chat's.
-const ANOTHERS: u8 = 2;
+/// The last answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// There was none yet.
+    Unknown,
+    /// It is this chat's.
+    Ours,
+    /// It is another chat's.
+    Anothers,
+}
 
 impl Claim {
     pub(super) fn new(calls: WithOptions<Client>, key: String, chat: String, queue: Arc<Queue>) -> Arc<Self> {
@@ -55,7 +60,7 @@ impl Claim {
             calls,
             key,
             chat,
-            whose: AtomicU8::new(UNKNOWN),
+            whose: Mutex::new(Whose::Unknown),
             ignored: AtomicBool::default(),
             queue,
         })
@@ -63,10 +68,10 @@ impl Claim {
 
     /// Whether this node may use it.
     pub(super) fn admit(&self) -> Result<()> {
-        match self.whose.load(Ordering::Acquire) {
-            OURS => Ok(()),
-            ANOTHERS => Err(BusError::AnotherChat),
-            _ => Err(BusError::Unreachable("Redis has not said yet whose it is".to_owned())),
+        match *self.whose.lock() {
+            Whose::Ours => Ok(()),
+            Whose::Anothers => Err(BusError::AnotherChat),
+            Whose::Unknown => Err(BusError::Unreachable("Redis has not said yet whose it is".to_owned())),
         }
     }
 
@@ -83,16 +88,12 @@ impl Claim {
     pub(super) async fn ask(&self) -> Result<(), Error> {
         let args = vec![self.chat.clone(), KEPT.as_millis().to_string()];
         let ours: i64 = scripts::CLAIM.run(&self.calls, vec![self.key.clone()], args).await?;
-        let found = if ours == 1 { OURS } else { ANOTHERS };
-        let before = self.whose.swap(found, Ordering::AcqRel);
-        if found == before {
-            return Ok(());
+        let found = if ours == 1 { Whose::Ours } else { Whose::Anothers };
+        let before = std::mem::replace(&mut *self.whose.lock(), found);
+        if found == Whose::Ours && self.ignored.swap(false, Ordering::AcqRel) {
+            self.queue.put(Heard::Interrupted);
         }
-        if found == OURS {
-            if self.ignored.swap(false, Ordering::AcqRel) {
-                self.queue.put(Heard::Interrupted);
-            }
-        } else {
+        if found == Whose::Anothers && before != found {
             tracing::error!(
                 "REDIS_URL names the Redis of another chat, which has another database; this node keeps out \
                  of it. Give each chat a Redis, or at least a database number, of its own"
@@ -109,7 +110,7 @@ impl Claim {
         let stopped = tasks.stopped().clone();
         loop {
             tokio::select! {
-                _ = back.recv() => {}
+                Ok(_) = back.recv() => {}
                 _ = tick.tick() => {}
                 () = stopped.cancelled() => return,
             }
