@@ -37,5 +37,6 @@ pub mod protocol;
 pub mod readiness;
 pub mod shutdown;
 pub mod store;
+pub mod tally;
 pub mod telemetry;
 pub mod ws;

@@ -220,7 +220,7 @@ impl Node {
             build: http::build(),
             allow_query_token: config.allow_query_token,
             draining: self.draining.clone(),
-            moves: self.sockets.moves().clone(),
+            sockets: self.sockets.clone(),
         };
         Door::new(self.sockets.clone(), Arc::new(reception))
     }

@@ -5,32 +5,25 @@ use std::{collections::BTreeSet, sync::Arc};
 use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 
-/// Why a node is not ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, utoipa::ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub enum Cause {
-    /// It has not finished starting.
-    Starting,
-    /// It is about to stop.
-    Draining,
-    /// The database's schema is too old for it.
-    Schema,
-    /// The database does not answer.
-    Database,
-    /// The bus does not answer although it answers others.
-    Bus,
-}
+use crate::tally::closed_set;
 
-impl Cause {
-    /// Its name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Draining => "draining",
-            Self::Schema => "schema",
-            Self::Database => "database",
-            Self::Bus => "bus",
-        }
+closed_set! {
+    /// Why a node is not ready.
+    #[derive(PartialOrd, Ord, utoipa::ToSchema)]
+    #[schema(rename_all = "snake_case")]
+    pub enum Cause {
+        /// It has not finished starting.
+        Starting = "starting",
+        /// It is about to stop.
+        Draining = "draining",
+        /// The database's schema is too old for it.
+        Schema = "schema",
+        /// The database does not answer.
+        Database = "database",
+        /// The bus does not answer although it answers others.
+        Bus = "bus",
+        /// The bus that it was given is another chat's.
+        BusTaken = "bus_taken",
     }
 }
 
@@ -47,7 +40,11 @@ pub struct Readiness(Arc<Mutex<BTreeSet<Cause>>>);
 impl Readiness {
     /// Of a node that is starting.
     pub fn starting() -> Self {
-        Self(Arc::new(Mutex::new(BTreeSet::from([Cause::Starting]))))
+        let readiness = Self(Arc::default());
+        for cause in Cause::ALL {
+            readiness.set(*cause, *cause == Cause::Starting);
+        }
+        readiness
     }
 
     /// A cause stands, or stands no more.
@@ -58,6 +55,8 @@ impl Readiness {
         } else {
             causes.remove(&cause);
         }
+        // Under the lock, so that the gauge shows what was set last.
+        metrics::gauge!("chorus_not_ready", "cause" => cause.as_str()).set(f64::from(u8::from(stands)));
     }
 
     /// Whether this cause stands.
@@ -69,6 +68,14 @@ impl Readiness {
     pub fn causes(&self) -> Vec<Cause> {
         self.0.lock().iter().copied().collect()
     }
+}
+
+/// What is shown here, in words.
+pub fn describe_metrics() {
+    metrics::describe_gauge!(
+        "chorus_not_ready",
+        "1 for each cause for which nobody should be sent to this node, else 0"
+    );
 }
 
 #[cfg(test)]

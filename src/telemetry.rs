@@ -6,6 +6,7 @@
 //! queries or headers, and `scrub` goes over what Sentry's own layers collect.
 
 mod meters;
+mod process;
 mod scrub;
 
 use std::{io::IsTerminal, panic, thread, time::Duration};
@@ -161,8 +162,9 @@ fn resource() -> Resource {
     if named { found } else { Resource::builder().with_service_name("chorus").build() }
 }
 
-/// One line per panic, in the form of all others.
+/// Each panic is counted, and told in one line in the form of all others.
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    metrics::counter!("chorus_panics_total").increment(1);
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let text = panic.payload_as_str().unwrap_or("a panic without words");
     tracing::error!(target: PANIC, place, "panicked: {text}");

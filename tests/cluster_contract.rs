@@ -27,6 +27,8 @@ mod presence;
 mod redis;
 mod servers;
 
+#[path = "cluster_contract/claims.rs"]
+mod claims;
 #[path = "cluster_contract/lost_memory.rs"]
 mod lost_memory;
 #[path = "cluster_contract/opening.rs"]

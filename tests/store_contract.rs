@@ -90,6 +90,7 @@ macro_rules! contract {
                 a_token_says_who_the_bot_is_and_what_it_may,
                 a_token_ends_like_a_sign_in,
                 a_person_is_no_bot,
+                tokens_of_one_bot_end_together_and_nobody_elses,
                 valid_tokens_are_listed_by_name;
             log:
                 the_lobby_is_always_there,

@@ -13,6 +13,7 @@ use crate::{
         inquiry::{Question, Reply, Request, Told},
     },
     domain::{MessageBody, SignInId},
+    tally::Dropped,
 };
 
 /// Questions that are known again: the bus may double one, and nobody is to hear an announcement twice.
@@ -41,7 +42,7 @@ impl Desk {
                         known.pop_front();
                     }
                     if questions.try_send(question).is_err() {
-                        metrics::counter!("chorus_drops_total", "cause" => "desk_queue").increment(1);
+                        Dropped::DeskQueue.count(1);
                     }
                 }
                 _ => {}
@@ -67,11 +68,13 @@ impl Desk {
                 let text = MessageBody::parse(&text, LONGEST).ok()?;
                 Told::Done(self.tell(room, text.as_str()).await)
             }
-            Request::Expect { sids, full, seconds } => {
-                let sids: Vec<SignInId> = sids.iter().filter_map(|sid| SignInId::parse(sid)).collect();
-                if full.contains(&self.parts.chat.me().to_string()) {
-                    let within = Duration::from_secs(seconds).min(EXPECTED);
-                    self.parts.sockets.moves().expect(Instant::now(), within, sids);
+            Request::Expect { sids, full, mean, seconds } => {
+                let within = Duration::from_secs(seconds).min(EXPECTED);
+                let is_full = full.contains(&self.parts.chat.me().to_string());
+                // The version before names no mean, only who is full.
+                if let Some(enough) = mean.or(is_full.then_some(0)) {
+                    let sids = sids.iter().filter_map(|sid| SignInId::parse(sid));
+                    self.parts.sockets.moves().send_on(Instant::now(), within, enough, sids);
                 }
                 Told::Done(0)
             }

@@ -8,9 +8,11 @@
 
 mod answers;
 mod connections;
+mod deeds;
 mod inquiries;
 mod overview;
 mod rebalance;
+mod tokens;
 mod vitals;
 
 use std::{
@@ -26,9 +28,10 @@ pub use self::{
     connections::{Asked, Connections, parse_place, written},
     overview::{Member, Overview},
     rebalance::{Rebalanced, WINDOW_MAX},
+    tokens::ListedToken,
     vitals::Vitals,
 };
-use self::{inquiries::Inquiries, overview::Hosts};
+use self::{deeds::Deeds, inquiries::Inquiries, overview::Hosts};
 use crate::{
     auth::Auth,
     chat::{Chat, announcement},
@@ -72,6 +75,7 @@ pub struct Desk {
     began: Instant,
     inquiries: Inquiries,
     hosts: Hosts,
+    deeds: Deeds,
     stop: CancellationToken,
 }
 
@@ -112,6 +116,7 @@ impl Desk {
             parts,
             began: Instant::now(),
             hosts: Hosts::default(),
+            deeds: Deeds::new(tasks),
             stop: CancellationToken::new(),
         });
         let (to_answer, questions) = mpsc::channel(HEARD);
@@ -131,16 +136,22 @@ impl Desk {
         Ok(ended)
     }
 
-    /// Says something to everybody on all nodes, or in one room.
+    /// Says something to everybody on all nodes, or in one room; to the end, also when nobody waits for it
+    /// any more.
     ///
     /// # Errors
-    /// `message_empty`, `message_too_long`, `room_not_found`.
-    pub async fn announce(&self, text: &str, room: Option<&RoomName>) -> Result<Done, Refusal> {
+    /// `message_empty`, `message_too_long`, `room_not_found`; `unavailable` when too much is under way.
+    pub async fn announce(self: &Arc<Self>, text: &str, room: Option<&RoomName>) -> Result<Done, Refusal> {
         let text = MessageBody::parse(text, self.parts.message_chars)?;
         let room = match room {
             Some(name) => Some(self.parts.chat.number_of(name).await?.0),
             None => None,
         };
+        let desk = Arc::clone(self);
+        self.deeds.run(async move { desk.announce_to_all(room, text).await }).await
+    }
+
+    async fn announce_to_all(&self, room: Option<i64>, text: MessageBody) -> Done {
         let here = self.tell(room, text.as_str()).await;
         tracing::info!(sockets = here, "the operator announced something");
         let answers = self.inquiries.ask(Request::Announce { room, text: text.as_str().to_owned() }).await;
@@ -150,7 +161,7 @@ impl Desk {
                 nodes.push(DoneThere { node: self.hosts.name(answer.from), sockets });
             }
         }
-        Ok(Done { nodes, silent: self.names(&answers.silent) })
+        Done { nodes, silent: self.names(&answers.silent) }
     }
 
     /// The sockets here are told; answers how many.

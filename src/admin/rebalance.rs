@@ -3,15 +3,20 @@
 //!
 //! Each is asked to reconnect at a time of its own and served until then, as in a drain. A balancer
 //! that keeps people on their node would bring them back, so this node turns each of them away once
-//! ([`crate::ws::Moves`]), and so do the others that have enough.
+//! ([`crate::ws::Moves`]), and so does each of the others from the moment on when it has the mean itself:
+//! whoever goes on asking the next node ends where there is room, however many nodes there are.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Desk, DoneThere};
 use crate::{
     cluster::inquiry::{MOST, NodeState, Request, Told},
+    error::Refusal,
     ws::Mover,
 };
 
@@ -41,8 +46,17 @@ pub struct Rebalanced {
 }
 
 impl Desk {
-    /// Evens this node out, within `window`; or only says what that would be.
-    pub async fn rebalance(&self, window: Duration, dry_run: bool) -> Rebalanced {
+    /// Evens this node out, within `window`; or only says what that would be. Whom it has begun to send away
+    /// it does, also when nobody waits for the answer any more.
+    ///
+    /// # Errors
+    /// `unavailable` when too much is under way.
+    pub async fn rebalance(self: &Arc<Self>, window: Duration, dry_run: bool) -> Result<Rebalanced, Refusal> {
+        let desk = Arc::clone(self);
+        self.deeds.run(async move { desk.even_out(window, dry_run).await }).await
+    }
+
+    async fn even_out(&self, window: Duration, dry_run: bool) -> Rebalanced {
         let answers = self.inquiries.ask(Request::State).await;
         let mut others = Vec::new();
         for answer in &answers.told {
@@ -56,12 +70,13 @@ impl Desk {
         let counts: Vec<u64> = ready.iter().map(|(_, state)| state.sockets).collect();
         let mean = mean(own, &counts);
         let wanted = usize::try_from(own.saturating_sub(mean)).unwrap_or(usize::MAX);
-        let movers = if ready.is_empty() { Vec::new() } else { self.parts.sockets.newest(wanted) };
+        let movers = if ready.is_empty() { Vec::new() } else { self.parts.sockets.newest(wanted).await };
         let moving = movers.len() as u64;
         if !dry_run && moving > 0 {
             tracing::info!(moving, mean, sockets = own, "the operator evens out this node");
             let full = ready.iter().filter(|(_, state)| state.sockets >= mean);
-            self.send_away(movers, full.map(|(who, _)| who.to_string()).collect(), window).await;
+            let full = full.map(|(who, _)| who.to_string()).collect();
+            self.send_away(movers, Enough { mean, full }, window).await;
         }
         Rebalanced {
             sockets: own,
@@ -77,19 +92,18 @@ impl Desk {
         }
     }
 
-    /// Tells the others whom to expect, then those sockets when to go. A node that has not heard it in
-    /// time lets in whoever comes.
-    async fn send_away(&self, movers: Vec<Mover>, full: Vec<String>, window: Duration) {
+    /// Tells the others who comes, then those sockets when to go. A node that has not heard it in time lets
+    /// in whoever comes.
+    async fn send_away(&self, movers: Vec<Mover>, enough: Enough, window: Duration) {
         let within = window + LATE;
-        self.parts
-            .sockets
-            .moves()
-            .expect(Instant::now(), within, movers.iter().map(|mover| mover.sid));
-        let full: Vec<String> = full.into_iter().take(MOST).collect();
+        // Here there is no room for any of them, however many have gone.
+        let sids = movers.iter().map(|mover| mover.sid);
+        self.parts.sockets.moves().send_on(Instant::now(), within, 0, sids);
+        let full: Vec<String> = enough.full.into_iter().take(MOST).collect();
         let sids: Vec<String> = movers.iter().map(|mover| mover.sid.to_string()).collect();
-        for (index, some) in sids.chunks(MOST).enumerate().filter(|_| !full.is_empty()) {
-            let seconds = within.as_secs();
-            let expect = Request::Expect { sids: some.to_vec(), full: full.clone(), seconds };
+        for (index, some) in sids.chunks(MOST).enumerate() {
+            let (seconds, mean) = (within.as_secs(), Some(enough.mean));
+            let expect = Request::Expect { sids: some.to_vec(), full: full.clone(), mean, seconds };
             if (index + 1) * MOST < sids.len() {
                 self.inquiries.tell(expect);
             } else {
@@ -105,6 +119,14 @@ impl Desk {
             }
         }
     }
+}
+
+/// When a node has enough sockets.
+struct Enough {
+    /// From so many on.
+    mean: u64,
+    /// Which had so many when they were asked: for nodes of the version before, which go by this.
+    full: Vec<String>,
 }
 
 /// Whether people may be sent there.

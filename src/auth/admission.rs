@@ -7,6 +7,7 @@ use crate::{
     domain::{Scope, SignInId, Timestamp, UserId},
     error::{Code, Refusal},
     store::Redeemed,
+    tally::Limit,
 };
 
 /// What a coming socket shows.
@@ -134,7 +135,7 @@ impl Auth {
 }
 
 fn too_many_sockets() -> Refusal {
-    metrics::counter!("chorus_limits_hit_total", "limit" => "sockets").increment(1);
+    Limit::Sockets.hit(1);
     Refusal::new(
         Code::TooManySockets,
         "Too many connections are open. Please close one and try again.",

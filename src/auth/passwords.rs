@@ -26,6 +26,7 @@ use tokio::{
 use crate::{
     domain::Password,
     error::{Code, Refusal},
+    tally::Limit,
 };
 
 /// Marks a hash of a pre-hashed password.
@@ -133,7 +134,7 @@ async fn run_holding<T: Send + 'static>(
 }
 
 fn crowded() -> Refusal {
-    metrics::counter!("chorus_limits_hit_total", "limit" => "passwords").increment(1);
+    Limit::Passwords.hit(1);
     Refusal::new(Code::RateLimited, "Too many people are signing in right now. Please try again.")
         .retry_after(Duration::from_secs(2))
 }

@@ -9,7 +9,10 @@ use std::{
 use parking_lot::Mutex;
 
 use super::AddressKey;
-use crate::error::{Code, Refusal};
+use crate::{
+    error::{Code, Refusal},
+    tally::Limit,
+};
 
 /// So many wrong tokens of one address are looked at in a [`WINDOW`].
 const ATTEMPTS: u32 = 10;
@@ -30,7 +33,7 @@ impl Strangers {
     pub fn admit(&self, now: Instant, from: AddressKey) -> Result<(), Refusal> {
         match self.0.lock().get(&from) {
             Some((count, until)) if *count >= ATTEMPTS && *until > now => {
-                metrics::counter!("chorus_limits_hit_total", "limit" => "wrong_tokens").increment(1);
+                Limit::WrongTokens.hit(1);
                 let refusal = Refusal::new(Code::RateLimited, "Too many wrong tokens. Please wait.");
                 Err(refusal.retry_after(*until - now))
             }

@@ -10,7 +10,10 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 
 use super::{Here, here::bounded, log_writer::Outlet, rooms::Command, trace};
-use crate::cluster::{Committed, Envelope, Heard, Notice};
+use crate::{
+    cluster::{Committed, Envelope, Heard, Notice},
+    tally::Dropped,
+};
 
 /// How many notices may wait to be published. More are dropped: a bell may be lost, the log has
 /// everything.
@@ -34,7 +37,7 @@ impl Here {
     /// Hands a notice to the publisher.
     pub(super) fn ring(&self, envelope: Envelope) {
         if self.bells.try_send(envelope).is_err() {
-            metrics::counter!("chorus_drops_total", "cause" => "publish_queue").increment(1);
+            Dropped::PublishQueue.count(1);
         }
     }
 
@@ -57,7 +60,7 @@ impl Here {
             };
             if let Err(error) = published {
                 tracing::debug!(%error, "a notice was not published");
-                metrics::counter!("chorus_drops_total", "cause" => "publish_failed").increment(1);
+                Dropped::PublishFailed.count(1);
                 self.rooms.send(Command::BusTrouble).await;
             }
         }

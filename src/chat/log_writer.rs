@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::{Gauge, Unit};
 use tokio::sync::mpsc;
 use tracing::Span;
 
@@ -22,6 +23,7 @@ use crate::{
     error::Refusal,
     shutdown::Tasks,
     store::{Log, NewEvent},
+    tally::Limit,
 };
 
 /// How long an event may wait for its commit.
@@ -74,6 +76,21 @@ pub trait Outlet: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct LogWriter {
     lanes: Arc<[mpsc::Sender<Entry>]>,
+    queued: Gauge,
+}
+
+/// Names and units of what is counted here, and each of it from zero.
+pub(super) fn describe_metrics() {
+    metrics::describe_gauge!("chorus_log_queue_events", "Messages that wait for the next commit");
+    metrics::describe_histogram!("chorus_commit_batch_events", Unit::Count, "Messages committed together");
+    metrics::describe_histogram!("chorus_commit_seconds", Unit::Seconds, "How long a batch took to commit");
+    queued().set(0.0);
+    let _ = metrics::histogram!("chorus_commit_batch_events");
+    let _ = metrics::histogram!("chorus_commit_seconds");
+}
+
+fn queued() -> Gauge {
+    metrics::gauge!("chorus_log_queue_events")
 }
 
 impl LogWriter {
@@ -81,11 +98,15 @@ impl LogWriter {
     pub fn start(tasks: &Tasks, log: &Arc<dyn Log>, outlet: &Arc<dyn Outlet>) -> Self {
         let lanes = (0..LANES).map(|_| {
             let (queue, waiting) = mpsc::channel(QUEUE);
-            let lane = Lane { log: Arc::clone(log), outlet: Arc::clone(outlet) };
+            let lane = Lane {
+                log: Arc::clone(log),
+                outlet: Arc::clone(outlet),
+                queued: queued(),
+            };
             tasks.spawn("log writer", lane.run(waiting, tasks.stopped().clone()));
             queue
         });
-        Self { lanes: lanes.collect() }
+        Self { lanes: lanes.collect(), queued: queued() }
     }
 
     /// How many events wait.
@@ -96,10 +117,12 @@ impl LogWriter {
     /// Hands an event in. Its `answer` is called in any case.
     pub fn submit(&self, entry: Entry) {
         let lane = usize::try_from(entry.event.room.0.unsigned_abs()).unwrap_or(0) % self.lanes.len();
-        if let Some(lane) = self.lanes.get(lane)
-            && let Err(error) = lane.try_send(entry)
-        {
-            metrics::counter!("chorus_limits_hit_total", "limit" => "log_queue").increment(1);
+        let Some(lane) = self.lanes.get(lane) else { return };
+        // Counted before a lane can take it.
+        self.queued.increment(1.0);
+        if let Err(error) = lane.try_send(entry) {
+            self.queued.decrement(1.0);
+            Limit::LogQueue.hit(1);
             (error.into_inner().answer)(Err(Refusal::unavailable()));
         }
     }

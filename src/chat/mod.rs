@@ -53,6 +53,16 @@ use crate::{
     store::Log,
 };
 
+/// Names and units of what this room counts, and each of it from zero.
+pub fn describe_metrics() {
+    log_writer::describe_metrics();
+    rooms::describe_metrics();
+    metrics::describe_gauge!(
+        "chorus_presence_current",
+        "1 while the lists of people follow the other nodes, 0 while they are frozen without the bus"
+    );
+}
+
 /// Somebody who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {

@@ -21,6 +21,7 @@ use crate::{
     domain::{ClientId, MessageBody, RoomId, RoomName, Seq, Timestamp},
     error::{Code, Refusal},
     store::NewEvent,
+    tally::Limit,
 };
 
 /// Why a message was not taken.
@@ -118,6 +119,6 @@ impl Chat {
 }
 
 fn limited(wait: Duration) -> Refusal {
-    metrics::counter!("chorus_limits_hit_total", "limit" => "messages").increment(1);
+    Limit::Messages.hit(1);
     Refusal::new(Code::RateLimited, "You are sending too fast. Please wait a moment.").retry_after(wait)
 }

@@ -47,7 +47,12 @@ pub(super) fn run(args: &ExportArgs, config: &Config) -> Result<String, Failure>
 
 /// Nothing is changed there, not even its schema.
 async fn server(database: &Database) -> Result<PostgresStore, Failure> {
-    let options = PostgresOptions { url: database.url.clone(), migrate: false, lock: None };
+    let options = PostgresOptions {
+        url: database.url.clone(),
+        migrate: false,
+        lock: None,
+        connections: database.connections,
+    };
     Ok(PostgresStore::open(&options, &Tasks::new()).await?)
 }
 

@@ -17,12 +17,13 @@ use super::{
     user::server,
 };
 use crate::{
-    auth::{Bots, Passwords, end_of},
+    admin::ListedToken,
+    auth::{Bots, Passwords},
     config::{Config, Database},
     domain::{RoomName, Scope, SignInId, Username},
     error::Refusal,
     store::{
-        BotToken, Store,
+        Store,
         sqlite::{OpenError, SqliteStore},
     },
 };
@@ -105,37 +106,10 @@ struct Done {
     token: Option<String>,
     /// Those that there are.
     #[serde(default)]
-    tokens: Vec<Listed>,
+    tokens: Vec<ListedToken>,
     /// How many were ended.
     #[serde(default)]
     ended: usize,
-}
-
-/// A token as it is listed.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    id: String,
-    username: String,
-    rooms: Vec<String>,
-    read: bool,
-    write: bool,
-    created_at: String,
-    expires_at: Option<String>,
-}
-
-impl From<&BotToken> for Listed {
-    fn from(token: &BotToken) -> Self {
-        Self {
-            id: token.sid.to_string(),
-            username: token.username.to_string(),
-            rooms: token.scope.rooms().iter().map(ToString::to_string).collect(),
-            read: token.scope.reads(),
-            write: token.scope.writes(),
-            created_at: token.begun_at.to_string(),
-            expires_at: end_of(token).map(|end| end.to_string()),
-        }
-    }
 }
 
 /// For whoever typed it.
@@ -157,7 +131,7 @@ fn plural(tokens: usize) -> String {
     if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") }
 }
 
-fn listed(tokens: &[Listed]) -> String {
+fn listed(tokens: &[ListedToken]) -> String {
     if tokens.is_empty() {
         return "There are no tokens.".to_owned();
     }
@@ -196,7 +170,7 @@ async fn apply(task: &Task, bots: &Bots) -> Result<Done, Refusal> {
             let made = bots.add_token(name, scope.clone(), *days).await?;
             done.token = Some(made.token.expose_secret().to_owned());
         }
-        Task::List => done.tokens = bots.tokens().await?.iter().map(Listed::from).collect(),
+        Task::List => done.tokens = bots.tokens().await?.iter().map(ListedToken::from).collect(),
         Task::Revoke(name, only) => done.ended = bots.revoke(name, *only).await?.len(),
     }
     Ok(done)

@@ -120,6 +120,7 @@ pub(super) async fn server(config: &Config, database: &Database) -> Result<Arc<d
         url: database.url.clone(),
         migrate: config.migrate_on_start,
         lock: None,
+        connections: database.connections,
     };
     Ok(Arc::new(PostgresStore::open(&options, &Tasks::new()).await?))
 }

@@ -50,8 +50,11 @@ pub enum Request {
     Expect {
         /// The sign-ins.
         sids: Vec<String>,
-        /// The incarnations that have enough.
+        /// The incarnations that have enough; for those who know no `mean`.
         full: Vec<String>,
+        /// How many sockets are enough when one of these comes.
+        #[serde(default)]
+        mean: Option<u64>,
         /// For how long.
         seconds: u64,
     },

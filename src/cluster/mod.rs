@@ -49,6 +49,9 @@ pub enum BusError {
     /// This incarnation was declared dead by the others; it must take a new id and rewrite.
     #[error("this incarnation was declared dead")]
     DeclaredDead,
+    /// The nodes of another chat use it, which knows other rooms and people; this one keeps out.
+    #[error("REDIS_URL names the Redis of another chat")]
+    AnotherChat,
 }
 
 /// Shorthand for what every call answers.

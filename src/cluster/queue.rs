@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::cluster::Heard;
+use crate::{cluster::Heard, tally::Dropped};
 
 /// How many notices may wait for a node before it is told that it missed some.
 const LENGTH: usize = 4096;
@@ -30,7 +30,7 @@ impl Queue {
             *spare = self.queue.clone().try_reserve_owned().ok();
         }
         if self.queue.try_send(heard).is_err() {
-            metrics::counter!("chorus_drops_total", "cause" => "bus_queue").increment(1);
+            Dropped::BusQueue.count(1);
             if let Some(spare) = spare.take() {
                 spare.send(Heard::Interrupted);
             }

@@ -11,6 +11,8 @@ pub struct Database {
     pub url: SecretString,
     /// Where its replicas are, in the same form.
     pub replicas: Vec<SecretString>,
+    /// The most connections to it, the node lock's left out.
+    pub connections: usize,
 }
 
 /// The parts of a URL, as `DB_HOST` and its like name them.

@@ -168,6 +168,7 @@ impl<'a> Reader<'a> {
         let (host, port) = (self.text(&s::DB_HOST), self.number(&s::DB_PORT));
         let (user, name) = (self.text(&s::DB_USER), self.text(&s::DB_NAME));
         let password = self.secret(&s::DB_PASSWORD, |_| Ok(()));
+        let connections = self.number(&s::DATABASE_CONNECTIONS);
         let parts = [s::DB_HOST, s::DB_PORT, s::DB_USER, s::DB_PASSWORD, s::DB_NAME];
         let url = if self.is_given(&s::DATABASE_URL) {
             whole?
@@ -184,7 +185,11 @@ impl<'a> Reader<'a> {
             return None;
         };
         let replicas = replicas.iter().flat_map(|urls| database::listed(urls.expose_secret()));
-        Some(Database { url, replicas: replicas.map(Into::into).collect() })
+        Some(Database {
+            url,
+            replicas: replicas.map(Into::into).collect(),
+            connections,
+        })
     }
 
     /// Whether anything was given, right or wrong.

@@ -27,13 +27,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use brotli::enc::{BrotliEncoderParams, backward_references::BrotliEncoderMode};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
-use tokio::sync::OnceCell;
 
-use super::{State, refusal};
+use super::{State, packed::Packed, refusal};
 use crate::error::Refusal;
 
 #[derive(RustEmbed)]
@@ -48,9 +46,8 @@ const SDK: &str = "sdk/";
 
 /// A built-in file as it is served.
 struct File {
-    plain: Bytes,
+    text: Packed,
     tag: String,
-    packed: OnceCell<Option<Bytes>>,
 }
 
 impl File {
@@ -59,17 +56,7 @@ impl File {
             Cow::Borrowed(bytes) => Bytes::from_static(bytes),
             Cow::Owned(bytes) => bytes.into(),
         };
-        Self { tag: tag_of(&plain), plain, packed: OnceCell::new() }
-    }
-
-    /// By Brotli, if that gains anything. It takes some milliseconds of the first who asks.
-    async fn packed(&self, name: &str) -> Option<Bytes> {
-        if !is_text(name) {
-            return None;
-        }
-        let plain = self.plain.clone();
-        let pack = || async { tokio::task::spawn_blocking(move || pack(&plain)).await.ok()? };
-        self.packed.get_or_init(pack).await.clone()
+        Self { tag: tag_of(&plain), text: Packed::new(plain) }
     }
 }
 
@@ -91,41 +78,13 @@ pub(super) async fn file(Extract(state): Extract<Arc<State>>, request: Request) 
         return Ok(answer(name, &tag, content, request.headers()));
     }
     let file = FILES.get(name).ok_or_else(refusal::not_found)?;
-    let packed = if takes_brotli(request.headers()) { file.packed(name).await } else { None };
-    let is_packed = packed.is_some();
-    let content = packed.unwrap_or_else(|| file.plain.clone());
-    let mut response = answer(name, &file.tag, content, request.headers());
-    if is_packed {
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
-        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if !is_text(name) {
+        return Ok(answer(name, &file.tag, file.text.plain().clone(), request.headers()));
     }
+    let form = file.text.for_asker(request.headers()).await;
+    let mut response = answer(name, &file.tag, form.content.clone(), request.headers());
+    form.mark(response.headers_mut());
     Ok(response)
-}
-
-/// Whether somebody says that they understand Brotli.
-fn takes_brotli(asked: &HeaderMap) -> bool {
-    let offers = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    offers.flat_map(|value| value.split(',')).any(|offer| {
-        let mut parts = offer.split(';').map(str::trim);
-        let refused = |weight: &str| {
-            weight
-                .strip_prefix("q=")
-                .is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0))
-        };
-        parts.next().is_some_and(|name| name.eq_ignore_ascii_case("br")) && !parts.any(refused)
-    })
-}
-
-fn pack(plain: &[u8]) -> Option<Bytes> {
-    let params = BrotliEncoderParams {
-        mode: BrotliEncoderMode::BROTLI_MODE_TEXT,
-        size_hint: plain.len(),
-        ..BrotliEncoderParams::default()
-    };
-    let mut packed = Vec::with_capacity(plain.len() / 3);
-    brotli::BrotliCompress(&mut &*plain, &mut packed, &params).ok()?;
-    Some(packed.into())
 }
 
 /// The client's name in `welcome`: changes whenever a built-in file changes.
@@ -339,40 +298,21 @@ mod tests {
         assert_eq!(get(b"2", &asked).status(), 200);
     }
 
-    #[test]
-    fn brotli_is_for_those_who_ask_for_it() {
-        let asked = |value: &'static str| {
-            takes_brotli(&HeaderMap::from_iter([(
-                header::ACCEPT_ENCODING,
-                HeaderValue::from_static(value),
-            )]))
-        };
-        assert!(asked("br") && asked("gzip, deflate, br, zstd") && asked("gzip;q=0.5,BR;q=0.8"));
-        assert!(
-            !asked("gzip")
-                && !asked("br;q=0")
-                && !asked("br; q=0.000, gzip")
-                && !asked("brotli")
-                && !asked("")
-        );
-        assert!(!takes_brotli(&HeaderMap::new()));
-    }
-
     #[tokio::test]
     async fn what_is_packed_is_the_file() {
         for (name, file) in FILES.iter().filter(|(name, _)| is_text(name)) {
             let mut unpacked = Vec::new();
-            brotli::BrotliDecompress(&mut &*file.packed(name).await.unwrap(), &mut unpacked).unwrap();
-            assert_eq!(unpacked, file.plain, "{name}");
+            brotli::BrotliDecompress(&mut &*file.text.packed().await.unwrap(), &mut unpacked).unwrap();
+            assert_eq!(unpacked, *file.text.plain(), "{name}");
         }
     }
 
     #[test]
     fn a_style_is_served_with_what_it_imports() {
-        let page = std::str::from_utf8(&FILES["styles/page.css"].plain).unwrap();
+        let page = std::str::from_utf8(FILES["styles/page.css"].text.plain()).unwrap();
         assert!(!page.contains("@import"));
         for part in ["tokens", "layout", "components", "rooms", "text"] {
-            let part = std::str::from_utf8(&FILES[&format!("styles/{part}.css")].plain).unwrap();
+            let part = std::str::from_utf8(FILES[&format!("styles/{part}.css")].text.plain()).unwrap();
             assert!(page.contains(part));
         }
         let elsewhere = "@import 'https://example.org/a.css';\n@import 'unknown.css';\na {}\n";

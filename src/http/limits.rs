@@ -34,6 +34,7 @@ use crate::{
     domain::UserId,
     error::{Code, Refusal},
     shutdown::Tasks,
+    tally::Limit,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -90,12 +91,13 @@ impl Limits {
 
     /// The layer of calls that anybody may make.
     pub(super) fn of_address(&self) -> AddressLayer {
-        GovernorLayer::new(self.by_address.clone()).error_handler(|error| refuse(&error, "address"))
+        GovernorLayer::new(self.by_address.clone()).error_handler(|error| refuse(&error, Limit::Address))
     }
 
     /// The layer of calls that want a sign-in.
     pub(super) fn of_caller(&self, auth: Arc<Auth>) -> CallerLayer {
-        let by_user = GovernorLayer::new(self.by_user.clone()).error_handler(|error| refuse(&error, "user"));
+        let by_user =
+            GovernorLayer::new(self.by_user.clone()).error_handler(|error| refuse(&error, Limit::User));
         CallerLayer { by_address: self.of_address(), by_user, auth }
     }
 
@@ -130,11 +132,11 @@ fn config<K: KeyExtractor>(key: K, window: Duration, calls: u32) -> Config<K> {
     Arc::new(config.expect("a window and a burst that are not zero"))
 }
 
-fn refuse(error: &GovernorError, limit: &'static str) -> Response {
+fn refuse(error: &GovernorError, limit: Limit) -> Response {
     let GovernorError::TooManyRequests { wait_time, .. } = error else {
         return Refusal::internal().into_response();
     };
-    metrics::counter!("chorus_limits_hit_total", "limit" => limit).increment(1);
+    limit.hit(1);
     // It was cut to whole seconds.
     Refusal::new(Code::RateLimited, "Too many requests. Please try again later.")
         .retry_after(Duration::from_secs(wait_time + 1))

@@ -15,6 +15,7 @@ mod headers;
 mod limits;
 mod openapi;
 mod operator;
+mod packed;
 mod passage;
 mod refusal;
 mod rooms;
@@ -99,6 +100,7 @@ fn public_calls() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(accounts::login))
         .routes(routes!(server::server))
         .routes(routes!(server::debug_sentry))
+        .routes(routes!(openapi::document))
 }
 
 /// Calls of somebody who is signed in.
@@ -117,10 +119,7 @@ fn callers_calls() -> OpenApiRouter<Arc<State>> {
 
 /// What costs no call.
 fn free_calls() -> OpenApiRouter<Arc<State>> {
-    OpenApiRouter::new()
-        .routes(routes!(server::health))
-        .routes(routes!(server::ready))
-        .merge(OpenApiRouter::new().routes(routes!(openapi::document)).layer(CompressionLayer::new()))
+    OpenApiRouter::new().routes(routes!(server::health)).routes(routes!(server::ready))
 }
 
 /// The API for machines: every call, and what `openapi` says of sockets and the page.

@@ -2,7 +2,7 @@
 //!
 //! Each handler describes itself (`utoipa::path`) and is put into the router by that description, so that no call is
 //! there without it. What is no call of this module (sockets, the page) is described below. The document is made
-//! when somebody first asks for it.
+//! when somebody first asks for it, and packed once.
 
 mod nouns;
 mod refusals;
@@ -10,8 +10,7 @@ mod refusals;
 use std::sync::LazyLock;
 
 use axum::response::IntoResponse;
-use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -21,13 +20,13 @@ pub(super) use self::{
     nouns::*,
     refusals::{ANY, BODY, refusals, responses},
 };
-use super::refusal::Shown;
+use super::{packed::Packed, refusal::Shown, server::Counted};
 use crate::error::Code;
 
 /// The document as it is sent. Nothing in it depends on a setting.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+static DOCUMENT: LazyLock<Packed> = LazyLock::new(|| {
     // It is made of text and numbers alone, which always are JSON.
-    super::described().to_json().unwrap_or_default().into()
+    Packed::new(super::described().to_json().unwrap_or_default())
 });
 
 /// What is the same for the whole document, and what no handler of this module answers.
@@ -110,14 +109,17 @@ const fn page() {}
 /// This document.
 #[utoipa::path(
     get, operation_id = "getDocument", path = "/openapi.json", tag = "server",
-    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object)),
+    responses(
+        (status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object),
+        Counted,
+    ),
 )]
-pub(super) async fn document() -> impl IntoResponse {
+pub(super) async fn document(headers: HeaderMap) -> impl IntoResponse {
     (
         [
             (header::CONTENT_TYPE, "application/json"),
             (header::CACHE_CONTROL, "no-cache"),
         ],
-        DOCUMENT.clone(),
+        DOCUMENT.for_asker(&headers).await,
     )
 }

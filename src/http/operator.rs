@@ -19,7 +19,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::guard::Keys;
 use self::guard::{Guard, guard};
-use super::{State, body::Json, refusal, server};
+use super::{State, body::Json, passage, refusal, server};
 use crate::{
     domain::{Password, Username},
     error::Refusal,
@@ -60,6 +60,7 @@ pub fn metrics_router(state: Arc<State>, render: Render, keys: Keys) -> Router {
         .merge(admin)
         .method_not_allowed_fallback(refusal::method_not_allowed)
         .fallback(|| std::future::ready(refusal::not_found()))
+        .layer(middleware::from_fn(passage::in_time))
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .with_state(state)
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Answer, extract::State as Extract};
+use axum::{
+    Json as Answer,
+    extract::{RawQuery, State as Extract},
+};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -111,18 +114,20 @@ pub(super) fn readiness(readiness: &Readiness) -> (StatusCode, Answer<Ready>) {
 #[error("a test error, raised on purpose by /debug-sentry")]
 struct OnPurpose;
 
-/// Fails on purpose, to show that errors are reported. Not there in production.
+/// Fails on purpose, to show that errors and panics are reported. Not there in production.
 #[utoipa::path(
     get,
     operation_id = "raiseTestError",
     path = "/debug-sentry",
     tag = "server",
+    params(("panic" = Option<String>, Query, description = "If it is there, the call panics")),
     responses(OnPurposeOrGone)
 )]
-pub(super) async fn debug_sentry(Extract(state): Extract<Arc<State>>) -> Refusal {
+pub(super) async fn debug_sentry(Extract(state): Extract<Arc<State>>, RawQuery(query): RawQuery) -> Refusal {
     if state.config.node_env.is_production() {
-        refusal::not_found()
-    } else {
-        Refusal::internal().because(OnPurpose)
+        return refusal::not_found();
     }
+    let is_to_panic = query.is_some_and(|query| query.split('&').any(|part| part == "panic"));
+    assert!(!is_to_panic, "a test panic, raised on purpose by /debug-sentry");
+    Refusal::internal().because(OnPurpose)
 }

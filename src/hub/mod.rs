@@ -30,7 +30,7 @@ pub use self::{
     member::{Member, MemberId},
     outbox::{Outbox, Progress, Sent, Wire},
 };
-use crate::shutdown::Tasks;
+use crate::{protocol::Dialect, shutdown::Tasks};
 
 /// The number of a room.
 pub type RoomKey = i64;
@@ -142,4 +142,7 @@ impl Hub {
 /// Names and units of what this room counts.
 pub fn describe_metrics() {
     metrics::describe_counter!("chorus_deliveries_total", "Frames handed to members, by dialect");
+    for dialect in [Dialect::V1, Dialect::Seed] {
+        metrics::counter!("chorus_deliveries_total", "dialect" => dialect.as_str()).increment(0);
+    }
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::{Behind, Frame, Member, MemberId, RoomKey, room::Room};
+use crate::tally::Dropped;
 
 /// Members served before the next room has its turn.
 const SLICE: usize = 64;
@@ -171,7 +172,7 @@ impl Shard {
         count(served.v1, "v1");
         count(served.seed, "seed");
         if served.dropped > 0 {
-            metrics::counter!("chorus_drops_total", "cause" => "socket").increment(served.dropped);
+            Dropped::Socket.count(served.dropped);
         }
     }
 

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use secrecy::SecretString;
 use tokio::{task::spawn_blocking, time::sleep};
 
 use super::StartError;
@@ -12,7 +13,7 @@ use crate::{
     cluster::{
         Bus, Peers, Presence,
         local::LocalCluster,
-        redis::{RedisCluster, RedisOptions},
+        redis::{self, RedisCluster, RedisOptions},
     },
     config::{Config, Database},
     shutdown::Tasks,
@@ -53,20 +54,18 @@ impl Backends {
     /// # Errors
     /// What opening it answers; that it is held or out of reach after a minute.
     pub async fn open(config: &Config, tasks: &Tasks) -> Result<Self, StartError> {
-        let mut replicas = None;
-        let store: Arc<dyn Store> = match &config.database {
-            Some(database) => {
-                let store = Arc::new(open_server(config, database, tasks).await?);
-                if !database.replicas.is_empty() {
-                    replicas = Some(store.replicas(&database.replicas, tasks)?);
-                }
-                store
-            }
-            None => Arc::new(open_embedded(config).await?),
+        let Some(database) = &config.database else {
+            let store = Arc::new(open_embedded(config).await?);
+            return Ok(Self::of(store, None, LocalCluster::new().node(), true));
+        };
+        let store = Arc::new(open_server(config, database, tasks).await?);
+        let replicas = match &database.replicas[..] {
+            [] => None,
+            urls => Some(store.replicas(urls, tasks)?),
         };
         match &config.redis_url {
             Some(url) => {
-                let node = Arc::new(RedisCluster::open(&RedisOptions::new(url.clone()), tasks).await?);
+                let node = Arc::new(open_cluster(url, store.chat().await?, tasks).await?);
                 Ok(Self::of(store, replicas, node, false))
             }
             None => Ok(Self::of(store, replicas, LocalCluster::new().node(), true)),
@@ -112,6 +111,19 @@ async fn open_embedded(config: &Config) -> Result<SqliteStore, StartError> {
     }
 }
 
+/// The Redis that the settings name, unless it is another chat's. That one may have just gone.
+async fn open_cluster(url: &SecretString, chat: String, tasks: &Tasks) -> Result<RedisCluster, StartError> {
+    let began = Instant::now();
+    let node = RedisCluster::open(&RedisOptions::new(url.clone(), chat), tasks).await?;
+    while node.is_anothers() {
+        if began.elapsed() >= LOCK_WAIT {
+            return Err(redis::OpenError::AnotherChat.into());
+        }
+        sleep(LOCK_LOOK).await;
+    }
+    Ok(node)
+}
+
 /// The PostgreSQL database that the settings name.
 async fn open_server(
     config: &Config,
@@ -122,6 +134,7 @@ async fn open_server(
     let options = PostgresOptions {
         url: database.url.clone(),
         migrate: config.migrate_on_start,
+        connections: database.connections,
         lock: Some(if config.redis_url.is_some() { NodeLock::Shared } else { NodeLock::Exclusive }),
     };
     let mut told = false;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     admin::Vitals,
-    cluster::{Incarnation, Peers},
+    cluster::{BusError, Incarnation, Peers},
     domain::PEER_HEALTH_TTL,
     readiness::{Cause, Readiness},
     shutdown::Tasks,
@@ -38,6 +38,14 @@ struct Reach {
     here: bool,
     /// Whether another node says that it reaches it.
     elsewhere: bool,
+}
+
+/// What one look has found.
+struct Found {
+    store: Reach,
+    bus: Reach,
+    /// The bus is another chat's.
+    taken: bool,
 }
 
 impl Reach {
@@ -105,23 +113,27 @@ impl Upkeep {
             if checks {
                 since_check = 0;
             }
-            let (store, bus) = self.look(me, checks).await;
-            troubled = !store.here;
-            (store, bus)
+            let found = self.look(me, checks).await;
+            troubled = !found.store.here;
+            found
         };
         // Who is alone waits for nobody's word.
         let patience = if self.alone { Duration::ZERO } else { OUTWAITED };
         let (mut no_store, mut no_bus) = (Missed::default(), Missed::default());
-        while let Some((store, bus)) = tasks.stopped().run_until_cancelled(look()).await {
+        let mut had_a_bus = false;
+        while let Some(Found { store, bus, taken }) = tasks.stopped().run_until_cancelled(look()).await {
             let now = Instant::now();
             self.readiness.set(Cause::Database, no_store.for_longer_than(patience, now, store));
             self.readiness.set(Cause::Bus, no_bus.for_longer_than(patience, now, bus));
+            // Who lost it while it was away serves its people through the log, as all others of its chat.
+            had_a_bus |= bus.here;
+            self.readiness.set(Cause::BusTaken, taken && !had_a_bus);
         }
     }
 
     /// Asks the store and the bus, and tells the other nodes what of them is reached: of the store
     /// over the bus, of the bus in the store.
-    async fn look(&self, me: Incarnation, checks: bool) -> (Reach, Reach) {
+    async fn look(&self, me: Incarnation, checks: bool) -> Found {
         let asked = async {
             self.clock.refresh(&*self.store).await?;
             if checks {
@@ -140,6 +152,7 @@ impl Upkeep {
         self.vitals.note_database(store_reached, began.elapsed());
         let began = Instant::now();
         let over_the_bus = time::timeout(PEERS, self.peers.exchange_health(me, store_reached)).await;
+        let taken = matches!(over_the_bus, Ok(Err(BusError::AnotherChat)));
         let over_the_bus = over_the_bus.ok().and_then(|told| {
             told.inspect_err(|error| tracing::warn!(%error, "the bus does not answer")).ok()
         });
@@ -152,7 +165,8 @@ impl Upkeep {
             here: store_reached,
             elsewhere: self.alone || over_the_bus.unwrap_or(false),
         };
-        (store, Reach { here: bus_reached, elsewhere: in_the_store.unwrap_or(false) })
+        let bus = Reach { here: bus_reached, elsewhere: in_the_store.unwrap_or(false) };
+        Found { store, bus, taken }
     }
 }
 

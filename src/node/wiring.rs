@@ -17,13 +17,18 @@ use crate::{
     http,
     hub::{self, Hub},
     protocol::Limits,
+    readiness,
     shutdown::Tasks,
     store::{DbClock, postgres, sqlite},
+    tally::{self, Dropped},
     ws,
 };
 
-/// What each room counts, in words and units. (Chat's are described with the recorder.)
+/// What each room counts, in words and units, and from zero.
 pub(super) fn describe_metrics() {
+    tally::describe_metrics();
+    readiness::describe_metrics();
+    chat::describe_metrics();
     http::describe_metrics();
     hub::describe_metrics();
     ws::describe_metrics();
@@ -91,7 +96,7 @@ pub(super) fn chat(
         Notice::SignInEnded(sid) => auth.handle_ended(sid),
         _ => {
             if desk.try_send(envelope).is_err() {
-                metrics::counter!("chorus_drops_total", "cause" => "desk_queue").increment(1);
+                Dropped::DeskQueue.count(1);
             }
         }
     };

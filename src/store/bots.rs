@@ -62,6 +62,10 @@ pub trait Bots: Send + Sync {
     /// What the token of this sign-in allows; whether it is valid is another question.
     async fn bot_scope(&self, sid: SignInId) -> Result<Option<Scope>>;
 
+    /// Ends the tokens of the bot of this name, whatever its case, or only the one of this sign-in if it is
+    /// that bot's: all or none. Answers those that were valid until now.
+    async fn end_bot_tokens(&self, username: &Username, only: Option<SignInId>) -> Result<Vec<SignInId>>;
+
     /// The tokens that are valid now, by name and age; at most `most`.
     async fn bot_tokens(&self, most: usize) -> Result<Vec<BotToken>>;
 }

@@ -18,6 +18,7 @@ use std::{
 use bytes::BytesMut;
 
 use super::{
+    ending::Ending,
     patience::Patience,
     read::poll_read,
     reader::{Heard, Reader},
@@ -269,20 +270,6 @@ impl Connection {
         }
         cx.waker().wake_by_ref();
     }
-
-    /// Why it ended, for the metrics.
-    fn cause(&self) -> &'static str {
-        match (self.how, self.member.closed_with()) {
-            (Some(_), _) => "client",
-            (None, None) => "lost",
-            (None, Some(1001)) => "going_away",
-            (None, Some(1008)) => "policy",
-            (None, Some(1011)) => "fault",
-            (None, Some(1013)) => "too_slow",
-            (None, Some(4001)) => "sign_in_ended",
-            (None, Some(_)) => "bad_frame",
-        }
-    }
 }
 
 impl Drop for Connection {
@@ -290,6 +277,6 @@ impl Drop for Connection {
         // Others may hold the member for a while; the socket must not stay open with it.
         self.member.kill();
         let _ = socket2::SockRef::from(self.member.stream()).shutdown(std::net::Shutdown::Both);
-        metrics::counter!("chorus_sockets_closed_total", "cause" => self.cause()).increment(1);
+        Ending::of(self.how, self.member.closed_with()).count(1);
     }
 }

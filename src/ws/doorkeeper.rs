@@ -3,7 +3,6 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -15,8 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     door::{Admitted, Doorkeeper},
     guest::{Guest, Held},
-    moves::Moves,
-    sockets::Card,
+    sockets::{Card, Sockets},
 };
 use crate::{
     auth::{Admission, Asker, Auth, Credential, bearer, is_of_a_bot},
@@ -42,8 +40,8 @@ pub struct Reception {
     pub allow_query_token: bool,
     /// Set when this node drains: nobody new comes in.
     pub draining: CancellationToken,
-    /// Who was asked to go elsewhere.
-    pub moves: Arc<Moves>,
+    /// Who is here already, and who was asked to go elsewhere.
+    pub sockets: Sockets,
 }
 
 #[async_trait]
@@ -66,7 +64,7 @@ impl Doorkeeper for Reception {
             (None, None, None) => return Err(Refusal::unauthorized()),
         };
         if let Some(sid) = self.auth.sid(credential, page.origin)
-            && self.moves.turns_away(Instant::now(), sid)
+            && self.sockets.sends_on(sid)
         {
             return Err(elsewhere("This node has enough people. Please connect again."));
         }

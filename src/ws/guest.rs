@@ -22,6 +22,7 @@ use crate::{
         client::{self, ClientFrame, Ref, Rejected},
         v1,
     },
+    tally::Limit,
 };
 
 /// The close code of policy: too many messages or too many bad frames.
@@ -183,7 +184,7 @@ impl Guest {
     /// Everything but a message.
     fn ask(mut self: Box<Self>, asked: ClientFrame, re: Option<Ref>) -> Step {
         if let Some(wait) = self.asked.once_more(Instant::now()) {
-            metrics::counter!("chorus_limits_hit_total", "limit" => "frames").increment(1);
+            Limit::Frames.hit(1);
             let refusal = Refusal::new(Code::RateLimited, "You are asking too fast. Please wait a moment.");
             self.refuse(&refusal.retry_after(wait), None, re.as_ref());
             return Step::Refused(self);

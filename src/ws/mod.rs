@@ -15,6 +15,7 @@ mod boundary;
 mod connection;
 mod door;
 mod doorkeeper;
+mod ending;
 mod guest;
 mod handshake;
 mod moves;
@@ -44,4 +45,8 @@ pub fn describe_metrics() {
         "Bytes that wait for slow sockets, looked at once a second"
     );
     metrics::describe_counter!("chorus_sockets_closed_total", "Sockets that ended, by cause");
+    for cause in ending::Ending::ALL {
+        cause.count(0);
+    }
+    sockets::count_from_zero();
 }

@@ -5,21 +5,25 @@
 //! walks over the same register.
 
 mod census;
+#[cfg(test)]
+mod hall;
+mod register;
+mod search;
 
-use std::{
-    collections::BTreeMap,
-    ops::Bound::{Excluded, Unbounded},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-pub use self::census::{Card, Mover, Seen, Sought};
+use self::register::Register;
+pub use self::{
+    census::{Card, Mover},
+    search::{Seen, Sought},
+};
 use super::moves::Moves;
 use crate::{
+    domain::SignInId,
     hub::{Member, MemberId, frame},
     protocol::{Dialect, v1},
     shutdown::Tasks,
@@ -42,7 +46,7 @@ pub struct Settings {
 /// The register of this node's sockets. Clones are handles.
 #[derive(Debug, Clone)]
 pub struct Sockets {
-    register: Arc<Mutex<BTreeMap<MemberId, Entry>>>,
+    register: Arc<Mutex<Register>>,
     settings: Settings,
     moves: Arc<Moves>,
     tasks: Tasks,
@@ -148,12 +152,17 @@ impl Sockets {
     }
 
     fn members(&self) -> Vec<Arc<Member>> {
-        self.register.lock().values().map(|entry| entry.member.clone()).collect()
+        self.register.lock().members()
     }
 
     /// Who was asked to go elsewhere.
     pub const fn moves(&self) -> &Arc<Moves> {
         &self.moves
+    }
+
+    /// Whether a socket of this sign-in that comes now is to go elsewhere.
+    pub(super) fn sends_on(&self, sid: SignInId) -> bool {
+        self.moves.sends_on(std::time::Instant::now(), sid, self.len() as u64)
     }
 
     pub(super) const fn settings(&self) -> &Settings {
@@ -209,13 +218,13 @@ impl Sockets {
     /// Looks at everybody once.
     async fn beat(&self) {
         let ping = u32::try_from(self.settings.ping.as_secs()).unwrap_or(u32::MAX).max(1);
-        let (mut after, mut queued) = (Unbounded, 0);
+        let (mut after, mut queued) = (None, 0);
         loop {
             // What must be sent is sent after the lock is free: a ping is a system call.
             let mut due = Vec::new();
             let mut last = None;
-            for (id, entry) in self.register.lock().range_mut((after, Unbounded)).take(SLICE) {
-                last = Some(*id);
+            for (id, entry) in self.register.lock().after(after).take(SLICE) {
+                last = Some(id);
                 queued += entry.member.queued();
                 let (heard, open) = (entry.member.take_heard(), entry.member.is_open());
                 match entry.beat(heard, open, ping) {
@@ -227,7 +236,7 @@ impl Sockets {
                 act(beat, &member);
             }
             let Some(last) = last else { break };
-            after = Excluded(last);
+            after = Some(last);
             tokio::task::yield_now().await;
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 bytes")]
@@ -262,6 +271,13 @@ fn act(beat: Beat, member: &Member) {
     }
 }
 
+/// Nobody is there yet.
+pub(super) fn count_from_zero() {
+    gauge(Dialect::V1).set(0.0);
+    gauge(Dialect::Seed).set(0.0);
+    metrics::gauge!("chorus_outbox_queued_bytes").set(0.0);
+}
+
 fn gauge(dialect: Dialect) -> metrics::Gauge {
     metrics::gauge!("chorus_sockets", "dialect" => dialect.as_str())
 }
@@ -269,7 +285,7 @@ fn gauge(dialect: Dialect) -> metrics::Gauge {
 /// A socket's place in the register; it is left when this is dropped.
 #[derive(Debug)]
 pub(super) struct Entered {
-    register: Arc<Mutex<BTreeMap<MemberId, Entry>>>,
+    register: Arc<Mutex<Register>>,
     id: MemberId,
     dialect: Dialect,
 }
@@ -277,7 +293,7 @@ pub(super) struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         // The member is dropped after the lock is free.
-        let entry = self.register.lock().remove(&self.id);
+        let entry = self.register.lock().remove(self.id);
         gauge(self.dialect).decrement(1.0);
         drop(entry);
     }

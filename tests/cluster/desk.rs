@@ -3,14 +3,22 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use futures_util::StreamExt;
+use chorus::{
+    cluster::{
+        Bus, Envelope, Incarnation, Notice,
+        inquiry::{Question, Request},
+        redis::{RedisCluster, RedisOptions},
+    },
+    shutdown::Tasks,
+};
+use futures_util::{StreamExt, future::join_all};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::{connect_async, tungstenite::client::IntoClientRequest};
 
 use crate::{
     NODES,
-    common::{LIMIT, eventually, program::run},
+    common::{LIMIT, eventually, program::run, web::Web},
     harness::{
         line::Socket,
         scene::{Cluster, Setup},
@@ -186,4 +194,80 @@ async fn without_redis_a_node_says_so_and_still_serves_its_operator() {
         (&json!(1), 1)
     );
     assert_eq!(alice.expect("announcement").await["message"], "Only here");
+}
+
+/// More than there may be questions open, or deeds under way.
+const MANY: usize = 40;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_beyond_what_may_be_open_is_answered_and_what_is_to_be_done_is_refused() {
+    let cluster = acquainted(Setup::of(2)).await;
+    let mut alice = cluster.guest(0, "alice").await;
+    // It lives and says nothing, so that every question stays open for as long as it may.
+    cluster.nodes[1].freeze().await;
+    let operator = Web::of(cluster.nodes[0].metrics());
+    let looks = (0..MANY).map(|_| operator.get("/admin/cluster", ADMIN_TOKEN));
+    for seen in join_all(looks).await {
+        assert_eq!(seen.status, 200);
+        let peers = seen.body["peers"].as_array().unwrap();
+        assert_eq!((peers.len(), &peers[0]["state"]), (1, &Value::Null), "it is named as silent");
+    }
+    let words: Vec<String> = (0..MANY).map(|n| format!("the {n}th")).collect();
+    let says = words
+        .iter()
+        .map(|text| operator.post("/admin/announce", ADMIN_TOKEN, json!({ "message": text })));
+    let mut said = BTreeSet::new();
+    for (text, answer) in words.iter().zip(join_all(says).await) {
+        match answer.refusal() {
+            (200, _) => drop(said.insert(text.clone())),
+            (503, "unavailable") => assert_eq!(answer.header("retry-after"), "2"),
+            _ => panic!("{answer:?}"),
+        }
+    }
+    assert!(!said.is_empty() && said.len() < MANY, "{}", said.len());
+    cluster.nodes[1].thaw().await;
+    eventually("the last one can be said", async || {
+        let last = json!({ "message": "the end" });
+        operator.post("/admin/announce", ADMIN_TOKEN, last).await.status == 200
+    })
+    .await;
+    let mut heard = BTreeSet::new();
+    loop {
+        let text = alice.expect("announcement").await["message"].as_str().unwrap().to_owned();
+        if text == "the end" {
+            break;
+        }
+        assert!(heard.insert(text), "nothing is said twice");
+    }
+    assert_eq!(heard, said, "what was refused was said to nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_questions_is_dropped_and_counted_and_the_next_one_is_answered() {
+    let cluster = acquainted(Setup::of(2)).await;
+    let tasks = Tasks::new();
+    let chat = "SELECT applied_on FROM refinery_schema_history ORDER BY version LIMIT 1";
+    let chat = cluster.postgres.sql(&cluster.database, chat);
+    let options = RedisOptions::new(cluster.redis().url().into(), chat.trim().to_owned());
+    let wire = RedisCluster::open(&options, &tasks).await.unwrap();
+    let dropped = async || cluster.nodes[0].metric("chorus_drops_total{cause=\"desk_queue\"}").await;
+    assert!(dropped().await.abs() < 0.5, "nothing was dropped yet");
+    // All at once, as they come after a pause.
+    cluster.nodes[0].freeze().await;
+    let from = Incarnation::random();
+    let questions = (0..3000).map(|_| {
+        let notice = Notice::Asked(Question { id: uuid::Uuid::new_v4(), what: Request::State });
+        wire.publish(Envelope { from, notice })
+    });
+    for rung in join_all(questions).await {
+        rung.unwrap();
+    }
+    cluster.nodes[0].thaw().await;
+    eventually("what does not fit is dropped", async || dropped().await > 0.0).await;
+    eventually("it is asked and answers", async || {
+        let seen = states(&json(&cluster, 1, &["cluster"]).await);
+        seen.iter().filter(|(_, state)| state == "ready").count() == 2
+    })
+    .await;
+    tasks.stop();
 }

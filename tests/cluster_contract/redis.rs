@@ -29,7 +29,16 @@ impl Drop for Home {
 
 /// One node on a cluster of this name.
 pub(crate) async fn node(url: &str, space: &str, tasks: &Tasks) -> NodeEnds {
-    let options = RedisOptions { url: url.to_owned().into(), space: space.to_owned() };
+    node_of("the only one", url, space, tasks).await
+}
+
+/// One node of this chat.
+pub(crate) async fn node_of(chat: &str, url: &str, space: &str, tasks: &Tasks) -> NodeEnds {
+    let options = RedisOptions {
+        url: url.to_owned().into(),
+        space: space.to_owned(),
+        chat: chat.to_owned(),
+    };
     let node = Arc::new(RedisCluster::open(&options, tasks).await.unwrap());
     NodeEnds { bus: node.clone(), presence: node.clone(), peers: node }
 }

@@ -116,6 +116,11 @@ impl Town {
         self.wires.push(wire);
     }
 
+    /// Somebody on the bus who is no node.
+    pub fn bystander(&self) -> Arc<LocalNode> {
+        self.cluster.node()
+    }
+
     /// What nodes tell each other loses its memory, as a server does that comes back empty.
     pub fn forget(&self) {
         self.cluster.forget();

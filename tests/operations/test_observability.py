@@ -182,7 +182,52 @@ class Watchers(unittest.TestCase):
         self.assertLessEqual({re.sub(r"http://(\w+):.*", r"\1", one["url"]) for one in sources}, set(self.mine))
 
 
+def labels():
+    """NAME → the label of each metric whose values are a closed set in src, and these values."""
+    found = {}
+    for path in (ROOT / "src").rglob("*.rs"):
+        text = path.read_text()
+        sets = {
+            name: re.findall(r'^\s+\w+ = "(\w+)",$', body, re.M)
+            for name, body in re.findall(r"closed_set! \{.*?enum (\w+) \{(.*?)^\}", text, re.S | re.M)
+        }
+        for owner, body in re.findall(r"^impl (\w+) \{(.*?)^\}", text, re.S | re.M):
+            for name, label in re.findall(r'metrics::\w+!\(\s*"(\w+)", "(\w+)" => self\.as_str\(\)', body):
+                found[name] = (label, sets[owner])
+    return found
+
+
 class ANode(unittest.TestCase):
+    def test_what_it_counts_is_there_from_the_start_at_zero(self):
+        with node.running() as (_, operator, _):
+            said = node.ask(f"{operator}/metrics")
+        # Its first call has a path and an answer.
+        expected = {name: kind for name, (kind, _) in metrics().items() if name != "chorus_http_requests_total"}
+        for name, kind in expected.items():
+            if kind == "histogram":
+                self.assertRegex(said, rf"(?m)^{name}_count \d+$")
+            elif kind == "counter" and name not in labels():
+                self.assertRegex(said, rf"(?m)^{name}(\{{.*\}})? 0$")
+        self.assertGreaterEqual(len(labels()), 5)
+        for name, (label, values) in labels().items():
+            for value in values:
+                self.assertIn(f'\n{name}{{{label}="{value}"}} 0\n', said)
+        self.assertIn('\nchorus_not_ready{cause="database"} 0\n', said)
+        for dialect in ("v1", "seed"):
+            self.assertIn(f'\nchorus_sockets{{dialect="{dialect}"}} 0\n', said)
+
+    def test_the_process_is_seen_by_the_names_that_every_dashboard_knows(self):
+        with node.running() as (_, operator, _):
+            said = node.ask(f"{operator}/metrics")
+        of_process = dict(re.findall(r"(?m)^process_(\w+) ([\d.]+)$", said))
+        self.assertEqual(
+            set(of_process),
+            {
+                *("cpu_seconds_total", "start_time_seconds", "threads", "resident_memory_bytes"),
+                *("virtual_memory_bytes", "open_fds", "max_fds"),
+            },
+        )
+
     def test_its_metrics_are_as_prometheus_wants_them(self):
         with node.running() as (chat, operator, _):
             self.assertEqual(node.ask(f"{chat}/ready"), '{"status":"ready"}')

@@ -92,6 +92,33 @@ pub(crate) async fn a_person_is_no_bot(store: &Arc<dyn Store>) {
     );
 }
 
+pub(crate) async fn tokens_of_one_bot_end_together_and_nobody_elses(store: &Arc<dyn Store>) {
+    let adder = store.create_bot(&name("Adder"), "hash").await.unwrap();
+    let zoe = store.create_bot(&name("zoe"), "hash").await.unwrap();
+    let lobby = || scope(&["lobby"], true, true);
+    let mut adders = Vec::new();
+    for _ in 0..3 {
+        adders.push(given(&**store, adder, 60, lobby()).await.token.sid);
+    }
+    let over = given(&**store, adder, -1, lobby()).await.token.sid;
+    let zoes = given(&**store, zoe, 60, lobby()).await;
+    let end = async |who: &str, only| store.end_bot_tokens(&name(who), only).await.unwrap();
+    assert_eq!(end("zoe", Some(adders[0])).await, [], "it is not hers");
+    assert_eq!(end("nobody", None).await, []);
+    assert_eq!(end("aDDer", Some(adders[1])).await, [adders[1]]);
+    assert_eq!(end("adder", Some(adders[1])).await, [], "it ends once");
+    assert_eq!(end("adder", Some(over)).await, [], "it was over before");
+    let mut ended = end("adder", None).await;
+    ended.sort_by_key(|sid| sid.0);
+    let mut left = vec![adders[0], adders[2]];
+    left.sort_by_key(|sid| sid.0);
+    assert_eq!(ended, left);
+    assert!(is_valid(&**store, &zoes.token).await);
+    let told = store.ended_within(std::time::Duration::from_mins(1)).await.unwrap();
+    assert!(adders.iter().all(|sid| told.contains(sid)), "all nodes find them");
+    assert!(!told.contains(&over) && !told.contains(&zoes.token.sid));
+}
+
 pub(crate) async fn valid_tokens_are_listed_by_name(store: &Arc<dyn Store>) {
     let zoe = store.create_bot(&name("Zoe"), "hash").await.unwrap();
     let adder = store.create_bot(&name("adder"), "hash").await.unwrap();

@@ -53,7 +53,12 @@ fn shared() -> &'static Shared {
 }
 
 fn options(url: String, lock: impl Into<Option<NodeLock>>) -> PostgresOptions {
-    PostgresOptions { url: url.into(), migrate: true, lock: lock.into() }
+    PostgresOptions {
+        url: url.into(),
+        migrate: true,
+        lock: lock.into(),
+        connections: 16,
+    }
 }
 
 /// A fresh store for the contract.

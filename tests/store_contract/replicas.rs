@@ -36,7 +36,7 @@ impl Scene {
         let replicas: Vec<Postgres> = (0..replicas).map(|_| Postgres::start_replica(&primary)).collect();
         let tasks = Tasks::new();
         let url = primary.url(&database).into();
-        let options = PostgresOptions { url, migrate: true, lock: None };
+        let options = PostgresOptions { url, migrate: true, lock: None, connections: 16 };
         let store = Arc::new(PostgresStore::open(&options, &tasks).await.unwrap());
         let urls: Vec<_> = replicas.iter().map(|replica| replica.url(&database).into()).collect();
         let reads = store.replicas(&urls, &tasks).unwrap();

@@ -106,14 +106,7 @@ impl Bots {
     /// # Errors
     /// `not_found` when there is no such token.
     pub async fn revoke(&self, name: &Username, only: Option<SignInId>) -> Result<Vec<SignInId>, Refusal> {
-        let folded = name.folded();
-        let mut ended = Vec::new();
-        for token in self.tokens().await? {
-            let meant = token.username.folded() == folded && only.is_none_or(|sid| sid == token.sid);
-            if meant && self.store.end_sign_in(token.sid).await? {
-                ended.push(token.sid);
-            }
-        }
+        let ended = self.store.end_bot_tokens(name, only).await?;
         if ended.is_empty() { Err(unknown()) } else { Ok(ended) }
     }
 }

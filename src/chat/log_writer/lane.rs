@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use metrics::Gauge;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -13,12 +14,15 @@ use crate::{
     domain::{Event, Seq, Timestamp},
     error::{Code, Refusal},
     store::{Appended, Log, NewEvent, StoreError},
+    tally::Limit,
 };
 
 /// Where a lane commits and whom it tells.
 pub(super) struct Lane {
     pub(super) log: Arc<dyn Log>,
     pub(super) outlet: Arc<dyn Outlet>,
+    /// How many wait, in all lanes.
+    pub(super) queued: Gauge,
 }
 
 impl Lane {
@@ -37,6 +41,7 @@ impl Lane {
                 }
                 continue;
             }
+            self.queued.decrement(count(batch.len()));
             self.commit(std::mem::take(&mut batch)).await;
         }
     }
@@ -132,7 +137,7 @@ fn refuse_the_late(batch: Vec<Entry>) -> Vec<Entry> {
     let (late, fresh): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|entry| entry.since.elapsed() > LIMIT / 2);
     if !late.is_empty() {
-        metrics::counter!("chorus_limits_hit_total", "limit" => "log_time").increment(late.len() as u64);
+        Limit::LogTime.hit(late.len() as u64);
     }
     for entry in late {
         (entry.answer)(Err(Refusal::unavailable()));

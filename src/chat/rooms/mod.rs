@@ -36,6 +36,23 @@ pub struct People {
     pub next: Option<Username>,
 }
 
+/// Names and units of what is counted here, and each of it from zero.
+pub(super) fn describe_metrics() {
+    metrics::describe_histogram!(
+        "chorus_publish_to_deliver_seconds",
+        metrics::Unit::Seconds,
+        "From a message's commit to its delivery on this node"
+    );
+    metrics::describe_counter!(
+        "chorus_repairs_total",
+        "Ranges of messages read from the log because a notice was missed"
+    );
+    metrics::describe_counter!("chorus_sequencer_resets_total", "Rooms whose log was found changed");
+    let _ = metrics::histogram!("chorus_publish_to_deliver_seconds");
+    metrics::counter!("chorus_repairs_total").increment(0);
+    metrics::counter!("chorus_sequencer_resets_total").increment(0);
+}
+
 /// A handle on the rooms' task.
 #[derive(Clone)]
 pub struct Rooms {

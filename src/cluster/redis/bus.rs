@@ -25,6 +25,7 @@ use tokio::{
 
 use super::{
     RedisCluster,
+    claim::Claim,
     ears::Ears,
     envelope,
     failure::{failed, late},
@@ -34,6 +35,7 @@ use crate::{
     cluster::{Bus, Envelope, Heard, Result, queue::Queue},
     domain::RoomId,
     shutdown::Tasks,
+    tally::Dropped,
 };
 
 /// How long a subscription may take, with its confirmation.
@@ -58,10 +60,11 @@ impl Bus for RedisCluster {
     }
 
     async fn publish(&self, envelope: Envelope) -> Result<()> {
+        self.claim.admit()?;
         let channel = self.keys.bell(envelope.notice.room());
         let Some(text) = envelope::write(&self.node, &envelope) else {
             // The log has it, and the others look there.
-            metrics::counter!("chorus_drops_total", "cause" => "bus_envelope_size").increment(1);
+            Dropped::BusEnvelopeSize.count(1);
             return Ok(());
         };
         let rung = if self.sharded {
@@ -79,6 +82,7 @@ impl Bus for RedisCluster {
 
 /// Takes from the client what it hears.
 pub(super) struct Pump {
+    pub(super) claim: Arc<Claim>,
     pub(super) ears: Arc<Ears>,
     pub(super) keys: Keys,
     pub(super) queue: Arc<Queue>,
@@ -96,7 +100,7 @@ impl Pump {
             match message {
                 Ok(message) => self.take(&message),
                 Err(RecvError::Lagged(missed)) => {
-                    metrics::counter!("chorus_drops_total", "cause" => "bus_lag").increment(missed);
+                    Dropped::BusLag.count(missed);
                     self.queue.put(Heard::Interrupted);
                 }
                 Err(RecvError::Closed) => {
@@ -119,14 +123,15 @@ impl Pump {
             self.probed.fetch_max(number.unwrap_or_default(), Ordering::Relaxed);
             return;
         }
-        if bytes.starts_with(self.own.as_bytes()) {
+        // Its own are known here, and another chat's mean nothing.
+        if bytes.starts_with(self.own.as_bytes()) || !self.claim.believes() {
             return;
         }
         let envelope = envelope::read(bytes)
             .filter(|envelope| *message.channel == *self.keys.bell(envelope.notice.room()));
         match envelope {
             Some(envelope) => self.queue.put(Heard::Said(envelope)),
-            None => metrics::counter!("chorus_drops_total", "cause" => "bus_envelope").increment(1),
+            None => Dropped::BusEnvelope.count(1),
         }
     }
 }

@@ -45,6 +45,12 @@ pub enum OpenError {
     /// The URL can't be used; the reason never repeats it.
     #[error("REDIS_URL {0}")]
     Url(String),
+    /// It serves a chat with another database.
+    #[error(
+        "REDIS_URL names the Redis of another chat, which has another database: give each chat a Redis, or at \
+         least a database number, of its own"
+    )]
+    AnotherChat,
 }
 
 /// A server, several, or a cluster of them: ready to be connected to.

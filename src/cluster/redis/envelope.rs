@@ -265,8 +265,18 @@ mod tests {
                 Request::Sockets(Wanted { user, room, after, limit })
             }),
             announced.prop_map(|(room, text)| Request::Announce { room, text }),
-            (vec("[0-9a-f]{32}", 0..4), vec("[0-9a-f]{32}", 0..4), any::<u64>())
-                .prop_map(|(sids, full, seconds)| Request::Expect { sids, full, seconds }),
+            (
+                vec("[0-9a-f]{32}", 0..4),
+                vec("[0-9a-f]{32}", 0..4),
+                any::<Option<u64>>(),
+                any::<u64>()
+            )
+                .prop_map(|(sids, full, mean, seconds)| Request::Expect {
+                    sids,
+                    full,
+                    mean,
+                    seconds
+                }),
         ]
     }
 

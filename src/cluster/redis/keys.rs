@@ -35,6 +35,11 @@ impl Keys {
         format!("{}:{{beats}}:", self.space)
     }
 
+    /// Whose all this is.
+    pub(super) fn chat(&self) -> String {
+        format!("{}:{{chat}}", self.space)
+    }
+
     /// Who reaches the database.
     pub(super) fn health(&self) -> String {
         format!("{}:{{health}}", self.space)

@@ -8,6 +8,7 @@
 //! Three connections: what is asked can't delay what is rung, and what is heard has its own.
 
 mod bus;
+mod claim;
 mod connect;
 mod ears;
 mod envelope;
@@ -39,13 +40,14 @@ pub use connect::OpenError;
 
 use self::{
     bus::Pump,
+    claim::Claim,
     connect::Target,
     ears::Ears,
     keys::Keys,
     presence::Indexed,
     probe::{Events, Tender},
 };
-use super::{Heard, queue::Queue};
+use super::{BusError, Heard, queue::Queue};
 use crate::shutdown::Tasks;
 
 /// How long opening waits for Redis. A node starts without it.
@@ -61,12 +63,14 @@ pub struct RedisOptions {
     pub url: SecretString,
     /// What all keys and channels begin with: chats with different ones know nothing of each other.
     pub space: String,
+    /// Which chat this is, by something that no other has: of two with one space, the second keeps out.
+    pub chat: String,
 }
 
 impl RedisOptions {
-    /// The usual ones for a URL.
-    pub fn new(url: SecretString) -> Self {
-        Self { url, space: "chorus".to_owned() }
+    /// The usual ones for a URL and a chat.
+    pub fn new(url: SecretString, chat: String) -> Self {
+        Self { url, space: "chorus".to_owned(), chat }
     }
 }
 
@@ -79,6 +83,7 @@ pub struct RedisCluster {
     node: String,
     calls: WithOptions<Client>,
     bell: WithOptions<Client>,
+    claim: Arc<Claim>,
     ears: Arc<Ears>,
     heard: Mutex<Option<mpsc::Receiver<Heard>>>,
     indexed: Indexed,
@@ -99,7 +104,9 @@ impl RedisCluster {
         let (queue, probed) = (Arc::new(queue), Arc::new(AtomicU64::new(0)));
         let (messages, listener) = (ear.message_rx(), Client::clone(&ear));
         let ears = Arc::new(Ears::new(ear, target.is_cluster(), keys.clone(), &node));
+        let claim = Claim::new(calls.clone(), keys.chat(), options.chat.clone(), queue.clone());
         let pump = Pump {
+            claim: claim.clone(),
             ears: ears.clone(),
             keys: keys.clone(),
             queue: queue.clone(),
@@ -113,6 +120,7 @@ impl RedisCluster {
             node,
             calls,
             bell: bell.clone(),
+            claim,
             ears: ears.clone(),
             heard: Mutex::new(Some(heard)),
             indexed: Indexed::default(),
@@ -121,14 +129,21 @@ impl RedisCluster {
         let connected = timeout_at(limit, cluster.connected()).await.is_ok();
         // From here on no new connection is missed.
         let events = Events::of(&listener);
-        let asked = async { connected && cluster.ears.ask_all().await.is_ok() };
+        let asked =
+            async { connected && cluster.claim.ask().await.is_ok() && cluster.ears.ask_all().await.is_ok() };
         let ready = timeout_at(limit, asked).await.unwrap_or(false);
         if !ready {
             tracing::warn!("Redis does not answer yet; this node starts without it and goes on trying");
         }
         let tender = Tender::new(ears, bell, queue, probed, cluster.sharded, ready);
         tasks.spawn("redis tender", tender.run(events, tasks.clone()));
+        tasks.spawn("redis claim", cluster.claim.clone().keep(tasks.clone()));
         Ok(cluster)
+    }
+
+    /// Whether this Redis is another chat's.
+    pub fn is_anothers(&self) -> bool {
+        matches!(self.claim.admit(), Err(BusError::AnotherChat))
     }
 
     /// Waits until everything is connected.
@@ -157,4 +172,7 @@ pub fn describe_metrics() {
         "chorus_redis_dead_subscriptions_total",
         "Times that a connected subscription heard nothing and was made anew"
     );
+    metrics::counter!("chorus_redis_reconnects_total").increment(0);
+    metrics::counter!("chorus_redis_command_failures_total").increment(0);
+    metrics::counter!("chorus_redis_dead_subscriptions_total").increment(0);
 }

@@ -235,6 +235,7 @@ impl RedisCluster {
         keys: Vec<String>,
         args: Vec<String>,
     ) -> Result<T> {
+        self.claim.admit()?;
         script.run(&self.calls, keys, args).await.map_err(|error| failed(&error))
     }
 }

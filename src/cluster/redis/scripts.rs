@@ -37,6 +37,7 @@ scripts! {
     END: "end";
     BEAT: "beat";
     STILL: "still";
+    CLAIM: "claim";
     HEALTH: "health";
     SPOKEN: "spoken";
 }

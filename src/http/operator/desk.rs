@@ -104,7 +104,7 @@ pub(super) async fn rebalance(
     if window.is_zero() || window > WINDOW_MAX {
         return Err(invalid("`windowSeconds` is from 1 to 600."));
     }
-    Ok(Answer(state.desk.rebalance(window, given.dry_run).await))
+    state.desk.rebalance(window, given.dry_run).await.map(Answer)
 }
 
 fn room(name: Option<&str>) -> Result<Option<RoomName>, Refusal> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json as Answer, Router, extract::State as Extract, routing::post};
 use http::StatusCode;
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{
@@ -13,10 +13,9 @@ use super::super::{
     body::{Json, invalid},
 };
 use crate::{
-    auth::end_of,
-    domain::{RoomName, Scope, SignInId, Timestamp, Username},
+    admin::ListedToken,
+    domain::{RoomName, Scope, SignInId, Username},
     error::Refusal,
-    store::BotToken,
 };
 
 /// Its routes.
@@ -42,33 +41,6 @@ struct Named {
     id: Option<String>,
 }
 
-/// A token as it is listed; of itself nothing is shown.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Shown {
-    id: String,
-    username: Username,
-    rooms: Vec<RoomName>,
-    read: bool,
-    write: bool,
-    created_at: Timestamp,
-    expires_at: Option<Timestamp>,
-}
-
-impl From<BotToken> for Shown {
-    fn from(token: BotToken) -> Self {
-        Self {
-            id: token.sid.to_string(),
-            expires_at: end_of(&token),
-            rooms: token.scope.rooms().to_vec(),
-            read: token.scope.reads(),
-            write: token.scope.writes(),
-            username: token.username,
-            created_at: token.begun_at,
-        }
-    }
-}
-
 async fn create(
     Extract(state): Extract<Arc<State>>,
     Json(given): Json<New>,
@@ -84,7 +56,7 @@ async fn create(
 }
 
 async fn list(Extract(state): Extract<Arc<State>>) -> Result<Answer<Value>, Refusal> {
-    let tokens: Vec<Shown> = state.auth.admin_tokens().await?.into_iter().map(Into::into).collect();
+    let tokens: Vec<_> = state.auth.admin_tokens().await?.iter().map(ListedToken::from).collect();
     Ok(Answer(json!({ "tokens": tokens })))
 }
 

@@ -228,11 +228,17 @@ fn json_request(builder: http::request::Builder, body: &Value) -> Request<Body> 
     builder.header("Content-Type", "application/json").body(body.to_string().into()).unwrap()
 }
 
-async fn answer(app: &Router, mut request: Request<Body>) -> Answer {
+/// A request of a peer in the world, unless it says from where.
+fn with_peer(mut request: Request<Body>) -> Request<Body> {
     if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
         request.extensions_mut().insert(peer("203.0.113.7"));
     }
-    let answered = tokio::time::timeout(Duration::from_secs(10), app.clone().oneshot(request)).await;
+    request
+}
+
+async fn answer(app: &Router, request: Request<Body>) -> Answer {
+    let answered = app.clone().oneshot(with_peer(request));
+    let answered = tokio::time::timeout(Duration::from_secs(10), answered).await;
     let (parts, body) = answered.expect("an answer in time").unwrap().into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());

@@ -52,6 +52,24 @@ async fn every_call_of_the_router_is_described_and_no_other() {
 }
 
 #[tokio::test]
+async fn the_document_is_packed_for_those_who_understand_it_and_counts_as_a_call() {
+    let site = Site::with(|config| config.rate_limit_per_hour = 3);
+    let plain = document(&site).await;
+    let mut forms = Vec::new();
+    for _ in 0..2 {
+        let request = Request::get("/openapi.json").header("Accept-Encoding", "gzip, br");
+        let answer = site.app.clone().oneshot(with_peer(request.body(Body::empty()).unwrap())).await.unwrap();
+        assert_eq!(answer.headers()["content-encoding"], "br");
+        forms.push(answer.into_body().collect().await.unwrap().to_bytes());
+    }
+    assert_eq!(forms[0].as_ptr(), forms[1].as_ptr(), "it is packed once");
+    let mut unpacked = Vec::new();
+    brotli::BrotliDecompress(&mut &*forms[0], &mut unpacked).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&unpacked).unwrap(), plain);
+    assert_eq!(site.get("/openapi.json", "").await.code(), (429, "rate_limited"));
+}
+
+#[tokio::test]
 async fn every_reference_leads_somewhere_and_every_answer_says_what_it_is() {
     let document = document(&Site::open()).await;
     let text = document.to_string();

@@ -69,6 +69,21 @@ impl Bots for PostgresStore {
         rows.first().map(|row| scope(row, 0)).transpose()
     }
 
+    /// Which they are is found out first: a function in a condition might be asked about others, too.
+    async fn end_bot_tokens(&self, username: &Username, only: Option<SignInId>) -> Result<Vec<SignInId>> {
+        let sql = "WITH meant AS MATERIALIZED (
+                SELECT s.sid FROM bot_tokens b
+                JOIN sign_ins s ON s.sid = b.sid AND s.ended_at IS NULL
+                JOIN users u ON u.id = s.user_id
+                WHERE u.folded = $1 AND ($2::uuid IS NULL OR s.sid = $2)
+                ORDER BY s.sid
+            ), ended AS MATERIALIZED (SELECT sid, chorus_end_sign_in(sid) AS was_valid FROM meant)
+            SELECT sid FROM ended WHERE was_valid";
+        let params: [&(dyn ToSql + Sync); 2] = [&username.folded(), &only.map(|sid| sid.0)];
+        let rows = self.other.query(Effect::Write, sql, &params).await?;
+        rows.iter().map(|row| Ok(SignInId(row.try_get(0)?))).collect()
+    }
+
     async fn bot_tokens(&self, most: usize) -> Result<Vec<BotToken>> {
         let sql = "SELECT s.sid, u.username, s.begun_at, t.expires_at, b.rooms, b.may_read, b.may_write
             FROM bot_tokens b

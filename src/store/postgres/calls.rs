@@ -8,7 +8,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     connect::{Target, WORK},
-    failure::{OpenError, explain, told},
+    failure::{OpenError, Told, explain, told},
 };
 use crate::store::{Result, StoreError};
 
@@ -69,13 +69,7 @@ impl Calls {
         let answer = self.ask(began, effect, sql, params).await;
         metrics::histogram!("chorus_postgres_call_seconds").record(began.elapsed().as_secs_f64());
         if let Err(error) = &answer {
-            let told = match error {
-                StoreError::Taken => "taken",
-                StoreError::Rejected(_) => "rejected",
-                StoreError::Unavailable(_) => "unavailable",
-                StoreError::OutcomeUnknown(_) => "outcome_unknown",
-            };
-            metrics::counter!("chorus_postgres_failures_total", "told" => told).increment(1);
+            Told::of(error).count(1);
         }
         answer
     }
@@ -91,6 +85,11 @@ impl Calls {
         rows.into_iter()
             .next()
             .ok_or_else(|| StoreError::Unavailable("an answer without a row".into()))
+    }
+
+    /// A handle on the pool.
+    pub(super) fn pool(&self) -> Pool {
+        self.pool.clone()
     }
 
     /// Nothing is asked any more; what was begun ends.

@@ -7,7 +7,10 @@ use deadpool_postgres::PoolError;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::calls::Effect;
-use crate::store::{SchemaError, StoreError};
+use crate::{
+    store::{SchemaError, StoreError},
+    tally::closed_set,
+};
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,37 @@ impl From<PoolError> for OpenError {
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         explain(&error, Effect::Read)
+    }
+}
+
+closed_set! {
+    /// What the caller of a call that failed was told.
+    pub(super) enum Told {
+        /// Somebody else has it.
+        Taken = "taken",
+        /// The data do not do.
+        Rejected = "rejected",
+        /// It was not done.
+        Unavailable = "unavailable",
+        /// Nobody knows.
+        OutcomeUnknown = "outcome_unknown",
+    }
+}
+
+impl Told {
+    /// The one of this error.
+    pub(super) const fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::Taken => Self::Taken,
+            StoreError::Rejected(_) => Self::Rejected,
+            StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::OutcomeUnknown(_) => Self::OutcomeUnknown,
+        }
+    }
+
+    /// So many more.
+    pub(super) fn count(self, times: u64) {
+        metrics::counter!("chorus_postgres_failures_total", "told" => self.as_str()).increment(times);
     }
 }
 

@@ -15,6 +15,7 @@ mod cookies;
 mod failure;
 mod lock;
 mod log;
+mod pools;
 mod replicas;
 mod retention;
 mod schema;
@@ -39,11 +40,6 @@ use crate::{
     shutdown::Tasks,
 };
 
-/// Connections for the log: its writer's lanes, and those who read from it.
-const LOG_CONNECTIONS: usize = 8;
-/// Connections for everything else.
-const OTHER_CONNECTIONS: usize = 8;
-
 /// Most rows of one table that one step of a sweep deletes.
 const SWEEP_ROWS: i64 = 500;
 /// Most steps of one sweep; what is left waits for the next one.
@@ -63,6 +59,10 @@ pub struct PostgresOptions {
     pub migrate: bool,
     /// What a node locks as long as the store is open; `None` for a command beside the nodes.
     pub lock: Option<NodeLock>,
+    /// The most connections beside the one that holds the lock: half of them for the log (its writer's
+    /// lanes, and those who read from it), the rest for everything else. As many as that rest to each
+    /// replica.
+    pub connections: usize,
 }
 
 /// A store on a PostgreSQL server, open.
@@ -71,6 +71,8 @@ pub struct PostgresStore {
     other: Calls,
     lock: Option<Arc<Held>>,
     target: Target,
+    /// Of everything else.
+    others: usize,
 }
 
 impl PostgresStore {
@@ -86,12 +88,13 @@ impl PostgresStore {
             None => None,
             Some(kind) => Some(lock::take(&target, kind, tasks).await?),
         };
-        Ok(Self {
-            log: Calls::new(&target, LOG_CONNECTIONS, PATIENT)?,
-            other: Calls::new(&target, OTHER_CONNECTIONS, PATIENT)?,
-            lock,
-            target,
-        })
+        let others = (options.connections / 2).max(1);
+        let of_the_log = options.connections.saturating_sub(others).max(1);
+        let log = Calls::new(&target, of_the_log, PATIENT)?;
+        let other = Calls::new(&target, others, PATIENT)?;
+        pools::watch("log", [&log], tasks);
+        pools::watch("other", [&other], tasks);
+        Ok(Self { log, other, lock, target, others })
     }
 
     /// Brings the schema up to date and does nothing else. It needs no node lock: nodes that run
@@ -115,6 +118,18 @@ impl PostgresStore {
         Ok(Replicas::start(self, urls, tasks)?)
     }
 
+    /// Something that this chat's database alone has, and keeps through failovers and restores: when its
+    /// first migration was applied, to the nanosecond. (The server's own `system_identifier` is another
+    /// one after a restore from a dump.) A copy has it too: it is the same chat.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn chat(&self) -> Result<String> {
+        let sql = "SELECT applied_on FROM refinery_schema_history ORDER BY version LIMIT 1";
+        let row = self.other.one(Effect::Read, sql, &[]).await?;
+        Ok(row.try_get(0)?)
+    }
+
     /// A node whose lock went to another, while the connection that held it was lost, writes
     /// nothing to the log.
     fn admit(&self) -> Result<()> {
@@ -129,14 +144,16 @@ pub fn describe_metrics() {
         metrics::Unit::Seconds,
         "Time of one call to PostgreSQL, the wait for a connection included"
     );
-    metrics::describe_counter!(
-        "chorus_lagging_reads_total",
-        "Questions that a read replica may answer, by who did"
-    );
+    let _ = metrics::histogram!("chorus_postgres_call_seconds");
     metrics::describe_counter!(
         "chorus_postgres_failures_total",
         "Calls to PostgreSQL that failed, by what the caller was told"
     );
+    for told in failure::Told::ALL {
+        told.count(0);
+    }
+    pools::describe_metrics();
+    replicas::describe_metrics();
 }
 
 fn millis(time: Duration) -> i64 {

@@ -27,12 +27,14 @@ use super::{
     calls::{Calls, Effect, PATIENT, QUICK},
     connect::Target,
     log::Asked,
+    pools,
     sign_ins::{BY_TOKEN, sign_in},
 };
 use crate::{
     domain::{RoomId, Seq, Username},
     shutdown::Tasks,
     store::{Account, Accounts, LaggingReads, Log, Page, Result, SignIn, SignIns, Slice, TokenHash},
+    tally::closed_set,
 };
 
 /// How often replicas are looked at.
@@ -41,8 +43,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const LAG: Duration = Duration::from_secs(2);
 /// How long replicas are asked without a beat of the primary.
 const UNSEEN: Duration = Duration::from_secs(5);
-/// Connections to each replica.
-const CONNECTIONS: usize = 8;
 /// How many beats are remembered: those of the last seconds.
 const KEPT: usize = 8;
 
@@ -68,10 +68,11 @@ impl Replicas {
         tasks: &Tasks,
     ) -> Result<Arc<Self>, OpenError> {
         let open = |url: &SecretString| {
-            let calls = Calls::new(&Target::parse(url)?, CONNECTIONS, QUICK)?;
+            let calls = Calls::new(&Target::parse(url)?, primary.others, QUICK)?;
             Ok(Replica { calls, usable: AtomicBool::new(false) })
         };
         let all = urls.iter().map(open).collect::<Result<Vec<_>, OpenError>>()?;
+        pools::watch("replicas", all.iter().map(|replica: &Replica| &replica.calls), tasks);
         let next = AtomicUsize::new(0);
         let primary_beat = Calls::new(&primary.target, 1, PATIENT)?;
         let started = Arc::new(Self { primary: primary.clone(), primary_beat, all, next });
@@ -102,18 +103,36 @@ impl Replicas {
         }
     }
 
-    /// What the next usable replica answers; `None` when there is none or it fails.
-    async fn ask(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Option<Vec<Row>> {
+    /// The next one that may be asked.
+    fn next(&self) -> Option<&Replica> {
         let usable: Vec<&Replica> =
             self.all.iter().filter(|replica| replica.usable.load(Ordering::Acquire)).collect();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let replica = usable.get(turn.checked_rem(usable.len())?)?;
+        usable.get(turn.checked_rem(usable.len())?).copied()
+    }
+
+    /// What a replica knows, by what `read` finds in its answer; else the primary is to be asked.
+    async fn ask<T>(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+        read: impl FnOnce(&[Row]) -> Result<Option<T>> + Send,
+    ) -> Result<Option<T>> {
+        let Some(replica) = self.next() else {
+            Outcome::NoneUsable.count(1);
+            return Ok(None);
+        };
         match replica.calls.query(Effect::Read, sql, params).await {
-            Ok(rows) => Some(rows),
+            Ok(rows) => {
+                let found = read(&rows)?;
+                if found.is_some() { Outcome::Served } else { Outcome::Missing }.count(1);
+                Ok(found)
+            }
             Err(error) => {
                 tracing::debug!(%error, "a read replica failed; the primary is asked");
                 replica.usable.store(false, Ordering::Release);
-                None
+                Outcome::Failed.count(1);
+                Ok(None)
             }
         }
     }
@@ -155,21 +174,18 @@ impl LaggingReads for Replicas {
 
     async fn lagging_account(&self, username: &Username) -> Result<Option<Account>> {
         let params: [&(dyn ToSql + Sync); 2] = [&username.folded(), &username.as_str()];
-        if let Some(rows) = self.ask(ACCOUNT, &params).await
-            && let Some(found) = account(&rows, username)?
-        {
-            return Ok(told(Some(found), "replica"));
+        match self.ask(ACCOUNT, &params, |rows| account(rows, username)).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.primary.account(username).await,
         }
-        Ok(told(self.primary.account(username).await?, "primary"))
     }
 
     async fn lagging_sign_in(&self, token: TokenHash) -> Result<Option<SignIn>> {
-        if let Some(rows) = self.ask(BY_TOKEN, &[&token.0.as_slice()]).await
-            && let Some(row) = rows.first()
-        {
-            return Ok(told(Some(sign_in(row)?), "replica"));
+        let first = |rows: &[Row]| rows.first().map(sign_in).transpose();
+        match self.ask(BY_TOKEN, &[&token.0.as_slice()], first).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.primary.sign_in(token).await,
         }
-        Ok(told(self.primary.sign_in(token).await?, "primary"))
     }
 
     async fn lagging_page(
@@ -181,22 +197,46 @@ impl LaggingReads for Replicas {
         at_least: Seq,
     ) -> Result<Page> {
         let asked = Asked::new(room, slice, limit, max_bytes);
-        if let Some(rows) = self.ask(asked.sql(), &asked.params()).await
-            && !rows.is_empty()
-        {
-            let page = asked.page(&rows)?;
-            if page.last_seq >= at_least {
-                return Ok(told(page, "replica"));
-            }
+        let page = |rows: &[Row]| {
+            let page = if rows.is_empty() { None } else { Some(asked.page(rows)?) };
+            Ok(page.filter(|page| page.last_seq >= at_least))
+        };
+        match self.ask(asked.sql(), &asked.params(), page).await? {
+            Some(page) => Ok(page),
+            None => self.primary.page(room, slice, limit, max_bytes).await,
         }
-        Ok(told(self.primary.page(room, slice, limit, max_bytes).await?, "primary"))
     }
 }
 
-/// Counts by whom a question was answered.
-fn told<T>(answer: T, by: &'static str) -> T {
-    metrics::counter!("chorus_lagging_reads_total", "by" => by).increment(1);
-    answer
+closed_set! {
+    /// What became of a question that a replica may answer; but for the first the primary was asked.
+    enum Outcome {
+        /// A replica answered it.
+        Served = "served",
+        /// It was asked and does not have it, or not yet.
+        Missing = "missing",
+        /// It did not answer.
+        Failed = "failed",
+        /// All lag too much or are away.
+        NoneUsable = "none_usable",
+    }
+}
+
+impl Outcome {
+    fn count(self, times: u64) {
+        metrics::counter!("chorus_replica_reads_total", "outcome" => self.as_str()).increment(times);
+    }
+}
+
+/// Names and units of what is counted here, and each of it from zero.
+pub(super) fn describe_metrics() {
+    metrics::describe_counter!(
+        "chorus_replica_reads_total",
+        "Questions that a read replica may answer, by outcome: `served` by one, else by the primary"
+    );
+    for outcome in Outcome::ALL {
+        outcome.count(0);
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{
     SqliteStore,
     accounts::create,
     now,
-    sign_ins::{hex, insert_token, sid_of, sign_in},
+    sign_ins::{end, hex, insert_token, sid_of, sign_in},
     signed,
 };
 use crate::{
@@ -74,6 +74,28 @@ impl Bots for SqliteStore {
                 .query_row([sid.to_string()], |row| scope(row, 0))
                 .optional()?;
             Ok(found)
+        })
+        .await
+    }
+
+    async fn end_bot_tokens(&self, username: &Username, only: Option<SignInId>) -> Result<Vec<SignInId>> {
+        let (folded, only) = (username.folded(), only.map(|sid| sid.to_string()));
+        self.write(move |c| {
+            let at = now();
+            let ended: Vec<SignInId> = c
+                .prepare_cached(
+                    "SELECT DISTINCT s.sid FROM bot_tokens b
+                     JOIN sign_ins s ON s.sid = b.sid AND s.ended_at IS NULL
+                     JOIN active_tokens t ON t.sid = s.sid AND t.expires_at > ?3
+                     JOIN users u ON u.id = s.user_id
+                     WHERE u.folded = ?1 AND (?2 IS NULL OR s.sid = ?2)",
+                )?
+                .query_map(params![folded, only, at.0], |row| sid_of(row, 0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for sid in &ended {
+                end(c, *sid, at)?;
+            }
+            Ok(ended)
         })
         .await
     }

@@ -216,6 +216,8 @@ pub fn describe_metrics() {
         metrics::Unit::Count,
         "Writing calls that shared one commit"
     );
+    let _ = metrics::histogram!("chorus_store_commit_seconds");
+    let _ = metrics::histogram!("chorus_store_commit_jobs");
 }
 
 #[async_trait]

@@ -4,8 +4,9 @@
 use std::{net::SocketAddr, path::Path};
 
 use chorus::{
-    cluster::local::Faults,
+    cluster::{Bus, Envelope, Heard, Incarnation, Notice, local::Faults},
     domain::{RoomName, Scope, Username},
+    store::Bots,
 };
 use futures_util::{SinkExt, StreamExt};
 use secrecy::ExposeSecret;
@@ -206,6 +207,36 @@ async fn a_revoked_token_has_no_socket_anywhere(town: Town) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_token_closes_its_sockets_on_every_node() {
     a_revoked_token_has_no_socket_anywhere(Town::of(2).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_is_rung_and_whoever_hears_of_an_end_asks_no_store() {
+    let town = Town::of(2).await;
+    let (wire, auth) = (town.bystander(), town.nodes[0].auth());
+    let mut heard = wire.listen().unwrap();
+    let scope = Scope::new(vec![RoomName::parse("lobby").unwrap()], true, true).unwrap();
+    let make = async || auth.admin_add_token(&adder(), scope.clone(), Some(1)).await.unwrap();
+    let revoked = make().await;
+    assert_eq!(auth.admin_revoke(&adder(), None).await.unwrap(), 1);
+    let ends = |notice: &Notice, ended| matches!(notice, Notice::SignInEnded(sid) if *sid == ended);
+    let rung = async {
+        while let Some(heard) = heard.recv().await {
+            if matches!(heard, Heard::Said(said) if ends(&said.notice, revoked.sid)) {
+                return;
+            }
+        }
+    };
+    timeout(LIMIT, rung).await.expect("the others are told");
+
+    // An end that is in no database: whoever closes this socket can have heard of it only on the bus.
+    let told = make().await;
+    let mut there = town.client(1, told.token.expose_secret()).await;
+    let from = Incarnation::random();
+    wire.publish(Envelope { from, notice: Notice::SignInEnded(told.sid) }).await.unwrap();
+    assert_eq!(there.closed().await, 4001);
+    let valid: Vec<_> = town.store.bot_tokens(10).await.unwrap().iter().map(|token| token.sid).collect();
+    assert_eq!(valid, [told.sid], "the database knows nothing of it");
+    town.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

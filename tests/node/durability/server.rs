@@ -121,7 +121,7 @@ async fn a_replica_that_stands_still_revives_no_sign_in_and_hides_nobody() {
     eventually("the replica is asked", async || {
         assert_eq!(web.get("/me", &token).await.status, 200);
         let counted = reqwest::get(&counts).await.unwrap().text().await.unwrap();
-        counted.contains("chorus_lagging_reads_total{by=\"replica\"}")
+        !counted.contains("chorus_replica_reads_total{outcome=\"served\"} 0\n")
     })
     .await;
 
