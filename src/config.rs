@@ -81,6 +81,8 @@ pub struct Config {
     /// `None` for a node alone.
     pub redis_url: Option<SecretString>,
     pub migrate_on_start: bool,
+    /// `None` keeps what was said for ever.
+    pub retention: Option<Duration>,
     /// In the form browsers send: `https://chat.example.org`.
     pub allowed_origins: Vec<String>,
     pub require_origin: bool,
@@ -169,7 +171,6 @@ impl Config {
     /// All problems at once, in the order of the table.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(&lookup);
-        reader.refuse_what_comes_later();
         let config = reader.config();
         reader.check_together(&config);
         if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
@@ -244,8 +245,16 @@ mod tests {
         assert_eq!(config.metrics_bind, Some(config.bind));
         assert_eq!(config.allowed_origins.len(), 3);
         assert_eq!(config.token_ttl, Duration::from_hours(1));
+        assert_eq!(config.retention, None, "what was said is kept for ever");
         assert!(config.migrate_on_start && config.allow_query_token && config.registration_open);
         assert!(!config.require_origin && !config.demo_accounts);
+    }
+
+    #[test]
+    fn messages_are_kept_for_whole_days() {
+        let kept = |days| parse(&[("RETENTION_DAYS", days)]).unwrap().retention;
+        assert_eq!((kept("0"), kept("1")), (None, Some(Duration::from_hours(24))));
+        assert_eq!(kept("36500"), Some(Duration::from_hours(24 * 36_500)));
     }
 
     #[test]
@@ -285,15 +294,15 @@ mod tests {
             ("TRUSTED_PROXIES", "everyone"),
             ("DATABASE_URL", "mysql://u:hidden@h/d"),
             ("REDIS_URL", "http://u:hidden@h"),
-            ("RETENTION_DAYS", "30"),
+            ("RETENTION_DAYS", "36501"),
             ("OUTBOX_BYTES", "-1"),
         ])
         .unwrap_err();
         let expected = [
-            "RETENTION_DAYS",
             "PORT",
             "DATABASE_URL",
             "REDIS_URL",
+            "RETENTION_DAYS",
             "TRUSTED_PROXIES",
             "MESSAGE_LIMIT",
             "OUTBOX_BYTES",

@@ -4,6 +4,7 @@
 
 mod backends;
 mod ebb;
+mod expiry;
 mod listeners;
 mod upkeep;
 mod wiring;
@@ -24,7 +25,7 @@ use crate::{
     admin::{self, Desk, Vitals},
     auth::Auth,
     chat::Chat,
-    cluster::{Peers, redis},
+    cluster::redis,
     config::{Config, Problem},
     error::Refusal,
     http,
@@ -135,7 +136,16 @@ impl Node {
         if let Some(meters) = meters {
             meters.start(&node.tasks);
         }
-        node.upkeep(backends.peers, backends.alone, clock, vitals).start(&node.tasks);
+        let upkeep = Upkeep {
+            store: node.store.clone(),
+            peers: backends.peers,
+            alone: backends.alone,
+            clock,
+            readiness: node.readiness.clone(),
+            vitals,
+            retention: config.retention,
+        };
+        upkeep.start(&node.tasks);
         node.readiness.set(Cause::Starting, false);
         Ok(node)
     }
@@ -213,17 +223,6 @@ impl Node {
             sockets: self.sockets.clone(),
         };
         Door::new(self.sockets.clone(), Arc::new(reception))
-    }
-
-    fn upkeep(&self, peers: Arc<dyn Peers>, alone: bool, clock: DbClock, vitals: Vitals) -> Upkeep {
-        Upkeep {
-            store: self.store.clone(),
-            peers,
-            alone,
-            clock,
-            readiness: self.readiness.clone(),
-            vitals,
-        }
     }
 
     /// Who may sign in here, for tests that need no HTTP.

@@ -26,6 +26,8 @@ mod log;
 mod postgres;
 #[path = "store_contract/replicas.rs"]
 mod replicas;
+#[path = "store_contract/retention.rs"]
+mod retention;
 mod servers;
 #[path = "store_contract/sign_ins.rs"]
 mod sign_ins;
@@ -107,6 +109,15 @@ macro_rules! contract {
                 missing_ranges_come_back_in_one_answer,
                 missing_gives_every_range_at_least_one,
                 heads_tell_the_id_at_a_number;
+            retention:
+                old_events_go_and_the_newest_of_them_stays,
+                the_newest_event_of_a_room_is_never_deleted,
+                pages_ranges_and_heads_end_where_the_log_begins,
+                a_repeat_is_known_as_long_as_the_first_is_kept,
+                steps_are_bounded_and_come_to_an_end,
+                rooms_are_looked_at_in_turn,
+                what_is_said_meanwhile_leaves_no_hole,
+                who_claims_after_a_while_has_its_turn;
             histories:
                 generated_histories_follow_the_model,
                 concurrent_writers_leave_no_gap_and_no_double;

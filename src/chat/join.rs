@@ -10,6 +10,7 @@ use super::{
     Here, Person,
     reads::PageRead,
     rooms::{Arrival, Command, GoLive, NotLive},
+    sequencer::Contradiction,
 };
 use crate::{
     domain::{Position, RoomId, RoomName, Seq},
@@ -37,6 +38,16 @@ pub(super) struct Joining<'a> {
     pub(super) person: &'a Arc<Person>,
     /// Whether the room brings it back after a reset.
     pub(super) rejoining: bool,
+}
+
+/// How far reading on from a position has come.
+enum CaughtUp {
+    /// To the last page, which is not sent yet, and where that ends.
+    LastPage(Arc<PageRead>, Position),
+    /// Not to the next event, which is kept no longer.
+    Expired,
+    /// The socket is closed.
+    Closed,
 }
 
 /// Where its reading begins.
@@ -74,6 +85,7 @@ impl Joining<'_> {
         if position.seq > Seq::ZERO {
             // A client that names no id asks for no check of it, only that the log reaches back.
             match (&head.id_at, &position.id) {
+                // A log has no holes: what is missing below its end was before its beginning.
                 (None, _) => return Ok(Start::Newest(Reason::PositionExpired)),
                 (Some(found), Some(seen)) if found != seen => return Ok(Start::Newest(Reason::LogChanged)),
                 _ => {}
@@ -94,17 +106,21 @@ impl Joining<'_> {
             self.here.rooms.enter(self.room, self.name.clone()).await?;
             let arrival = match &start {
                 Start::Newest(reason) => self.newest_page(*reason, reference.cloned()).await?,
-                Start::After(position) => {
-                    let Some((page, at)) = self.catch_up(position.clone(), reference).await? else {
-                        return Ok(());
-                    };
-                    let read = page.first.map_or(at.seq, |first| Seq(first.0 - 1));
-                    if read > position.seq {
-                        start = Start::After(Position { seq: read, id: None });
+                Start::After(position) => match self.catch_up(position.clone(), reference).await? {
+                    CaughtUp::Closed => return Ok(()),
+                    CaughtUp::Expired => {
+                        start = Start::Newest(Reason::PositionExpired);
+                        continue;
                     }
-                    let reference = reference.cloned();
-                    Arrival::Page { at, page, recovered: true, reason: None, reference }
-                }
+                    CaughtUp::LastPage(page, at) => {
+                        let read = page.first.map_or(at.seq, |first| Seq(first.0 - 1));
+                        if read > position.seq {
+                            start = Start::After(Position { seq: read, id: None });
+                        }
+                        let reference = reference.cloned();
+                        Arrival::Page { at, page, recovered: true, reason: None, reference }
+                    }
+                },
             };
             if self.go_live(arrival).await.is_ok() {
                 return Ok(());
@@ -121,26 +137,25 @@ impl Joining<'_> {
     }
 
     /// Sends all pages but the last, each when the socket has taken the one before, and answers that and
-    /// where it ends; nothing when the socket is closed.
-    async fn catch_up(
-        &self,
-        mut position: Position,
-        reference: Option<&Ref>,
-    ) -> Result<Option<(Arc<PageRead>, Position)>, Refusal> {
+    /// where it ends. A page that does not begin with what comes next is not sent: that is kept no longer.
+    async fn catch_up(&self, mut position: Position, reference: Option<&Ref>) -> Result<CaughtUp, Refusal> {
         loop {
             // However slowly the socket takes its pages, the room stays open meanwhile.
             self.here.rooms.enter(self.room, self.name.clone()).await?;
             let slice = Slice::After(position.seq);
             let page = self.here.reads.page(self.room, slice).await?;
+            if page.first.is_some_and(|first| first != position.seq.next()) {
+                return Ok(CaughtUp::Expired);
+            }
             let end = page.end.clone().unwrap_or_else(|| position.clone());
             if !page.has_more {
-                return Ok(Some((page, end)));
+                return Ok(CaughtUp::LastPage(page, end));
             }
             self.send_page(&page, end.seq, reference).await?;
             position = end;
             self.member.drained().await;
             if !self.member.is_open() {
-                return Ok(None);
+                return Ok(CaughtUp::Closed);
             }
         }
     }
@@ -184,14 +199,18 @@ impl Joining<'_> {
     }
 }
 
-/// Brings everybody back into a room whose log changed under them, one after another. Who can't
-/// be brought back is closed with 1011 and resumes by reconnecting.
+/// Brings everybody back into a room whose log does not go on from where they were, one after another. Who
+/// can't be brought back is closed with 1011 and resumes by reconnecting.
 pub(super) async fn rejoin(
     here: &Here,
-    room: RoomId,
-    name: RoomName,
+    (room, name): (RoomId, RoomName),
     everybody: Vec<(Arc<Member>, Arc<Person>)>,
+    why: Contradiction,
 ) {
+    let reason = match why {
+        Contradiction::Changed => Reason::LogChanged,
+        Contradiction::Expired => Reason::PositionExpired,
+    };
     for (member, person) in everybody {
         let joining = Joining {
             here,
@@ -203,7 +222,7 @@ pub(super) async fn rejoin(
         };
         let back = match member.dialect() {
             Dialect::Seed => joining.go_live_now().await,
-            Dialect::V1 => joining.read_and_go_live(Start::Newest(Reason::LogChanged), None).await,
+            Dialect::V1 => joining.read_and_go_live(Start::Newest(reason), None).await,
         };
         if back.is_err() {
             member.close(1011, "the log was lost for this socket");

@@ -3,12 +3,13 @@
 //! The way of one message: [`Visitor::post`] (or [`Chat::post`] over HTTP) → [`post`] → [`log_writer`]
 //! → committed → [`rooms`] (sequencer) → hub; beside it the [`bell`] rings for the other nodes, whose
 //! [`rooms`] hear it. Joining is in [`join`], who is here in [`roster`] and [`presence_pump`], what is
-//! asked over HTTP in [`listing`].
+//! asked over HTTP in [`listing`], what a room's log looks like to other programs in [`export`].
 
 pub mod announcer;
 mod bell;
 mod directory;
 mod exchange;
+pub mod export;
 mod heartbeat;
 mod here;
 pub mod join;

@@ -6,7 +6,8 @@
 //! - it delivers `seq` 1 after another, never one twice, never one out of order;
 //! - as long as somebody answers its repairs, it delivers everything that it ever heard exists;
 //! - it holds at most [`HELD_EVENTS`] events and [`HELD_BYTES`] bytes;
-//! - when the log contradicts what was delivered, it says so instead of guessing.
+//! - when the log contradicts what was delivered, or does not keep what comes next, it says so instead of
+//!   guessing, and asks for nothing that can't be had.
 
 mod patience;
 
@@ -30,9 +31,14 @@ pub const HELD_BYTES: usize = 1024 * 1024;
 /// How many delivered ids are remembered to notice a log that changed under us.
 const REMEMBERED: usize = 64;
 
-/// The log holds something else than what this room was told: its members must rejoin.
+/// The log does not go on from what this room was told: its members must rejoin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Contradiction;
+pub enum Contradiction {
+    /// It holds something else.
+    Changed,
+    /// It does not keep what comes next any more.
+    Expired,
+}
 
 /// The state of one room on one node.
 #[derive(Debug)]
@@ -91,7 +97,7 @@ impl Sequencer {
     /// now, in order.
     ///
     /// # Errors
-    /// `Contradiction` when an event that was delivered comes with another id.
+    /// `Changed` when an event that was delivered comes with another id.
     pub fn offer(&mut self, now: Instant, event: Arc<Event>) -> Result<Vec<Arc<Event>>, Contradiction> {
         self.known = self.known.max(event.seq);
         if let Some(delivered) = &self.delivered {
@@ -99,7 +105,7 @@ impl Sequencer {
                 return if self.told_at(event.seq).is_none_or(|id| *id == event.id) {
                     Ok(Vec::new())
                 } else {
-                    Err(Contradiction)
+                    Err(Contradiction::Changed)
                 };
             }
             if event.seq == delivered.seq.next() && self.held.is_empty() {
@@ -115,19 +121,22 @@ impl Sequencer {
     /// Takes what the log says of itself: its end, and the id it holds where this node stands.
     ///
     /// # Errors
-    /// `Contradiction` when the log does not hold the delivered event (it was restored to an older
-    /// state, or failed over with loss).
+    /// When the log does not hold the delivered event: `Changed` if it holds another one or ends before (it was
+    /// restored to an older state, or failed over with loss), `Expired` if it begins after it.
     pub fn check(&mut self, now: Instant, asked: Seq, head: &Head) -> Result<(), Contradiction> {
         let Some(delivered) = &self.delivered else { return Ok(()) };
-        let holds = if asked == delivered.seq {
-            head.id_at == delivered.id
-        } else {
-            // Delivered went on while the answer was on its way; an id of the time is enough.
-            let told = self.told_at(asked);
-            told.is_none() || head.id_at.as_ref() == told
-        };
-        if !holds || head.last_seq < asked {
-            return Err(Contradiction);
+        if head.last_seq < asked {
+            return Err(Contradiction::Changed);
+        }
+        // If delivered went on while the answer was on its way, an id of the time is enough.
+        let told = if asked == delivered.seq { delivered.id.as_ref() } else { self.told_at(asked) };
+        match (told, &head.id_at) {
+            (None, _) => {}
+            (Some(told), Some(found)) if told == found => {}
+            (Some(_), Some(_)) => return Err(Contradiction::Changed),
+            // A log has no holes, so there is none at a number below its end only before its beginning.
+            (Some(_), None) if asked < delivered.seq => {}
+            (Some(_), None) => return Err(Contradiction::Expired),
         }
         self.known = self.known.max(head.last_seq);
         self.watch_gap(now);
@@ -144,6 +153,15 @@ impl Sequencer {
         }
         let upto = if self.held.is_empty() { self.known } else { self.last_overdue(now, patience)? };
         Some(Missing { room: self.room, after: delivered.seq, upto })
+    }
+
+    /// Takes the first event that the log held of an overdue range.
+    ///
+    /// # Errors
+    /// `Expired` when it is not the one that comes next: no repair would ever find that.
+    pub fn check_repair(&self, first: Seq) -> Result<(), Contradiction> {
+        let next = self.delivered.as_ref().map(|delivered| delivered.seq.next());
+        if next.is_some_and(|next| first > next) { Err(Contradiction::Expired) } else { Ok(()) }
     }
 
     /// Since when something has been missing.
@@ -325,14 +343,33 @@ mod tests {
             last_seq: Seq(last),
             id_at: id.map(ClientId::from_store),
         };
-        assert_eq!(started(3).check(now, Seq(3), &head(5, Some("other"))), Err(Contradiction));
-        assert_eq!(started(3).check(now, Seq(3), &head(2, None)), Err(Contradiction));
+        let changed = Err(Contradiction::Changed);
+        assert_eq!(started(3).check(now, Seq(3), &head(5, Some("other"))), changed);
+        assert_eq!(started(3).check(now, Seq(3), &head(2, None)), changed);
         assert_eq!(started(0).check(now, Seq(0), &head(0, None)), Ok(()));
         let mut sequencer = started(3);
         assert_eq!(numbers(&sequencer.offer(now, event(4)).unwrap()), [4]);
         assert_eq!(sequencer.check(now, Seq(3), &head(4, Some("id-3"))), Ok(()), "an older answer");
-        assert_eq!(sequencer.offer(now, event_named(3, "other")), Err(Contradiction));
-        assert_eq!(sequencer.offer(now, event_named(4, "other")), Err(Contradiction));
+        assert_eq!(sequencer.offer(now, event_named(3, "other")), Err(Contradiction::Changed));
+        assert_eq!(sequencer.offer(now, event_named(4, "other")), Err(Contradiction::Changed));
+    }
+
+    #[test]
+    fn what_is_no_longer_kept_is_not_asked_for_again_and_again() {
+        let now = Instant::now();
+        let head = |last| Head { room: RoomId(1), last_seq: Seq(last), id_at: None };
+        assert_eq!(started(3).check(now, Seq(3), &head(9)), Err(Contradiction::Expired));
+        // Nothing was told before the first, so only a repair can find that it is gone.
+        let mut sequencer = started(0);
+        assert_eq!(sequencer.check(now, Seq(0), &head(9)), Ok(()));
+        assert_eq!(sequencer.check_repair(Seq(7)), Err(Contradiction::Expired));
+        assert_eq!(sequencer.check_repair(Seq(1)), Ok(()));
+        // What was delivered meanwhile may go while an answer is on its way.
+        for seq in [1, 2] {
+            sequencer.offer(now, event(seq)).unwrap();
+        }
+        assert_eq!(sequencer.check(now, Seq(1), &head(9)), Ok(()));
+        assert_eq!(sequencer.check_repair(Seq(3)), Ok(()));
     }
 
     #[test]

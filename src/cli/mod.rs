@@ -1,5 +1,5 @@
 //! What an operator can do beside serving: see whether a node lives, bring the schema up to date,
-//! check the settings, manage accounts and tokens of bots, look after the running nodes.
+//! check the settings, manage accounts and tokens of bots, export and back up data, look after the running nodes.
 //!
 //! Accounts are managed through the running node when there is one (it has the lock on the data,
 //! and must close the sockets of whoever is deleted), else in the data itself. The rules are
@@ -8,6 +8,8 @@
 
 mod admin;
 mod ask;
+mod backup;
+mod export;
 mod operator;
 mod prompt;
 mod table;
@@ -18,6 +20,7 @@ use std::{
     fmt,
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -26,6 +29,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     admin::{Admin, AdminCommand},
+    export::ExportArgs,
     token::TokenCommand,
     user::UserCommand,
 };
@@ -68,6 +72,13 @@ pub enum Command {
     /// Make, list and revoke tokens by which programs speak
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Print what was said in a room as JSON Lines, beside a node that runs
+    Export(ExportArgs),
+    /// Copy the embedded database into a new file, beside a node that runs
+    Backup {
+        /// The file, which must not be there yet
+        file: PathBuf,
+    },
     /// See and steer the running nodes: who is connected, announcements, drains
     Admin(Admin),
 }
@@ -92,9 +103,13 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
         Command::Config { markdown: true } => Ok(reference::markdown().trim_end().to_owned()),
         Command::User(what) => user::run(what, config),
         Command::Token(what) => token::run(what, config),
+        Command::Export(what) => export::run(what, config),
+        Command::Backup { file } => backup::run(file, config),
         Command::Admin(what) => admin::run(what, config),
     };
     match done {
+        // It has printed what it had to say.
+        Ok(told) if told.is_empty() => ExitCode::SUCCESS,
         Ok(told) => {
             let _ = writeln!(std::io::stdout().lock(), "{told}");
             ExitCode::SUCCESS

@@ -42,6 +42,7 @@ impl<'a> Reader<'a> {
             database: self.database(),
             redis_url: self.secret(&s::REDIS_URL, database::redis_url),
             migrate_on_start: self.flag(&s::MIGRATE_ON_START),
+            retention: self.retention(),
             allowed_origins: self.origins(node_env),
             require_origin: self.flag(&s::REQUIRE_ORIGIN),
             allow_query_token: self.flag(&s::ALLOW_QUERY_TOKEN),
@@ -95,6 +96,11 @@ impl<'a> Reader<'a> {
 
     fn seconds(&mut self, setting: &Setting) -> Duration {
         Duration::from_secs(self.number(setting))
+    }
+
+    fn retention(&mut self) -> Option<Duration> {
+        let days: u64 = self.number(&settings::RETENTION_DAYS);
+        (days > 0).then(|| Duration::from_hours(24 * days))
     }
 
     fn flag(&mut self, setting: &Setting) -> bool {
@@ -198,13 +204,6 @@ impl<'a> Reader<'a> {
             _ => Err("must be open or closed".to_owned()),
         })
         .unwrap_or_default()
-    }
-
-    pub(super) fn refuse_what_comes_later(&mut self) {
-        if (self.lookup)("RETENTION_DAYS").is_some_and(|days| !matches!(days.trim(), "" | "0")) {
-            self.problems
-                .push(Problem::new("RETENTION_DAYS", "is set, but this version keeps every message"));
-        }
     }
 
     /// What single settings can't show.

@@ -20,10 +20,6 @@ Settings are read once, at the start: a change of any of them wants a restart of
 in a cluster. All mistakes are told at once, with the names of the variables, and the node does not start with one.
 ";
 
-const TAIL: &str = "
-`RETENTION_DAYS` is refused unless it is 0: this version keeps every message.
-";
-
 /// The headings, each with the setting that its table begins with.
 const SECTIONS: &[(&str, Setting)] = &[
     ("Addresses, logs, places", settings::PORT),
@@ -47,7 +43,6 @@ pub fn markdown() -> String {
         }
         let _ = writeln!(page, "{}", row(setting));
     }
-    page.push_str(TAIL);
     page
 }
 

@@ -76,7 +76,6 @@ impl Given {
         let given =
             |name: &str| flags.0.get(name).cloned().or_else(|| env(name)).filter(|v| !v.trim().is_empty());
         let mut collected = Self::default();
-        collected.keep("RETENTION_DAYS", given("RETENTION_DAYS"));
         for setting in settings::ALL {
             let value = given(setting.name);
             let file = if setting.is_secret() { given(&setting.file_variable()) } else { None };

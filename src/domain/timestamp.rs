@@ -7,6 +7,14 @@ use std::fmt;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// A moment as people write it: RFC 3339, or a day, which begins in UTC.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_day = text.len() == "2026-01-02".len();
+        let moment =
+            if is_day { format!("{text}T00:00:00Z").parse() } else { text.parse::<jiff::Timestamp>() };
+        Some(Self(moment.ok()?.as_millisecond()))
+    }
+
     /// This moment plus `seconds`.
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
@@ -51,6 +59,23 @@ mod tests {
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp(1_767_323_045_678).to_string(), "2026-01-02T03:04:05.678Z");
         assert_eq!(Timestamp(i64::MAX).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn reads_what_it_prints_and_days() {
+        let moment = Timestamp(1_767_323_045_678);
+        assert_eq!(Timestamp::parse(&moment.to_string()), Some(moment));
+        assert_eq!(Timestamp::parse("2026-01-02T04:04:05.678+01:00"), Some(moment));
+        assert_eq!(Timestamp::parse("1970-01-02"), Some(Timestamp(86_400_000)));
+        for nonsense in [
+            "",
+            "yesterday",
+            "2026-13-01",
+            "2026-01-02T03:04:05",
+            "2026-01-02x",
+        ] {
+            assert_eq!(Timestamp::parse(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{self, Instant, MissedTickBehavior};
 
-use super::ebb::{self, Ebb};
+use super::{
+    ebb::{self, Ebb},
+    expiry::Expiry,
+};
 use crate::{
     admin::Vitals,
     cluster::{BusError, Incarnation, Peers},
@@ -77,12 +80,22 @@ pub(super) struct Upkeep {
     pub(super) clock: DbClock,
     pub(super) readiness: Readiness,
     pub(super) vitals: Vitals,
+    /// How long what was said is kept; `None` for ever.
+    pub(super) retention: Option<Duration>,
 }
 
 impl Upkeep {
     /// Starts it.
     pub(super) fn start(self, tasks: &Tasks) {
         tasks.spawn("sweep", sweep(Arc::clone(&self.store), tasks.clone()));
+        if let Some(kept) = self.retention {
+            let expiry = Expiry {
+                store: Arc::clone(&self.store),
+                clock: self.clock.clone(),
+                kept,
+            };
+            tasks.spawn("expiry", expiry.run(tasks.clone()));
+        }
         tasks.spawn("ebb", watch_the_ebb(tasks.clone()));
         tasks.spawn("health", self.tend(tasks.clone()));
     }

@@ -7,7 +7,7 @@ use std::{io, sync::Arc};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use super::Backends;
+use super::{Backends, expiry};
 use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
@@ -35,6 +35,7 @@ pub(super) fn describe_metrics() {
     sqlite::describe_metrics();
     postgres::describe_metrics();
     redis::describe_metrics();
+    expiry::describe_metrics();
 }
 
 /// Who somebody is, by the settings.

@@ -6,8 +6,9 @@
 //! What breaks: a node (`nodes`, `comeback`), Redis (`carrier`, `memory`), PostgreSQL (`database`).
 //! What is part of life: restarts (`restart`), people who come and go by the thousand (`churn`,
 //! `reloads`, `storm`), a person on several nodes (`sign_ins`, `window`), a balancer that asks
-//! (`readiness`), what an operator does (`desk`), or does wrong (`chats`), all of it behind nginx
-//! (`rolling`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
+//! (`readiness`), what an operator does (`desk`), or does wrong (`chats`), messages that are no longer kept
+//! (`retention`), backups (`restore`), a new secret (`rotation`), all of it behind nginx (`rolling`). And
+//! nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
 //! (`script`), traces, and the harness by itself (`harness_works`).
 
 #![allow(
@@ -39,7 +40,10 @@ mod pair;
 mod readiness;
 mod reloads;
 mod restart;
+mod restore;
+mod retention;
 mod rolling;
+mod rotation;
 mod script;
 mod sign_ins;
 mod storm;

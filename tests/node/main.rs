@@ -1,7 +1,7 @@
 //! A node as others meet it: its interface, asked as clients do (`api`), by the predecessor's page
 //! (`predecessor`) and by attackers (`attacks`); how it begins and ends (`life`), what it reports when
-//! something fails (`reports`), and what kills and operators do to it (`durability`); and several nodes of
-//! one chat in one process (`several`).
+//! something fails (`reports`), and what kills and operators do to it (`durability`); one that slept for too
+//! long (`behind`); and several nodes of one chat in one process (`several`).
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +17,7 @@ mod servers;
 
 mod api;
 mod attacks;
+mod behind;
 mod durability;
 mod life;
 mod predecessor;

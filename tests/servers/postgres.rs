@@ -119,6 +119,24 @@ impl Postgres {
         output_of(psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]))
     }
 
+    /// A copy of a database as `pg_dump` makes it while others work in it: the file.
+    pub fn dump(&self, database: &str) -> PathBuf {
+        let file = self.folder.join(format!("{database}.dump"));
+        let (port, target) = (self.port.to_string(), file.display().to_string());
+        let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-d", database];
+        self.finish("pg_dump", &[&["-Fc", "-f", &target], &from[..]].concat());
+        file
+    }
+
+    /// Puts such a copy into a fresh database, and answers its name.
+    pub fn restore(&self, file: &Path) -> String {
+        let database = self.create_database(None);
+        let (port, source) = (self.port.to_string(), file.display().to_string());
+        let to = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-d", &database];
+        self.finish("pg_restore", &[&["--exit-on-error", &source], &to[..]].concat());
+        database
+    }
+
     /// From now on it speaks TLS, under a name of `localhost`; answers the authority that vouches
     /// for it.
     pub fn enable_tls(&self) -> PathBuf {

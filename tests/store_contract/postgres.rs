@@ -9,14 +9,14 @@ use std::{
 use chorus::{
     shutdown::Tasks,
     store::{
-        Accounts, Appended, Log, SchemaError, SignIns, Slice, Store, StoreError,
+        Accounts, Appended, Log, Retention, SchemaError, SignIns, Slice, Store, StoreError,
         postgres::{NodeLock, OpenError, PostgresOptions, PostgresStore},
     },
 };
 use tokio::task::JoinSet;
 
 use crate::{
-    fixture::{Opened, lobby, name, person, say, signed_in},
+    fixture::{Opened, fill, in_seconds, lobby, name, person, say, signed_in},
     servers::postgres::Postgres,
 };
 
@@ -456,4 +456,53 @@ async fn nodes_tell_each_other_whether_they_reach_the_bus() {
     assert_eq!(here.ended_within(Duration::from_mins(1)).await.unwrap(), [signed.sid]);
     here.close().await;
     there.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_who_talks_waits_for_a_step_that_deletes_and_no_step_for_them() {
+    let Shared { server, migrated } = shared();
+    let database = server.create_database(Some(migrated));
+    let store = open(server, &database, NodeLock::Shared).await.unwrap();
+    let alice = person(&store, "alice").await;
+    let room = lobby(&store).await;
+    fill(&store, room, alice, 20).await;
+    let later = in_seconds(&store, 3600).await;
+    // A node stands still in the midst of a step.
+    let deleting = beside(
+        &database,
+        "BEGIN; SELECT chorus_expire(chorus_now() + 1000, 0, 500, 10); SELECT pg_sleep(5); COMMIT",
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%500, 10); SELECT pg_sleep(5)%'
+         AND wait_event = 'PgSleep' AND datname = current_database()",
+    );
+    let said = bounded(store.append(&[say(room, alice, "meanwhile", "1")])).await.unwrap();
+    assert!(matches!(said[..], [Appended::New { seq, .. }] if seq.0 == 21), "{said:?}");
+    deleting.join().unwrap();
+
+    // And somebody in the midst of an append.
+    let appending = beside(
+        &database,
+        "BEGIN; SELECT 1 FROM rooms FOR UPDATE; SELECT pg_sleep(4); COMMIT",
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE; SELECT pg_sleep(4)%'
+         AND wait_event = 'PgSleep' AND datname = current_database()",
+    );
+    let step = bounded(store.expire(later, None)).await.unwrap();
+    assert_eq!(step.events, 10);
+    assert_eq!(server.sql(&database, "SELECT string_agg(seq::text, ' ') FROM messages"), "21");
+    appending.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_racing_nodes_one_deletes_and_a_clock_that_was_set_back_keeps_none_from_it() {
+    let Shared { server, migrated } = shared();
+    let database = server.create_database(Some(migrated));
+    let store = Arc::new(open(server, &database, NodeLock::Shared).await.unwrap());
+    let mut racing = JoinSet::new();
+    for _ in 0..8 {
+        let store = Arc::clone(&store);
+        racing.spawn(async move { store.claim_expiry(Duration::from_mins(1)).await.unwrap() });
+    }
+    assert_eq!(racing.join_all().await.into_iter().filter(|turn| *turn).count(), 1);
+    assert!(!store.claim_expiry(Duration::from_mins(1)).await.unwrap());
+    server.sql(&database, "UPDATE expiry SET begun_at = chorus_now() + 3600000");
+    assert!(store.claim_expiry(Duration::from_mins(1)).await.unwrap());
 }

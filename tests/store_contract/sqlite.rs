@@ -373,3 +373,24 @@ async fn without_leave_to_migrate_an_older_schema_is_refused() {
     SqliteStore::migrate(dir.path()).unwrap();
     SqliteStore::open_with(dir.path(), &options).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_opened_beside_a_node_reads_and_changes_nothing() {
+    let home = home();
+    assert!(matches!(SqliteStore::open_beside(home.path()), Err(OpenError::Missing(_))));
+    let node = SqliteStore::open(home.path()).unwrap();
+    let (alice, room) = (person(&node, "alice").await, lobby(&node).await);
+    let reader = SqliteStore::open_beside(home.path()).unwrap();
+    node.append(&[say(room, alice, "a", "1")]).await.unwrap();
+    assert_eq!(reader.page(room, Slice::Newest, 10, 1 << 20).await.unwrap().events.len(), 1);
+    let refused = reader.append(&[say(room, alice, "b", "2")]).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    reader.close().await;
+    node.append(&[say(room, alice, "b", "2")]).await.unwrap();
+    node.close().await;
+    beside(home.path())
+        .execute("DELETE FROM refinery_schema_history WHERE version > 1", [])
+        .unwrap();
+    let behind = SqliteStore::open_beside(home.path());
+    assert!(matches!(behind, Err(OpenError::Schema(SchemaError::Behind { .. }))));
+}

@@ -29,10 +29,7 @@ use serde_json::json;
 
 use crate::{
     common::program::{built, run},
-    harness::{
-        crowd::Crowd,
-        scene::{Cluster, Expected, Setup},
-    },
+    harness::scene::{Cluster, Expected, Setup},
     servers::nginx::{GENEROUS, Nginx},
 };
 
@@ -43,6 +40,7 @@ const PACE: Duration = Duration::from_millis(200);
 /// How long somebody may be without a socket.
 const AWAY: Duration = Duration::from_secs(3);
 const ADMIN_TOKEN: &str = "an operator's token of more than 32 bytes";
+
 /// The program of before.
 #[expect(clippy::disallowed_methods, reason = "it is told to the test, not to a node")]
 fn previous() -> PathBuf {
@@ -71,14 +69,19 @@ async fn a_sign_in_ends_on_both(cluster: &Cluster, here: usize, there: usize) {
     assert_eq!(elsewhere.closed().await, 4001);
 }
 
-/// The operator of a new node sees all three, and is told of those that do not understand it.
+/// The operator of a new node sees all three, whether they understand its question or not.
 async fn the_operator_sees(cluster: &Cluster, node: usize) {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("http://{}", cluster.nodes[node].metrics());
     let settings = [("ADMIN_TOKEN", ADMIN_TOKEN)];
-    let told = run(dir.path(), &settings, &["admin", "cluster", "--node", &url], "").await;
+    let told = run(dir.path(), &settings, &["admin", "cluster", "--json", "--node", &url], "").await;
     assert!(told.status.success(), "{told:?}");
-    println!("{}", String::from_utf8_lossy(&told.stdout));
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["node"]["state"]["version"], env!("CARGO_PKG_VERSION"), "{told}");
+    let peers = told["peers"].as_array().unwrap();
+    let alive = peers.iter().filter(|peer| peer["dead"] == false);
+    // A node that has just left is still under its last lease.
+    assert!(alive.count() >= NODES - 1, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +90,7 @@ async fn nodes_of_both_versions_are_one_chat_forth_and_back() {
     let setup = Setup::of(NODES).built_as(&old).with("SHUTDOWN_TIMEOUT_SECONDS", "5");
     let mut cluster = setup.with("ADMIN_TOKEN", ADMIN_TOKEN).undisturbed().start().await;
     let nginx = Nginx::start(&cluster.addresses(), &GENEROUS);
-    let mut crowd = cluster.that_talks(nginx.address, PEOPLE, PACE).await;
+    let crowd = cluster.that_talks(nginx.address, PEOPLE, PACE).await;
     let from = cluster.clock.now();
     for node in 0..NODES {
         replace(&mut cluster, &nginx, node, built()).await;

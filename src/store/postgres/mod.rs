@@ -17,6 +17,7 @@ mod lock;
 mod log;
 mod pools;
 mod replicas;
+mod retention;
 mod schema;
 mod sign_ins;
 

@@ -12,6 +12,9 @@ pub enum OpenError {
     /// Another node has this directory open.
     #[error("{} is in use by another node", .0.display())]
     Locked(PathBuf),
+    /// There is no database to read.
+    #[error("there is no database in {}", .0.display())]
+    Missing(PathBuf),
     /// A file or directory can't be made, read or written.
     #[error("{}: {source}", path.display())]
     File {

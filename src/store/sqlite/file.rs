@@ -48,6 +48,12 @@ impl DataDir {
         Ok(Self(path.to_owned()))
     }
 
+    /// One in which there is a database; nothing is made.
+    pub(super) fn existing(path: &Path) -> Result<Self, OpenError> {
+        let dir = Self(path.to_owned());
+        if dir.database().is_file() { Ok(dir) } else { Err(OpenError::Missing(dir.0)) }
+    }
+
     /// Where the database is.
     pub(super) fn database(&self) -> PathBuf {
         self.0.join("chorus.db")
@@ -134,7 +140,7 @@ fn private(path: &Path) -> Result<File, OpenError> {
         .map_err(|source| file_error(path, source))
 }
 
-fn file_error(path: &Path, source: io::Error) -> OpenError {
+pub(super) fn file_error(path: &Path, source: io::Error) -> OpenError {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     OpenError::File { path, source }
 }

@@ -2,12 +2,13 @@
 //!
 //! One thread writes, in groups that share a commit ([`writer`]); a few threads read, each on a
 //! snapshot ([`reader`]); bounded queues lead to them ([`queue`]). What a call does is plain,
-//! blocking SQL in `accounts`, `sign_ins`, `log` and `sweep`. The clock is the system's.
+//! blocking SQL in `accounts`, `sign_ins`, `log`, `retention` and `sweep`. The clock is the system's.
 //!
 //! Acknowledged means synced to disk. The directory is locked as long as a thread of the store
-//! lives, so two nodes never share a file.
+//! lives, so two nodes never share a file; commands may read it meanwhile ([`beside`]).
 
 mod accounts;
+mod beside;
 mod bots;
 mod cookies;
 mod failure;
@@ -15,6 +16,7 @@ mod file;
 mod log;
 mod queue;
 mod reader;
+mod retention;
 mod schema;
 mod sign_ins;
 mod sweep;
@@ -109,7 +111,7 @@ impl SqliteStore {
         let (writes, write_inbox) = Queue::new(options.queue, options.call_limit, Unanswered::MayBeDone);
         let (reads, read_inbox) = Queue::new(options.queue, options.call_limit, Unanswered::Harmless);
         let last_commit = LastCommit::default();
-        let threads = Threads { dir, life };
+        let threads = Threads { dir, life: Some(life) };
         let readers = threads.start_readers(options.readers, read_inbox)?;
         let thread = Writer {
             dir: threads.dir.clone(),
@@ -154,8 +156,8 @@ impl SqliteStore {
 /// What the threads of a store share.
 struct Threads {
     dir: DataDir,
-    /// Held by each of them as long as it lives.
-    life: Arc<DirLock>,
+    /// Held by each of them as long as it lives; none beside a node.
+    life: Option<Arc<DirLock>>,
 }
 
 impl Threads {
@@ -179,7 +181,7 @@ impl Threads {
         alive: mpsc::Sender<()>,
         run: impl FnOnce() + Send + 'static,
     ) -> Result<(), OpenError> {
-        let life = (Arc::clone(&self.life), alive);
+        let life = (self.life.clone(), alive);
         let body = move || {
             let _life = life;
             run();

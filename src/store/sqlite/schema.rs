@@ -1,6 +1,7 @@
 //! The schema, brought up to date by one process at a time, or taken as a newer release has made it.
 
 use std::{
+    cmp::Ordering,
     thread,
     time::{Duration, Instant},
 };
@@ -29,6 +30,19 @@ pub(super) fn open(dir: &DataDir, may_migrate: bool) -> Result<Connection, OpenE
     let mut connection = dir.connect()?;
     migrate(dir, &mut connection, may_migrate)?;
     Ok(connection)
+}
+
+/// Whether this binary can read the database as it is; nothing is changed.
+pub(super) fn check(dir: &DataDir) -> Result<(), OpenError> {
+    let _not_while_it_changes = migration_lock(dir)?;
+    let connection = dir.connect_reader()?;
+    let known = schema::known(&embedded::migrations::runner());
+    let found = applied(&connection).map_err(|error| dir.explain(&error))?;
+    match found.cmp(&known) {
+        Ordering::Less => Err(SchemaError::Behind { found, known }.into()),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => tolerate(dir, &connection, found, known),
+    }
 }
 
 fn migrate(dir: &DataDir, connection: &mut Connection, may_migrate: bool) -> Result<(), OpenError> {

@@ -69,6 +69,8 @@ pub struct Cluster {
 pub struct Expected {
     /// Reasons of `recovered:false`.
     pub holes: Vec<String>,
+    /// The beginning of the lobby's log, which is not kept any more.
+    pub deleted: Vec<Said>,
     pub steady: Vec<Steady>,
 }
 
@@ -196,6 +198,16 @@ impl Cluster {
         self.redis.as_ref().expect("it was set with several nodes")
     }
 
+    /// All nodes, which have stopped, start again on another database of the server.
+    pub async fn goes_on_with(&mut self, database: String) {
+        let url = self.postgres.url(&database);
+        self.database = database;
+        for node in &mut self.nodes {
+            node.set("DATABASE_URL", &url);
+        }
+        futures_util::future::join_all(self.nodes.iter_mut().map(NodeProcess::start)).await;
+    }
+
     /// Where people find the nodes.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.nodes.iter().map(NodeProcess::address).collect()
@@ -288,7 +300,9 @@ impl Cluster {
         loop {
             story.lists.clear();
             for room in crowd.rooms() {
-                story.logs.insert(room.clone(), self.log(&room));
+                let mut log = if room == "lobby" { expected.deleted.clone() } else { vec![] };
+                log.extend(self.log(&room));
+                story.logs.insert(room.clone(), log);
                 story.lists.extend(self.lists(&room).await);
             }
             story.recordings = crowd.recordings();

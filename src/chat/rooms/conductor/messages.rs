@@ -44,7 +44,7 @@ impl Conductor {
         for event in events {
             match room.sequencer.offer(now, event) {
                 Ok(events) => ready.extend(events),
-                Err(_) => return self.reset(id).await,
+                Err(why) => return self.reset(id, why).await,
             }
         }
         if by_bus && let Some(since) = gap {

@@ -12,7 +12,7 @@ use crate::{
     chat::{
         Here, join,
         rooms::{Command, room::Room},
-        sequencer::Sequencer,
+        sequencer::{Contradiction, Sequencer},
     },
     cluster::RoomSets,
     domain::{Position, RoomId, RoomName},
@@ -133,11 +133,11 @@ impl Conductor {
         self.unsubscribe(id);
     }
 
-    /// The log contradicts what was delivered: begin anew where it ends now, and let everybody
+    /// The log does not go on from what was delivered: begin anew where it ends now, and let everybody
     /// join again, with the reason.
-    pub(super) async fn reset(&mut self, id: RoomId) {
+    pub(super) async fn reset(&mut self, id: RoomId, why: Contradiction) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        tracing::warn!(room = %room.name, "the log changed under this room; its members rejoin");
+        tracing::warn!(room = %room.name, ?why, "the log changed under this room; its members rejoin");
         metrics::counter!("chorus_sequencer_resets_total").increment(1);
         self.hub.close(id.0).await;
         room.sequencer = Sequencer::new(id);
@@ -151,7 +151,7 @@ impl Conductor {
         self.open(id, Duration::ZERO);
         self.here
             .tasks
-            .spawn("rejoin", async move { join::rejoin(&here, id, name, everybody).await });
+            .spawn("rejoin", async move { join::rejoin(&here, (id, name), everybody, why).await });
     }
 }
 

@@ -62,7 +62,7 @@ impl Conductor {
                     self.repair_after = Some(now + REPAIR_PAUSE);
                 }
                 for (room, events) in by_room {
-                    self.offer(now, room, events, false).await;
+                    self.mend(now, room, events).await;
                 }
             }
             Err(error) => {
@@ -78,6 +78,17 @@ impl Conductor {
             .collect();
         for id in gaps {
             self.plan(now, id);
+        }
+    }
+
+    /// What the log held of a room's overdue range.
+    async fn mend(&mut self, now: Instant, id: RoomId, events: Vec<Arc<Event>>) {
+        let Some((room, first)) = self.rooms.get(&id).zip(events.first()) else {
+            return;
+        };
+        match room.sequencer.check_repair(first.seq) {
+            Ok(()) => self.offer(now, id, events, false).await,
+            Err(why) => self.reset(id, why).await,
         }
     }
 
@@ -115,10 +126,9 @@ impl Conductor {
         let Ok(heads) = heads else { return };
         for (asked, head) in heads {
             let Some(room) = self.rooms.get_mut(&head.room) else { continue };
-            if room.sequencer.check(now, asked, &head).is_err() {
-                self.reset(head.room).await;
-            } else {
-                self.look(now, head.room).await;
+            match room.sequencer.check(now, asked, &head) {
+                Ok(()) => self.look(now, head.room).await,
+                Err(why) => self.reset(head.room, why).await,
             }
         }
     }

@@ -81,6 +81,12 @@ impl NodeProcess {
         build.clone_into(&mut self.build);
     }
 
+    /// From its next start on it has this setting; empty is none.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts it, where it was before, and waits until it is ready.
     pub async fn start(&mut self) {
         assert!(!self.runs(), "{} runs", self.name());
