@@ -51,7 +51,7 @@ async fn server(database: &Database) -> Result<PostgresStore, Failure> {
         url: database.url.clone(),
         migrate: false,
         lock: None,
-        connections: database.connections,
+        connections: 2,
     };
     Ok(PostgresStore::open(&options, &Tasks::new()).await?)
 }
