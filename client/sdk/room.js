@@ -96,7 +96,8 @@ export class Room {
    */
   joined(frame) {
     if (this.#state === 'out') return null;
-    const first = this.#state !== 'paging';
+    // A page that does not follow the one before begins anew: what is between them was deleted meanwhile.
+    const first = this.#state !== 'paging' || !frame.recovered;
     const before = this.#position;
     const gap = first && before ? gapOf(frame, before.seq) : null;
     // A changed log numbers anew: what was seen there says nothing about what is there now.

@@ -61,6 +61,19 @@ test('a resume in pages is one stretch without a hole, and people come with the 
   assert.deepEqual(heard.people.at(-1).users, ['alice', 'carol', 'Zoe']);
 });
 
+test('messages that are deleted between two pages leave a gap and no seam', async () => {
+  const world = new World();
+  const { heard } = await world.inLobby(lines(1, 3));
+  const next = await back(world);
+  next.joined(lines(4, 6), { recovered: true, hasMore: true });
+  next.joined(lines(90, 92), { reason: 'position_expired' });
+  const { first, gap, messages } = heard.history.at(-1);
+  assert.deepEqual({ first, gap }, { first: true, gap: { after: 6, before: 90, reason: 'position_expired' } });
+  assert.deepEqual(seqs(messages), [90, 91, 92]);
+  next.message(93);
+  assert.deepEqual(seqs(heard.message), [93]);
+});
+
 test('a loss in the middle of the pages resumes from the last page that came', async () => {
   const world = new World();
   await world.inLobby();
