@@ -92,3 +92,36 @@ async fn whoever_finds_it_taken_later_keeps_out_from_then_on() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_comes_back_empty_is_still_its_first_chats() {
+    let (server, space, tasks) = (Redis::start(), any_space(), Tasks::new());
+    let _home = Home(tasks.clone());
+    let one = node_of("first", &server.url(), &space, &tasks).await;
+    let stranger = node_of("second", &server.url(), &space, &tasks).await;
+    let me = Incarnation::random();
+    for _ in 0..3 {
+        // The stranger finds the key gone as soon as its owner does, and as often.
+        server.cli(&["FLUSHALL"]);
+        eventually("its owner has said so again", async || {
+            server.cli(&["GET", &format!("{space}:{{chat}}")]) == "first"
+        })
+        .await;
+        one.presence.beat(me).await.unwrap();
+        let refused = stranger.presence.beat(me).await.unwrap_err();
+        assert!(matches!(refused, BusError::AnotherChat), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_without_memory_left_lets_new_nodes_of_its_chat_in() {
+    let (server, space, tasks, room) = (Redis::start(), any_space(), Tasks::new(), any_room());
+    let _home = Home(tasks.clone());
+    let _one = node_of("first", &server.url(), &space, &tasks).await;
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    let late = node_of("first", &server.url(), &space, &tasks).await;
+    let mut heard = Ears::of(&late);
+    late.subscribe(room).await;
+    let told = late.ring(typing(room)).await;
+    assert_eq!(heard.until(&told).await, std::slice::from_ref(&told));
+}

@@ -37,6 +37,8 @@ async fn a_node_opens_without_redis_and_finds_it_later() {
     server.restart();
     // What was asked for in vain is asked for again.
     eventually("it is confirmed", async || late.bus.subscribe(room).await.is_ok()).await;
+    // Until it knows whose Redis it is, it believes nothing.
+    eventually("it knows whose it is", async || late.presence.sets(room).await.is_ok()).await;
     rings(&one).await;
     let told = one.ring(typing(room)).await;
     ears.until(&told).await;

@@ -2,15 +2,16 @@
 //!
 //! Every node says again and again which chat it belongs to. The chat that was there first has the Redis
 //! until none of its nodes has said so for [`KEPT`]; the nodes of any other write nothing into it, ring
-//! no bell, and ignore what they hear. Before a node knows whose it is, it keeps out too. When Redis comes
-//! back it is asked at once; a node that had it as its own goes on with it until the answer is there.
+//! no bell, and ignore what they hear. Before a node knows whose it is, it keeps out too, and likewise when
+//! its own word has run out. When Redis comes back it is asked at once, and should it have come back empty
+//! those that had it take it again at once: a stranger takes what is nobody's only when it is that for longer.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fred::{
@@ -31,6 +32,9 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(2);
 /// How long its word counts.
 const KEPT: Duration = Duration::from_secs(30);
+/// How often a node that was told that it is another chat's has to find it nobody's before it takes it. Those
+/// that had it need one.
+const VACANT: u32 = 4;
 
 /// What one node knows of it.
 pub(super) struct Claim {
@@ -38,6 +42,8 @@ pub(super) struct Claim {
     key: String,
     chat: String,
     whose: Mutex<Whose>,
+    /// How often it was found nobody's in a row.
+    vacant: AtomicU32,
     /// Whether something was heard and ignored.
     ignored: AtomicBool,
     queue: Arc<Queue>,
@@ -48,8 +54,8 @@ pub(super) struct Claim {
 enum Whose {
     /// There was none yet.
     Unknown,
-    /// It is this chat's.
-    Ours,
+    /// It is this chat's, confirmed when that was asked.
+    Ours(Instant),
     /// It is another chat's.
     Anothers,
 }
@@ -61,6 +67,7 @@ impl Claim {
             key,
             chat,
             whose: Mutex::new(Whose::Unknown),
+            vacant: AtomicU32::default(),
             ignored: AtomicBool::default(),
             queue,
         })
@@ -69,9 +76,11 @@ impl Claim {
     /// Whether this node may use it.
     pub(super) fn admit(&self) -> Result<()> {
         match *self.whose.lock() {
-            Whose::Ours => Ok(()),
+            Whose::Ours(asked) if asked.elapsed() < KEPT => Ok(()),
             Whose::Anothers => Err(BusError::AnotherChat),
-            Whose::Unknown => Err(BusError::Unreachable("Redis has not said yet whose it is".to_owned())),
+            Whose::Unknown | Whose::Ours(_) => {
+                Err(BusError::Unreachable("Redis has not said yet whose it is".to_owned()))
+            }
         }
     }
 
@@ -86,11 +95,20 @@ impl Claim {
 
     /// Says to which chat this node belongs, and takes the answer.
     pub(super) async fn ask(&self) -> Result<(), Error> {
-        let args = vec![self.chat.clone(), KEPT.as_millis().to_string()];
-        let ours: i64 = scripts::CLAIM.run(&self.calls, vec![self.key.clone()], args).await?;
-        let found = if ours == 1 { Whose::Ours } else { Whose::Anothers };
+        let asked = Instant::now();
+        let takes =
+            *self.whose.lock() != Whose::Anothers || self.vacant.load(Ordering::Relaxed) + 1 >= VACANT;
+        let args = [
+            self.chat.clone(),
+            KEPT.as_millis().to_string(),
+            u8::from(takes).to_string(),
+        ];
+        let answer: i64 = scripts::CLAIM.run(&self.calls, vec![self.key.clone()], args.to_vec()).await?;
+        let vacant = if answer == -1 { self.vacant.load(Ordering::Relaxed) + 1 } else { 0 };
+        self.vacant.store(vacant, Ordering::Relaxed);
+        let found = if answer == 1 { Whose::Ours(asked) } else { Whose::Anothers };
         let before = std::mem::replace(&mut *self.whose.lock(), found);
-        if found == Whose::Ours && self.ignored.swap(false, Ordering::AcqRel) {
+        if answer == 1 && self.ignored.swap(false, Ordering::AcqRel) {
             self.queue.put(Heard::Interrupted);
         }
         if found == Whose::Anothers && before != found {
