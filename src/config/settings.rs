@@ -80,7 +80,7 @@ settings! {
     DB_PASSWORD: Secret, "", "Its password";
     DB_NAME: Text("name"), "websocket_chat", "Its database";
     DATABASE_REPLICA_URLS: Secret, "", "Read replicas of it, comma-separated, for sign-in checks and pages of history", "They are asked only while they keep up; the primary is asked for what they miss.";
-    DATABASE_CONNECTIONS: number(2, 1_000, "connections"), "16", "Most connections of this node to PostgreSQL: half for the log, half for the rest; half as many to each replica", "One more holds the node lock. `max_connections` of the server must do for all nodes: see [sizing](operations.md#sizing).";
+    DATABASE_CONNECTIONS: number(4, 1_000, "connections"), "16", "Most connections of this node to PostgreSQL: half for the log, half for the rest; half as many to each replica", "One more holds the node lock. `max_connections` of the server must do for all nodes: see [sizing](operations.md#sizing).";
     REDIS_URL: Secret, "", "Makes this one of several nodes of a chat, all with the same PostgreSQL and Redis: redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:port?node=host:port, redis-sentinel://host:26379?sentinelServiceName=name&node=host:port", "Without it a node is alone and locks its database.";
     MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start", "`false`: run `chorus migrate` yourself before the nodes.";
     RETENTION_DAYS: number(0, 36_500, "days"), "0", "How long messages are kept; 0 keeps them for ever", "The same on every node. Of each room the newest of the older ones stays until the one after it is as old, so that whoever was here since comes back without a gap. What was deleted is in backups only.";

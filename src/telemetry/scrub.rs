@@ -33,7 +33,7 @@ const TELLING: [&str; 11] = [
 ];
 
 /// What may stand around words that somebody else has chosen. (An apostrophe stands in too many others.)
-const QUOTES: [char; 2] = ['"', '`'];
+const QUOTES: [char; 8] = ['"', '`', '«', '»', '„', '“', '”', '‘'];
 
 /// An event without credentials, and without what was said and by whom.
 pub(super) fn event(mut event: Event<'static>) -> Event<'static> {
@@ -102,7 +102,7 @@ fn unquoted(mut text: String) -> String {
     for mark in QUOTES {
         let Some(first) = text.find(mark) else { continue };
         let last = text.rfind(mark).filter(|last| *last > first).unwrap_or(text.len());
-        text.replace_range(first + 1..last, "…");
+        text.replace_range(first + mark.len_utf8()..last, "…");
     }
     text
 }
@@ -151,6 +151,8 @@ mod tests {
             ("of type integer: \"hunter2\" (22P02)", "of type integer: \"…\" (22P02)"),
             ("it is inside `hunter2 `x` hunter2`", "it is inside `…`"),
             ("Custom { error: \"hunter2 ` hunter2", "Custom { error: \"…"),
+            ("Typ integer: „hunter2“ (22P02)", "Typ integer: „…"),
+            ("pour le type « hunter2 »", "pour le type «…"),
         ] {
             assert_eq!(unquoted(text.to_owned()), left);
         }

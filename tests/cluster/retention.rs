@@ -100,8 +100,8 @@ async fn old_messages_go_while_people_talk_and_who_comes_back_too_late_is_told()
     let first = gone.last().unwrap().seq + 1;
 
     // A node looks for old messages when it comes, and of several one a minute.
-    cluster.postgres.sql(&cluster.database, "UPDATE expiry SET begun_at = 0");
     cluster.nodes[2].kill().await;
+    cluster.postgres.sql(&cluster.database, "UPDATE expiry SET begun_at = 0");
     cluster.nodes[2].start().await;
     eventually("they are deleted", async || cluster.log("lobby")[0].seq == first).await;
     eventually("in the other room too", async || cluster.log(ROOM)[0].seq == 5).await;

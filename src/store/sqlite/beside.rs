@@ -6,8 +6,9 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf, absolute},
-    process,
 };
+
+use uuid::Uuid;
 
 use super::{
     LastCommit, OpenError, Queue, SqliteOptions, SqliteStore, Threads, Unanswered,
@@ -58,11 +59,11 @@ impl SqliteStore {
     }
 }
 
-/// Where a copy is until it is whole: beside it, under a name of this process.
+/// Where a copy is until it is whole: beside it, under a name that nobody else has.
 fn part_of(file: &Path) -> io::Result<PathBuf> {
     let whole = absolute(file)?;
     let name = whole.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(whole.with_file_name(format!(".{}.{}.part", name.display(), process::id())))
+    Ok(whole.with_file_name(format!(".{}.{}.part", name.display(), Uuid::new_v4().simple())))
 }
 
 fn copy(dir: &DataDir, part: &Path) -> Result<(), OpenError> {
