@@ -2,7 +2,10 @@
 //! after each, so that nobody who talks meanwhile notices. Of several nodes one at a time does it. Whether it
 //! works says nothing about whether the node is ready: a step that fails is logged, and a minute later it goes on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use tokio::time::{self, MissedTickBehavior};
 
@@ -67,10 +70,13 @@ impl Expiry {
         Ok(())
     }
 
-    /// What was said before this goes.
+    /// What was said before this goes. It has to be old by the clocks of the database and of this machine: what
+    /// one clock that runs years ahead would delete is gone for ever.
     fn before(&self) -> Timestamp {
         let kept = i64::try_from(self.kept.as_millis()).unwrap_or(i64::MAX);
-        Timestamp(self.clock.now().0.saturating_sub(kept))
+        let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let here = i64::try_from(here.as_millis()).unwrap_or(i64::MAX);
+        Timestamp(self.clock.now().0.min(here).saturating_sub(kept))
     }
 }
 
