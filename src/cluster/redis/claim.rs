@@ -9,7 +9,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -42,8 +42,6 @@ pub(super) struct Claim {
     key: String,
     chat: String,
     whose: Mutex<Whose>,
-    /// How often it was found nobody's in a row.
-    vacant: AtomicU32,
     /// Whether something was heard and ignored.
     ignored: AtomicBool,
     queue: Arc<Queue>,
@@ -56,8 +54,8 @@ enum Whose {
     Unknown,
     /// It is this chat's, confirmed when that was asked.
     Ours(Instant),
-    /// It is another chat's.
-    Anothers,
+    /// It is another chat's, or was, and has been found nobody's so often since then.
+    Anothers { vacant: u32 },
 }
 
 impl Claim {
@@ -67,7 +65,6 @@ impl Claim {
             key,
             chat,
             whose: Mutex::new(Whose::Unknown),
-            vacant: AtomicU32::default(),
             ignored: AtomicBool::default(),
             queue,
         })
@@ -77,7 +74,7 @@ impl Claim {
     pub(super) fn admit(&self) -> Result<()> {
         match *self.whose.lock() {
             Whose::Ours(asked) if asked.elapsed() < KEPT => Ok(()),
-            Whose::Anothers => Err(BusError::AnotherChat),
+            Whose::Anothers { .. } => Err(BusError::AnotherChat),
             Whose::Unknown | Whose::Ours(_) => {
                 Err(BusError::Unreachable("Redis has not said yet whose it is".to_owned()))
             }
@@ -96,22 +93,24 @@ impl Claim {
     /// Says to which chat this node belongs, and takes the answer.
     pub(super) async fn ask(&self) -> Result<(), Error> {
         let asked = Instant::now();
-        let takes =
-            *self.whose.lock() != Whose::Anothers || self.vacant.load(Ordering::Relaxed) + 1 >= VACANT;
+        let before = *self.whose.lock();
+        let waits = matches!(before, Whose::Anothers { vacant } if vacant + 1 < VACANT);
         let args = [
             self.chat.clone(),
             KEPT.as_millis().to_string(),
-            u8::from(takes).to_string(),
+            u8::from(!waits).to_string(),
         ];
         let answer: i64 = scripts::CLAIM.run(&self.calls, vec![self.key.clone()], args.to_vec()).await?;
-        let vacant = if answer == -1 { self.vacant.load(Ordering::Relaxed) + 1 } else { 0 };
-        self.vacant.store(vacant, Ordering::Relaxed);
-        let found = if answer == 1 { Whose::Ours(asked) } else { Whose::Anothers };
-        let before = std::mem::replace(&mut *self.whose.lock(), found);
+        let found = match (answer, before) {
+            (1, _) => Whose::Ours(asked),
+            (-1, Whose::Anothers { vacant }) => Whose::Anothers { vacant: vacant + 1 },
+            _ => Whose::Anothers { vacant: 0 },
+        };
+        *self.whose.lock() = found;
         if answer == 1 && self.ignored.swap(false, Ordering::AcqRel) {
             self.queue.put(Heard::Interrupted);
         }
-        if found == Whose::Anothers && before != found {
+        if answer == 0 && !matches!(before, Whose::Anothers { .. }) {
             tracing::error!(
                 "REDIS_URL names the Redis of another chat, which has another database; this node keeps out \
                  of it. Give each chat a Redis, or at least a database number, of its own"
