@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
-use tokio::time::{Instant, timeout_at};
-use tokio_postgres::{Row, types::ToSql};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
     connect::{Target, WORK},
@@ -15,9 +18,7 @@ use crate::store::{Result, StoreError};
 /// How long a call may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// The wait for a connection.
-    connect: Duration,
-    /// That, and preparing the statement. What is left is the statement's: so one that was sent has
+    /// The wait for a connection, and preparing the statement. What is left is the statement's: so one that was sent has
     /// time to end by the server's own timeout, and its outcome is known.
     prepare: Duration,
     /// In all.
@@ -26,13 +27,11 @@ pub(super) struct Limits {
 
 /// On the primary.
 pub(super) const PATIENT: Limits = Limits {
-    connect: Duration::from_millis(700),
     prepare: Duration::from_millis(800),
     call: Duration::from_secs(2),
 };
 /// On a replica, after which the primary is asked.
 pub(super) const QUICK: Limits = Limits {
-    connect: Duration::from_millis(200),
     prepare: Duration::from_millis(250),
     call: Duration::from_millis(300),
 };
@@ -108,18 +107,7 @@ impl Calls {
         sql: &'static str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>> {
-        let client = self.connection(began).await?;
-        let prepared = match timeout_at(began + self.limits.prepare, client.prepare_cached(sql)).await {
-            Ok(Ok(prepared)) => prepared,
-            Ok(Err(error)) => {
-                give_up_if_closed(client);
-                return Err(explain(&error, Effect::Read));
-            }
-            Err(_) => {
-                drop(Object::take(client));
-                return Err(StoreError::Unavailable("no answer in time".into()));
-            }
-        };
+        let (client, prepared) = self.prepared(began, sql).await?;
         match timeout_at(began + self.limits.call, client.query(&prepared, params)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {
@@ -140,15 +128,39 @@ impl Calls {
         }
     }
 
-    async fn connection(&self, began: Instant) -> Result<Object> {
-        let unavailable = |text: String| StoreError::Unavailable(text);
-        match timeout_at(began + self.limits.connect, self.pool.get()).await {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(PoolError::Backend(error))) => Err(unavailable(told(&error))),
-            Ok(Err(error)) => Err(unavailable(error.to_string())),
-            Err(_) => Err(unavailable("no connection in time".into())),
+    /// A connection that knows this statement. Getting it ready goes on when nobody waits for it any more, and then
+    /// it is there for the next: on a machine that is too busy to get one ready within a caller's time, callers
+    /// that each begin anew would never have any.
+    async fn prepared(&self, began: Instant, sql: &'static str) -> Result<(Object, Statement)> {
+        let (pool, call) = (self.pool.clone(), self.limits.call);
+        // It ends by itself: the pool's limits and this one bound it.
+        let ready = Handle::current().spawn(async move {
+            let client = pool.get().await.map_err(|error| unreached(&error))?;
+            match timeout(call, client.prepare_cached(sql)).await {
+                Ok(Ok(prepared)) => Ok((client, prepared)),
+                Ok(Err(error)) => {
+                    give_up_if_closed(client);
+                    Err(explain(&error, Effect::Read))
+                }
+                Err(_) => {
+                    drop(Object::take(client));
+                    Err(StoreError::Unavailable("no answer in time".into()))
+                }
+            }
+        });
+        match timeout_at(began + self.limits.prepare, ready).await {
+            Ok(Ok(ready)) => ready,
+            Ok(Err(_)) => Err(StoreError::Unavailable("a connection was given up".into())),
+            Err(_) => Err(StoreError::Unavailable("no connection in time".into())),
         }
     }
+}
+
+fn unreached(error: &PoolError) -> StoreError {
+    StoreError::Unavailable(match error {
+        PoolError::Backend(error) => told(error),
+        other => other.to_string(),
+    })
 }
 
 fn give_up_if_closed(client: Object) {
