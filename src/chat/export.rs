@@ -100,7 +100,7 @@ impl<'a> Export<'a> {
             return Ok(None);
         }
         let (events, bytes) = PAGE;
-        let page = self.log.page(self.room, self.before_next(), events, bytes).await?;
+        let page = self.log.page(self.room, starting(self.next), events, bytes).await?;
         let mut lines = String::new();
         for event in page.events.iter().take_while(|event| event.seq <= self.last) {
             if event.seq != self.next {
@@ -130,13 +130,14 @@ impl<'a> Export<'a> {
 
     /// The first event from this number on.
     async fn at(&self, seq: Seq) -> Result<Option<Event>, ExportError> {
-        let page = self.log.page(self.room, Slice::After(Seq(seq.0 - 1)), 1, 0).await?;
+        let page = self.log.page(self.room, starting(seq), 1, 0).await?;
         Ok(page.events.into_iter().next())
     }
+}
 
-    const fn before_next(&self) -> Slice {
-        Slice::After(Seq(self.next.0 - 1))
-    }
+/// From this number on, itself included. (The first is 1.)
+const fn starting(seq: Seq) -> Slice {
+    Slice::After(Seq(seq.0 - 1))
 }
 
 /// Numbers and texts: `serde_json` only fails on maps with strange keys.

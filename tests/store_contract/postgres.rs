@@ -1,7 +1,10 @@
 //! The PostgreSQL backend: fresh databases for the contract, and what only it promises.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -13,7 +16,11 @@ use chorus::{
         postgres::{NodeLock, OpenError, PostgresOptions, PostgresStore},
     },
 };
-use tokio::task::JoinSet;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
 use crate::{
     fixture::{Opened, fill, in_seconds, lobby, name, person, say, signed_in},
@@ -323,6 +330,50 @@ async fn a_schema_that_is_behind_or_too_new_is_refused() {
         PostgresStore::open(&waiting, &Tasks::new()).await,
         Err(OpenError::Schema(SchemaError::TooNew { found: 900, oldest: 900, .. }))
     ));
+}
+
+/// Longer than a call waits for a connection, shorter than one may take to be made.
+const SLOW: Duration = Duration::from_millis(950);
+
+/// Forwards connections to `target`, each only after a while once `slow` is set.
+async fn forward(from: TcpListener, target: String, slow: Arc<AtomicBool>) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut client, _)) = from.accept().await {
+        let (target, slow) = (target.clone(), slow.clone());
+        connections.spawn(async move {
+            if slow.load(Ordering::Relaxed) {
+                tokio::time::sleep(SLOW).await;
+            }
+            let mut server = TcpStream::connect(target).await.unwrap();
+            let _ = copy_bidirectional(&mut client, &mut server).await;
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_takes_longer_than_its_caller_waits_is_there_for_the_next() {
+    let server = &shared().server;
+    let (database, slow) = (server.create_database(None), Arc::new(AtomicBool::new(false)));
+    let url = server.url(&database);
+    let target = url.split(['@', '/']).find(|part| part.starts_with("127.0.0.1:")).unwrap();
+    let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let through = url.replace(target, &relay.local_addr().unwrap().to_string());
+    let mut relays = JoinSet::new();
+    relays.spawn(forward(relay, target.to_owned(), slow.clone()));
+    let store = PostgresStore::open(&options(through, None), &Tasks::new()).await.unwrap();
+    store.now().await.unwrap();
+
+    slow.store(true, Ordering::Relaxed);
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    server.sql(&database, end);
+    let mut calls = 0;
+    while bounded(store.now()).await.is_err() {
+        calls += 1;
+        assert!(calls < 10, "each call began to connect anew, and none was patient enough");
+    }
+    assert!(calls > 0, "the first one can't have had the time");
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

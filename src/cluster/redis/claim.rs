@@ -22,7 +22,7 @@ use fred::{
 use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::scripts;
+use super::{OpenError, scripts};
 use crate::{
     cluster::{BusError, Heard, Result, queue::Queue},
     shutdown::Tasks,
@@ -95,12 +95,12 @@ impl Claim {
         let asked = Instant::now();
         let before = *self.whose.lock();
         let waits = matches!(before, Whose::Anothers { vacant } if vacant + 1 < VACANT);
-        let args = [
+        let args = vec![
             self.chat.clone(),
             KEPT.as_millis().to_string(),
             u8::from(!waits).to_string(),
         ];
-        let answer: i64 = scripts::CLAIM.run(&self.calls, vec![self.key.clone()], args.to_vec()).await?;
+        let answer: i64 = scripts::CLAIM.run(&self.calls, vec![self.key.clone()], args).await?;
         let found = match (answer, before) {
             (1, _) => Whose::Ours(asked),
             (-1, Whose::Anothers { vacant }) => Whose::Anothers { vacant: vacant + 1 },
@@ -111,10 +111,7 @@ impl Claim {
             self.queue.put(Heard::Interrupted);
         }
         if answer == 0 && !matches!(before, Whose::Anothers { .. }) {
-            tracing::error!(
-                "REDIS_URL names the Redis of another chat, which has another database; this node keeps out \
-                 of it. Give each chat a Redis, or at least a database number, of its own"
-            );
+            tracing::error!("this node keeps out of Redis: {}", OpenError::AnotherChat);
         }
         Ok(())
     }
