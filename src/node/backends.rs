@@ -1,12 +1,12 @@
 //! What a node stands on: which database and which cluster, by the settings.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
 
 use super::StartError;
 use crate::{

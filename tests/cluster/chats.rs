@@ -1,12 +1,31 @@
 //! Two chats, each with a database of its own, that were given one Redis by mistake: the second says so and
 //! mixes nobody into the first.
 
+use std::{
+    fs::{self, File},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use chorus::{
+    cluster::redis::OpenError,
+    config::{Config, Database},
+    node::{Backends, StartError},
+    shutdown::Tasks,
+};
 use serde_json::json;
+use tokio::{
+    runtime,
+    task::spawn_blocking,
+    time::{Instant, pause},
+};
 
 use crate::{
     common::{
         eventually,
         program::{JWT_SECRET, Program},
+        settings,
         web::Web,
     },
     harness::{
@@ -55,6 +74,47 @@ async fn a_node_that_is_given_the_redis_of_another_chat_does_not_start_before_th
     let (address, _) = stranger.program.ready().await;
     assert_eq!(Web::of(address).get("/ready", "").await.status, 200);
     stranger.program.kill().await;
+}
+
+/// Opens what a node stands on: why it is refused, and after how long. What it says goes into this file.
+///
+/// The servers are real, and so is what they answer. As soon as it has said that it keeps out, its clock jumps
+/// to whatever it waits for next.
+async fn refused_in_fast_time(config: &Config, log: &Path) -> (Option<StartError>, Duration) {
+    let said = tracing_subscriber::fmt().with_writer(Arc::new(File::create(log).unwrap())).finish();
+    let _quiet = tracing::subscriber::set_default(said);
+    let (tasks, began) = (Tasks::new(), Instant::now());
+    let keeps_out = async || fs::read_to_string(log).unwrap().contains("keeps out of Redis");
+    let told = async {
+        eventually("it says that it keeps out", keeps_out).await;
+        pause();
+    };
+    let (opened, ()) = tokio::join!(Backends::open(config, &tasks), told);
+    tasks.stop();
+    (opened.err(), began.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_whose_redis_stays_another_chats_ends_after_a_minute() {
+    let cluster = Setup::of(1).start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = settings(dir.path());
+    let url = cluster.postgres.url(&cluster.postgres.create_database(None));
+    config.database = Some(Database { url: url.into(), replicas: vec![], connections: 4 });
+    config.redis_url = Some(cluster.redis().url().into());
+    let log = dir.path().join("log");
+    let waiting = spawn_blocking(move || {
+        let one_thread = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        one_thread.block_on(refused_in_fast_time(&config, &log))
+    });
+    let (refused, after) = waiting.await.unwrap();
+    // What keeps a node from starting ends the program.
+    assert!(
+        matches!(refused, Some(StartError::Cluster(OpenError::AnotherChat))),
+        "{refused:?}"
+    );
+    assert!((60..75).contains(&after.as_secs()), "{after:?}");
+    assert_eq!(cluster.ready(0).await, (200, vec![]), "the first goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
