@@ -21,6 +21,7 @@ pub use self::patience::Patience;
 use crate::{
     domain::{ClientId, Event, Position, RoomId, Seq},
     store::{Head, Missing},
+    tally::closed_set,
 };
 
 /// Most events held while an earlier one is missing; beyond it the later ones are dropped here
@@ -31,13 +32,21 @@ pub const HELD_BYTES: usize = 1024 * 1024;
 /// How many delivered ids are remembered to notice a log that changed under us.
 const REMEMBERED: usize = 64;
 
-/// The log does not go on from what this room was told: its members must rejoin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contradiction {
-    /// It holds something else.
-    Changed,
-    /// It does not keep what comes next any more.
-    Expired,
+closed_set! {
+    /// The log does not go on from what this room was told: its members must rejoin.
+    pub enum Contradiction {
+        /// It holds something else.
+        Changed = "changed",
+        /// It does not keep what comes next any more.
+        Expired = "expired",
+    }
+}
+
+impl Contradiction {
+    /// So many rooms more began anew for it.
+    pub(super) fn count(self, times: u64) {
+        metrics::counter!("chorus_sequencer_resets_total", "cause" => self.as_str()).increment(times);
+    }
 }
 
 /// The state of one room on one node.

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) use command::{Arrival, Command, GoLive, NotLive, Reading};
 pub use conductor::Conductor;
 
-use super::roster::LISTED;
+use super::{roster::LISTED, sequencer::Contradiction};
 use crate::{
     cluster::SetsVersion,
     domain::{RoomId, RoomName, Username},
@@ -47,10 +47,15 @@ pub(super) fn describe_metrics() {
         "chorus_repairs_total",
         "Ranges of messages read from the log because a notice was missed"
     );
-    metrics::describe_counter!("chorus_sequencer_resets_total", "Rooms whose log was found changed");
+    metrics::describe_counter!(
+        "chorus_sequencer_resets_total",
+        "Rooms that began anew, by cause: the log was `changed`, or what came next had `expired`"
+    );
     let _ = metrics::histogram!("chorus_publish_to_deliver_seconds");
     metrics::counter!("chorus_repairs_total").increment(0);
-    metrics::counter!("chorus_sequencer_resets_total").increment(0);
+    for why in Contradiction::ALL {
+        why.count(0);
+    }
 }
 
 /// A handle on the rooms' task.

@@ -137,8 +137,12 @@ impl Conductor {
     /// join again, with the reason.
     pub(super) async fn reset(&mut self, id: RoomId, why: Contradiction) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        tracing::warn!(room = %room.name, ?why, "the log changed under this room; its members rejoin");
-        metrics::counter!("chorus_sequencer_resets_total").increment(1);
+        let found = match why {
+            Contradiction::Changed => "the log changed under this room",
+            Contradiction::Expired => "what comes next in this room was deleted for its age",
+        };
+        tracing::warn!(room = %room.name, "{found}; its members rejoin");
+        why.count(1);
         self.hub.close(id.0).await;
         room.sequencer = Sequencer::new(id);
         room.waiting = Some(Vec::new());
