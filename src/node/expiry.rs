@@ -13,6 +13,7 @@ use crate::{
     domain::{RoomId, Timestamp},
     shutdown::Tasks,
     store::{DbClock, Store, StoreError},
+    tally::closed_set,
 };
 
 /// How often a round begins.
@@ -24,6 +25,25 @@ const CLAIM: Duration = Duration::from_secs(54);
 const PAUSE: Duration = Duration::from_millis(50);
 /// Most steps of a round; the next one goes on where it ended.
 const STEPS: usize = 500;
+
+closed_set! {
+    /// How a round has ended.
+    enum Outcome {
+        /// Nothing was left that is old enough.
+        Finished = "finished",
+        /// There is more than one round may delete.
+        Unfinished = "unfinished",
+        /// A step failed.
+        Failed = "failed",
+    }
+}
+
+impl Outcome {
+    /// So many more.
+    fn count(self, times: u64) {
+        metrics::counter!("chorus_expiry_rounds_total", "outcome" => self.as_str()).increment(times);
+    }
+}
 
 /// What is deleted from, by whose clock, and how old it must be.
 pub(super) struct Expiry {
@@ -41,17 +61,22 @@ impl Expiry {
         let mut after = None;
         let mut round = async || {
             tick.tick().await;
-            if let Err(error) = self.round(&mut after).await {
-                tracing::warn!(%error, "old messages could not be deleted; that is tried again");
+            match self.round(&mut after).await {
+                Ok(None) => {}
+                Ok(Some(outcome)) => outcome.count(1),
+                Err(error) => {
+                    tracing::warn!(%error, "old messages could not be deleted; that is tried again");
+                    Outcome::Failed.count(1);
+                }
             }
         };
         while tasks.stopped().run_until_cancelled(round()).await.is_some() {}
     }
 
-    /// One round, if it is this node's turn.
-    async fn round(&self, after: &mut Option<RoomId>) -> Result<(), StoreError> {
+    /// One round, if it is this node's turn; how it has ended.
+    async fn round(&self, after: &mut Option<RoomId>) -> Result<Option<Outcome>, StoreError> {
         if !self.store.claim_expiry(CLAIM).await? {
-            return Ok(());
+            return Ok(None);
         }
         let mut events = 0;
         for _ in 0..STEPS {
@@ -67,7 +92,7 @@ impl Expiry {
         if events > 0 {
             tracing::debug!(events, days = self.kept.as_secs() / 86_400, "old messages deleted");
         }
-        Ok(())
+        Ok(Some(if after.is_none() { Outcome::Finished } else { Outcome::Unfinished }))
     }
 
     /// What was said before this goes. It has to be old by the clocks of the database and of this machine: what
@@ -80,11 +105,18 @@ impl Expiry {
     }
 }
 
-/// Tells what its metric means. Called once, after the recorder is there.
+/// Tells what its metrics mean. Called once, after the recorder is there.
 pub(super) fn describe_metrics() {
     metrics::describe_counter!(
         "chorus_expired_events_total",
         "Events deleted because they were older than RETENTION_DAYS"
     );
     metrics::counter!("chorus_expired_events_total").increment(0);
+    metrics::describe_counter!(
+        "chorus_expiry_rounds_total",
+        "Rounds in which messages older than RETENTION_DAYS are looked for, by outcome"
+    );
+    for outcome in Outcome::ALL {
+        outcome.count(0);
+    }
 }
