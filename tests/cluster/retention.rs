@@ -149,3 +149,103 @@ async fn comes_back_to_the_quiet_room(web: &Web, token: &str, seen: &Memory) {
     let beyond = resume((9, "of-another-log".to_owned())).await;
     assert_eq!(beyond["reason"], "log_changed");
 }
+
+/// The years by which one clock is wrong, in milliseconds.
+const TEN_YEARS: i64 = 315_360_000_000;
+
+/// The clock of the database is so far ahead of the machine's from now on.
+fn set_clock(cluster: &Cluster, ahead: i64) {
+    let sql = format!(
+        "CREATE OR REPLACE FUNCTION chorus_now() RETURNS bigint LANGUAGE sql VOLATILE AS
+         $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + {ahead} $$;
+         UPDATE expiry SET begun_at = 0"
+    );
+    cluster.postgres.sql(&cluster.database, &sql);
+}
+
+/// The node starts again, looks for old messages, and has found none that it has not deleted.
+async fn looks_for_old_messages(cluster: &mut Cluster) {
+    cluster.nodes[0].kill().await;
+    cluster.nodes[0].start().await;
+    let node = &cluster.nodes[0];
+    eventually("a round has ended", async || {
+        node.metric("chorus_expiry_rounds_total{outcome=\"finished\"}").await > 0.5
+    })
+    .await;
+}
+
+/// Three things are said in a room of its own.
+async fn three_things(cluster: &Cluster, who: &str, room: &str) {
+    let web = cluster.web(0);
+    let token = web.sign_in(who).await;
+    web.post("/rooms", &token, json!({ "room": room })).await;
+    let mut client = Client::open(web.address, &token).await;
+    client.join(room).await;
+    for n in 1..=3 {
+        client.say_acked(room, &format!("{room}{n}"), "hello").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_old_by_one_clock_alone_stays() {
+    let mut cluster = Setup::of(1).with("RETENTION_DAYS", "1").start().await;
+    let left =
+        |cluster: &Cluster, room: &str| cluster.log(room).iter().map(|said| said.seq).collect::<Vec<_>>();
+    three_things(&cluster, "alice", "first").await;
+    set_clock(&cluster, TEN_YEARS);
+    looks_for_old_messages(&mut cluster).await;
+    assert_eq!(left(&cluster, "first"), [1, 2, 3], "the database's clock runs ahead");
+
+    set_clock(&cluster, -TEN_YEARS);
+    cluster.nodes[0].kill().await;
+    cluster.nodes[0].start().await;
+    three_things(&cluster, "bob", "second").await;
+    set_clock(&cluster, -TEN_YEARS);
+    looks_for_old_messages(&mut cluster).await;
+    assert_eq!(left(&cluster, "second"), [1, 2, 3], "as if the node's clock ran ahead");
+
+    set_clock(&cluster, 0);
+    looks_for_old_messages(&mut cluster).await;
+    assert_eq!(left(&cluster, "second"), [3], "old by both");
+    assert_eq!(left(&cluster, "first"), [1, 2, 3]);
+}
+
+/// How often rooms began anew on the node for this cause.
+async fn resets(cluster: &Cluster, cause: &str) -> f64 {
+    cluster.nodes[0]
+        .metric(&format!("chorus_sequencer_resets_total{{cause=\"{cause}\"}}"))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_behind_what_is_kept_is_not_counted_as_a_log_that_changed() {
+    let cluster = Setup::of(1).start().await;
+    let mut alice = cluster.guest(0, "alice").await;
+    for n in 1..=3 {
+        alice.say_acked("lobby", &format!("a{n}"), "hello").await;
+    }
+    alice.until_seq("lobby", 3).await;
+    let lobby = "(SELECT id FROM rooms WHERE name = 'lobby')";
+    // As if it had slept while three more were said and those that it knew were deleted.
+    let sql = format!(
+        "UPDATE messages SET seq = seq + 3 WHERE room_id = {lobby}; UPDATE rooms SET last_seq = 6 WHERE name = 'lobby'"
+    );
+    cluster.postgres.sql(&cluster.database, &sql);
+    let back = alice.until(|frame| frame["reason"] == "position_expired").await;
+    assert_eq!(numbers(&back), [4, 5, 6]);
+    assert_eq!(
+        (resets(&cluster, "expired").await, resets(&cluster, "changed").await),
+        (1.0, 0.0)
+    );
+
+    alice.say_acked("lobby", "a7", "goes on").await;
+    let sql = format!(
+        "DELETE FROM messages WHERE seq = 7 AND room_id = {lobby}; UPDATE rooms SET last_seq = 6 WHERE name = 'lobby'"
+    );
+    cluster.postgres.sql(&cluster.database, &sql);
+    alice.until(|frame| frame["reason"] == "log_changed").await;
+    assert_eq!(
+        (resets(&cluster, "expired").await, resets(&cluster, "changed").await),
+        (1.0, 1.0)
+    );
+}
