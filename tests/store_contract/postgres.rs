@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -16,6 +16,7 @@ use chorus::{
         postgres::{NodeLock, OpenError, PostgresOptions, PostgresStore},
     },
 };
+use futures_util::future::join_all;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -374,6 +375,32 @@ async fn a_connection_that_takes_longer_than_its_caller_waits_is_there_for_the_n
     }
     assert!(calls > 0, "the first one can't have had the time");
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_of_a_silent_server_leave_no_more_tasks_than_there_may_be_connections() {
+    let (server, _, store) = own().await;
+    server.freeze();
+    let (tasks, alive) = (tokio::runtime::Handle::current(), AtomicUsize::new(0));
+    let before = tasks.metrics().num_alive_tasks();
+    let calls = join_all((0..100).map(|_| async {
+        let refused = bounded(store.now()).await;
+        alive.fetch_max(tasks.metrics().num_alive_tasks(), Ordering::Relaxed);
+        assert!(refused.is_err());
+    }));
+    calls.await;
+    let (alive, most) = (alive.into_inner().saturating_sub(before), 16 / 2);
+    assert!(
+        (1..=most).contains(&alive),
+        "{alive}: they go on without their callers, and are few"
+    );
+    store.close().await;
+    let began = Instant::now();
+    while tasks.metrics().num_alive_tasks() > before {
+        assert!(began.elapsed() < LIMIT, "what was begun ends with the store");
+        tokio::task::yield_now().await;
+    }
+    server.thaw();
 }
 
 #[tokio::test(flavor = "multi_thread")]

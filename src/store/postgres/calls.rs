@@ -1,13 +1,16 @@
 //! One call: a connection from a pool, one prepared statement, one answer, all within [`Limits`].
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::{Object, Pool, PoolError};
+use futures_util::FutureExt;
 use tokio::{
     runtime::Handle,
+    sync::Semaphore,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_postgres::{Row, Statement, types::ToSql};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     connect::{Target, WORK},
@@ -49,12 +52,21 @@ pub(super) enum Effect {
 pub(super) struct Calls {
     pool: Pool,
     limits: Limits,
+    /// So many connections may be got ready at once by tasks that outlive their callers.
+    makers: Arc<Semaphore>,
+    /// These tasks end.
+    over: CancellationToken,
 }
 
 impl Calls {
     /// At most `size` connections, made when there is something to ask.
     pub(super) fn new(target: &Target, size: usize, limits: Limits) -> Result<Self, OpenError> {
-        Ok(Self { pool: target.pool(size, WORK)?, limits })
+        Ok(Self {
+            pool: target.pool(size, WORK)?,
+            limits,
+            makers: Arc::new(Semaphore::new(size)),
+            over: CancellationToken::new(),
+        })
     }
 
     /// All rows of one statement.
@@ -98,6 +110,7 @@ impl Calls {
         while self.pool.status().size > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.over.cancel();
     }
 
     async fn ask(
@@ -128,30 +141,46 @@ impl Calls {
         }
     }
 
-    /// A connection that knows this statement. Getting it ready goes on when nobody waits for it any more, and then
-    /// it is there for the next: on a machine that is too busy to get one ready within a caller's time, callers
-    /// that each begin anew would never have any.
+    /// A connection that knows this statement. One that is idle and knows it is there at once. Else getting one
+    /// ready goes on when nobody waits for it any more, and then it is there for the next: on a machine that is
+    /// too busy to get one ready within a caller's time, callers that each begin anew would never have any. (As
+    /// many as the pool may have are got ready so. Whoever else comes meanwhile waits for one of these.)
     async fn prepared(&self, began: Instant, sql: &'static str) -> Result<(Object, Statement)> {
-        let (pool, call) = (self.pool.clone(), self.limits.call);
-        // It ends by itself: the pool's limits and this one bound it.
-        let ready = Handle::current().spawn(async move {
-            let client = pool.get().await.map_err(|error| unreached(&error))?;
-            match timeout(call, client.prepare_cached(sql)).await {
-                Ok(Ok(prepared)) => Ok((client, prepared)),
-                Ok(Err(error)) => {
-                    give_up_if_closed(client);
-                    Err(explain(&error, Effect::Read))
-                }
-                Err(_) => {
-                    drop(Object::take(client));
-                    Err(StoreError::Unavailable("no answer in time".into()))
-                }
-            }
+        let mut getting = Box::pin(ready(self.pool.clone(), sql, self.limits.call));
+        if let Some(ready) = getting.as_mut().now_or_never() {
+            return ready;
+        }
+        let limit = began + self.limits.prepare;
+        let late = || StoreError::Unavailable("no connection in time".into());
+        let Ok(turn) = Arc::clone(&self.makers).try_acquire_owned() else {
+            return timeout_at(limit, getting).await.unwrap_or_else(|_| Err(late()));
+        };
+        let over = self.over.clone();
+        // It ends by itself: the pool's limits and the call's bound it.
+        let made = Handle::current().spawn(async move {
+            let _turn = turn;
+            over.run_until_cancelled(getting).await
         });
-        match timeout_at(began + self.limits.prepare, ready).await {
-            Ok(Ok(ready)) => ready,
-            Ok(Err(_)) => Err(StoreError::Unavailable("a connection was given up".into())),
-            Err(_) => Err(StoreError::Unavailable("no connection in time".into())),
+        match timeout_at(limit, made).await {
+            Ok(Ok(Some(ready))) => ready,
+            Ok(_) => Err(StoreError::Unavailable("a connection was given up".into())),
+            Err(_) => Err(late()),
+        }
+    }
+}
+
+/// A connection from the pool, which makes one if it must, with this statement prepared.
+async fn ready(pool: Pool, sql: &'static str, limit: Duration) -> Result<(Object, Statement)> {
+    let client = pool.get().await.map_err(|error| unreached(&error))?;
+    match timeout(limit, client.prepare_cached(sql)).await {
+        Ok(Ok(prepared)) => Ok((client, prepared)),
+        Ok(Err(error)) => {
+            give_up_if_closed(client);
+            Err(explain(&error, Effect::Read))
+        }
+        Err(_) => {
+            drop(Object::take(client));
+            Err(StoreError::Unavailable("no answer in time".into()))
         }
     }
 }
