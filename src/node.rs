@@ -235,7 +235,7 @@ impl Node {
         self.sockets.len()
     }
 
-    /// Ends when a task of the node has panicked.
+    /// Ends when a task of the node has panicked, or finds that the node can't go on.
     pub async fn failed(&self) {
         self.tasks.failed().await;
     }

@@ -81,7 +81,12 @@ impl Tasks {
         &self.stop
     }
 
-    /// Ends when a task has panicked.
+    /// Fails the node, as a panic does: what it stands on is not what it was, and it says why before.
+    pub fn fail(&self) {
+        self.failed.cancel();
+    }
+
+    /// Ends when a task has panicked, or the node was failed.
     pub async fn failed(&self) {
         self.failed.cancelled().await;
     }

@@ -16,11 +16,12 @@ use chorus::{
         postgres::{NodeLock, OpenError, PostgresOptions, PostgresStore},
     },
 };
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::timeout,
 };
 
 use crate::{
@@ -352,6 +353,31 @@ async fn forward(from: TcpListener, target: String, slow: Arc<AtomicBool>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_under_which_another_chats_database_is_put_ends_and_one_that_gets_its_own_back_goes_on() {
+    let (server, migrated, tasks) = (&shared().server, &shared().migrated, Tasks::new());
+    let database = server.create_database(Some(migrated));
+    let options = options(server.url(&database), NodeLock::Shared);
+    let store = PostgresStore::open(&options, &tasks).await.unwrap();
+    let replace = |with: &str| {
+        server.sql("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
+        server.sql("postgres", &format!("CREATE DATABASE {database} TEMPLATE {with}"));
+    };
+    replace(migrated);
+    recovers(async || store.check().await).await;
+    assert!(tasks.failed().now_or_never().is_none(), "a copy is the same chat");
+
+    let others = server.create_database(None);
+    PostgresStore::migrate(&server.url(&others).into()).await.unwrap();
+    replace(&others);
+    timeout(LIMIT, tasks.failed()).await.expect("the node ends");
+    let refused = store.check().await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "and writes nothing there: {refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_takes_longer_than_its_caller_waits_is_there_for_the_next() {
     let server = &shared().server;
     let (database, slow) = (server.create_database(None), Arc::new(AtomicBool::new(false)));
@@ -398,7 +424,7 @@ async fn callers_of_a_silent_server_leave_no_more_tasks_than_there_may_be_connec
     let began = Instant::now();
     while tasks.metrics().num_alive_tasks() > before {
         assert!(began.elapsed() < LIMIT, "what was begun ends with the store");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     server.thaw();
 }

@@ -3,7 +3,8 @@
 //! An advisory lock of a session, so it ends with the connection that holds it; that one is kept for
 //! nothing else. When it is lost the lock is taken again as soon as the server answers. Should
 //! another node have it then, this one writes nothing to the log and is not ready until it gets it
-//! back: two chats never share a database unknowingly.
+//! back: two chats never share a database unknowingly. And should it be another chat's database (one
+//! was put in its place), the node ends: whom it knows are others there.
 
 use std::{
     sync::{
@@ -40,6 +41,9 @@ pub enum NodeLock {
     /// To share it with the other nodes of a cluster.
     Shared,
 }
+
+/// Which chat a database holds, see [`PostgresStore::chat`](super::PostgresStore::chat).
+pub(super) const CHAT: &str = "SELECT applied_on FROM refinery_schema_history ORDER BY version LIMIT 1";
 
 /// A lock that is held, or being taken again.
 pub(super) struct Held {
@@ -80,18 +84,19 @@ impl Held {
 /// Takes the lock and keeps it until the store closes or the node stops.
 pub(super) async fn take(target: &Target, kind: NodeLock, tasks: &Tasks) -> Result<Arc<Held>, OpenError> {
     let pool = target.pool(1, HOLD)?;
-    let session = attempt(&pool, kind).await?.ok_or(OpenError::Locked)?;
+    let Tried { session, chat } = attempt(&pool, kind).await?;
+    let session = session.ok_or(OpenError::Locked)?;
     let held = Arc::new(Held {
         excluded: AtomicBool::new(false),
         session: Mutex::new(Some(session)),
         over: tasks.stopped().child_token(),
     });
-    tasks.spawn("node lock", keep(held.clone(), pool, kind));
+    tasks.spawn("node lock", keep(held.clone(), (pool, kind, chat), tasks.clone()));
     Ok(held)
 }
 
 /// Looks after the lock until that is over.
-async fn keep(held: Arc<Held>, pool: Pool, kind: NodeLock) {
+async fn keep(held: Arc<Held>, (pool, kind, chat): (Pool, NodeLock, String), tasks: Tasks) {
     while held.over.run_until_cancelled(sleep(PAUSE)).await.is_some() {
         if !held.is_lost() {
             continue;
@@ -102,13 +107,17 @@ async fn keep(held: Arc<Held>, pool: Pool, kind: NodeLock) {
             return;
         };
         match tried {
-            Ok(Some(session)) => {
+            Ok(tried) if tried.chat != chat => {
+                tracing::error!("DATABASE_URL leads to another chat's database now; this node ends");
+                return tasks.fail();
+            }
+            Ok(Tried { session: Some(session), .. }) => {
                 *held.session.lock() = Some(session);
                 if held.excluded.swap(false, Ordering::AcqRel) {
                     tracing::info!("this node has its database back");
                 }
             }
-            Ok(None) => {
+            Ok(_) => {
                 if !held.excluded.swap(true, Ordering::AcqRel) {
                     tracing::error!("another node has taken over this database; this one writes nothing");
                 }
@@ -118,16 +127,22 @@ async fn keep(held: Arc<Held>, pool: Pool, kind: NodeLock) {
     }
 }
 
-/// One try: a session that holds the lock, or `None` when another node excludes this one.
-async fn attempt(pool: &Pool, kind: NodeLock) -> Result<Option<Object>, OpenError> {
+/// What one try has found: a session that holds the lock, unless another node excludes this one.
+struct Tried {
+    session: Option<Object>,
+    chat: String,
+}
+
+async fn attempt(pool: &Pool, kind: NodeLock) -> Result<Tried, OpenError> {
     let sql = match kind {
         NodeLock::Exclusive => "SELECT pg_try_advisory_lock($1, $2)",
         NodeLock::Shared => "SELECT pg_try_advisory_lock_shared($1, $2)",
     };
     let tried = async {
         let session = pool.get().await?;
+        let chat = session.query_one(CHAT, &[]).await?.try_get(0)?;
         let row = session.query_one(sql, &[&KEY_SPACE, &KEY_NODE]).await?;
-        Ok(row.try_get::<_, bool>(0)?.then_some(session))
+        Ok(Tried { session: row.try_get::<_, bool>(0)?.then_some(session), chat })
     };
     let late = |_| Err(OpenError::Unreachable("no answer in time".into()));
     timeout(ATTEMPT, tried).await.unwrap_or_else(late)

@@ -125,8 +125,7 @@ impl PostgresStore {
     /// # Errors
     /// When the database does not answer.
     pub async fn chat(&self) -> Result<String> {
-        let sql = "SELECT applied_on FROM refinery_schema_history ORDER BY version LIMIT 1";
-        let row = self.other.one(Effect::Read, sql, &[]).await?;
+        let row = self.other.one(Effect::Read, lock::CHAT, &[]).await?;
         Ok(row.try_get(0)?)
     }
 
