@@ -1,10 +1,27 @@
 //! What is refused at the edge, what the nodes are told of a visitor, and what no log tells.
 
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use reqwest::Method;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use tokio_tungstenite::tungstenite;
 
-use super::scene::Scene;
-use crate::common::{Client, PASSWORD, eventually, web::Web};
+use super::scene::{Scene, visit};
+use crate::{
+    common::{Client, PASSWORD, eventually, web::Web},
+    harness::beside,
+    servers::nginx::{GENEROUS, Nginx},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nginx_refuses_is_refused_in_our_words() {
@@ -66,6 +83,46 @@ async fn a_call_that_was_sent_is_not_sent_again() {
     let token = there.login("alice").await;
     let log = there.get("/rooms/lobby/messages", &token).await;
     assert_eq!(log.body["lastSeq"], json!(0), "the other node was not asked");
+}
+
+/// Where somebody says that it is ready and then refuses whoever comes, and counts them.
+async fn full(came: Arc<AtomicUsize>) -> SocketAddr {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = door.local_addr().unwrap();
+    beside(async move {
+        while let Ok((mut line, _)) = door.accept().await {
+            let mut asked = [0; 4096];
+            let read = line.read(&mut asked).await.unwrap_or_default();
+            let status = if asked[..read].starts_with(b"GET /ready ") {
+                "200 OK"
+            } else {
+                came.fetch_add(1, Ordering::Relaxed);
+                "503 Service Unavailable"
+            };
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = line.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_all_refuse_costs_a_large_cluster_no_more_than_ten_calls() {
+    let came = Arc::new(AtomicUsize::new(0));
+    let mut nodes = Vec::new();
+    for _ in 0..12 {
+        nodes.push(full(came.clone()).await);
+    }
+    let nginx = Nginx::start(&nodes, &GENEROUS);
+    for node in &nodes {
+        nginx.until_ready(*node, true);
+    }
+    let refused = visit(nginx.address, "/ws", "token", "").await.err();
+    let Some(tungstenite::Error::Http(answer)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(answer.status(), 503);
+    assert_eq!(came.load(Ordering::Relaxed), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
