@@ -3,9 +3,13 @@
 //! The labels of a metric are closed sets: so that each of them is counted from zero when a node
 //! starts, and the first event of a kind is a rise that rates and alerts see.
 
-/// An enum whose variants are the values of a label, and the list of them all.
+/// An enum whose variants are the values of a label, and the list of them all. With `counted as METRIC by LABEL`
+/// also how they are counted.
 macro_rules! closed_set {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+    (
+        $(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }
+        $(counted as $metric:literal by $label:literal: $help:literal)?
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         $vis enum $name { $($(#[$doc])* $variant,)+ }
@@ -19,6 +23,21 @@ macro_rules! closed_set {
                 match self { $(Self::$variant => $word,)+ }
             }
         }
+
+        $(impl $name {
+            /// So many more.
+            $vis fn count(self, times: u64) {
+                metrics::counter!($metric, $label => self.as_str()).increment(times);
+            }
+
+            /// Tells what is counted here, and each of it from zero.
+            $vis fn describe() {
+                metrics::describe_counter!($metric, $help);
+                for one in Self::ALL {
+                    one.count(0);
+                }
+            }
+        })?
     };
 }
 pub(crate) use closed_set;
@@ -45,13 +64,8 @@ closed_set! {
         /// How long they wait.
         LogTime = "log_time",
     }
-}
-
-impl Limit {
-    /// It has refused this often.
-    pub(crate) fn hit(self, times: u64) {
-        metrics::counter!("chorus_limits_hit_total", "limit" => self.as_str()).increment(times);
-    }
+    counted as "chorus_limits_hit_total" by "limit":
+        "Calls, messages and sockets refused by a limit, by limit"
 }
 
 closed_set! {
@@ -74,29 +88,12 @@ closed_set! {
         /// A question of another node, when there are too many.
         DeskQueue = "desk_queue",
     }
-}
-
-impl Dropped {
-    /// So many more.
-    pub(crate) fn count(self, times: u64) {
-        metrics::counter!("chorus_drops_total", "cause" => self.as_str()).increment(times);
-    }
-}
-
-/// Names and units of what is counted here, and each of it from zero.
-pub fn describe_metrics() {
-    metrics::describe_counter!(
-        "chorus_limits_hit_total",
-        "Calls, messages and sockets refused by a limit, by limit"
-    );
-    metrics::describe_counter!(
-        "chorus_drops_total",
+    counted as "chorus_drops_total" by "cause":
         "What was dropped, by cause: frames for closed or slow sockets, notices for other nodes"
-    );
-    for limit in Limit::ALL {
-        limit.hit(0);
-    }
-    for cause in Dropped::ALL {
-        cause.count(0);
-    }
+}
+
+/// What is counted here, in words.
+pub fn describe_metrics() {
+    Limit::describe();
+    Dropped::describe();
 }

@@ -135,7 +135,7 @@ impl Auth {
 }
 
 fn too_many_sockets() -> Refusal {
-    Limit::Sockets.hit(1);
+    Limit::Sockets.count(1);
     Refusal::new(
         Code::TooManySockets,
         "Too many connections are open. Please close one and try again.",

@@ -134,7 +134,7 @@ async fn run_holding<T: Send + 'static>(
 }
 
 fn crowded() -> Refusal {
-    Limit::Passwords.hit(1);
+    Limit::Passwords.count(1);
     Refusal::new(Code::RateLimited, "Too many people are signing in right now. Please try again.")
         .retry_after(Duration::from_secs(2))
 }

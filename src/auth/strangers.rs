@@ -33,7 +33,7 @@ impl Strangers {
     pub fn admit(&self, now: Instant, from: AddressKey) -> Result<(), Refusal> {
         match self.0.lock().get(&from) {
             Some((count, until)) if *count >= ATTEMPTS && *until > now => {
-                Limit::WrongTokens.hit(1);
+                Limit::WrongTokens.count(1);
                 let refusal = Refusal::new(Code::RateLimited, "Too many wrong tokens. Please wait.");
                 Err(refusal.retry_after(*until - now))
             }

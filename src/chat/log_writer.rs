@@ -122,7 +122,7 @@ impl LogWriter {
         self.queued.increment(1.0);
         if let Err(error) = lane.try_send(entry) {
             self.queued.decrement(1.0);
-            Limit::LogQueue.hit(1);
+            Limit::LogQueue.count(1);
             (error.into_inner().answer)(Err(Refusal::unavailable()));
         }
     }

@@ -119,6 +119,6 @@ impl Chat {
 }
 
 fn limited(wait: Duration) -> Refusal {
-    Limit::Messages.hit(1);
+    Limit::Messages.count(1);
     Refusal::new(Code::RateLimited, "You are sending too fast. Please wait a moment.").retry_after(wait)
 }

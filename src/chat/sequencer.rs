@@ -40,13 +40,8 @@ closed_set! {
         /// It does not keep what comes next any more.
         Expired = "expired",
     }
-}
-
-impl Contradiction {
-    /// So many rooms more began anew for it.
-    pub(super) fn count(self, times: u64) {
-        metrics::counter!("chorus_sequencer_resets_total", "cause" => self.as_str()).increment(times);
-    }
+    counted as "chorus_sequencer_resets_total" by "cause":
+        "Rooms that began anew, by cause: the log was `changed`, or what came next had `expired`"
 }
 
 /// The state of one room on one node.

@@ -136,7 +136,7 @@ fn refuse(error: &GovernorError, limit: Limit) -> Response {
     let GovernorError::TooManyRequests { wait_time, .. } = error else {
         return Refusal::internal().into_response();
     };
-    limit.hit(1);
+    limit.count(1);
     // It was cut to whole seconds.
     Refusal::new(Code::RateLimited, "Too many requests. Please try again later.")
         .retry_after(Duration::from_secs(wait_time + 1))

@@ -23,6 +23,7 @@ closed_set! {
         /// What came was no text of this protocol.
         BadFrame = "bad_frame",
     }
+    counted as "chorus_sockets_closed_total" by "cause": "Sockets that ended, by cause"
 }
 
 impl Ending {
@@ -38,10 +39,5 @@ impl Ending {
             (None, Some(4001)) => Self::SignInEnded,
             (None, Some(_)) => Self::BadFrame,
         }
-    }
-
-    /// So many more have ended so.
-    pub(super) fn count(self, times: u64) {
-        metrics::counter!("chorus_sockets_closed_total", "cause" => self.as_str()).increment(times);
     }
 }

@@ -184,7 +184,7 @@ impl Guest {
     /// Everything but a message.
     fn ask(mut self: Box<Self>, asked: ClientFrame, re: Option<Ref>) -> Step {
         if let Some(wait) = self.asked.once_more(Instant::now()) {
-            Limit::Frames.hit(1);
+            Limit::Frames.count(1);
             let refusal = Refusal::new(Code::RateLimited, "You are asking too fast. Please wait a moment.");
             self.refuse(&refusal.retry_after(wait), None, re.as_ref());
             return Step::Refused(self);

@@ -44,9 +44,6 @@ pub fn describe_metrics() {
         metrics::Unit::Bytes,
         "Bytes that wait for slow sockets, looked at once a second"
     );
-    metrics::describe_counter!("chorus_sockets_closed_total", "Sockets that ended, by cause");
-    for cause in ending::Ending::ALL {
-        cause.count(0);
-    }
+    ending::Ending::describe();
     sockets::count_from_zero();
 }

@@ -26,9 +26,11 @@ def metrics():
     """NAME → (type, help) of all that src describes."""
     found = {}
     for path in (ROOT / "src").rglob("*.rs"):
-        for kind, arguments in re.findall(r"metrics::describe_(\w+)!\((.*?)\);", path.read_text(), re.S):
-            texts = re.findall(r'"([^"]*)"', arguments)
-            found[texts[0]] = (kind, texts[-1])
+        text = path.read_text()
+        for kind, name, words in re.findall(r'metrics::describe_(\w+)!\(\s*"(\w+)".*?"([^"]*)"\s*\);', text, re.S):
+            found[name] = (kind, words)
+        for name, words in re.findall(r'counted as "(\w+)" by "\w+":\s*"([^"]*)"', text):
+            found[name] = ("counter", words)
     return found
 
 
@@ -37,7 +39,7 @@ def used():
     return {
         name
         for path in (ROOT / "src").rglob("*.rs")
-        for name in re.findall(r'metrics::(?:counter|gauge|histogram)!\(\s*"(\w+)"', path.read_text())
+        for name in re.findall(r'(?:metrics::(?:counter|gauge|histogram)!\(\s*|counted as )"(\w+)"', path.read_text())
     }
 
 
@@ -186,14 +188,9 @@ def labels():
     """NAME → the label of each metric whose values are a closed set in src, and these values."""
     found = {}
     for path in (ROOT / "src").rglob("*.rs"):
-        text = path.read_text()
-        sets = {
-            name: re.findall(r'^\s+\w+ = "(\w+)",$', body, re.M)
-            for name, body in re.findall(r"closed_set! \{.*?enum (\w+) \{(.*?)^\}", text, re.S | re.M)
-        }
-        for owner, body in re.findall(r"^impl (\w+) \{(.*?)^\}", text, re.S | re.M):
-            for name, label in re.findall(r'metrics::\w+!\(\s*"(\w+)", "(\w+)" => self\.as_str\(\)', body):
-                found[name] = (label, sets[owner])
+        for body in re.findall(r"^closed_set! \{(.*?)^\}", path.read_text(), re.S | re.M):
+            for name, label in re.findall(r'counted as "(\w+)" by "(\w+)"', body):
+                found[name] = (label, re.findall(r'^\s+\w+ = "(\w+)",$', body, re.M))
     return found
 
 

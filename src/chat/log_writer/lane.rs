@@ -137,7 +137,7 @@ fn refuse_the_late(batch: Vec<Entry>) -> Vec<Entry> {
     let (late, fresh): (Vec<_>, Vec<_>) =
         batch.into_iter().partition(|entry| entry.since.elapsed() > LIMIT / 2);
     if !late.is_empty() {
-        Limit::LogTime.hit(late.len() as u64);
+        Limit::LogTime.count(late.len() as u64);
     }
     for entry in late {
         (entry.answer)(Err(Refusal::unavailable()));

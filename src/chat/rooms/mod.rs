@@ -47,15 +47,9 @@ pub(super) fn describe_metrics() {
         "chorus_repairs_total",
         "Ranges of messages read from the log because a notice was missed"
     );
-    metrics::describe_counter!(
-        "chorus_sequencer_resets_total",
-        "Rooms that began anew, by cause: the log was `changed`, or what came next had `expired`"
-    );
     let _ = metrics::histogram!("chorus_publish_to_deliver_seconds");
     metrics::counter!("chorus_repairs_total").increment(0);
-    for why in Contradiction::ALL {
-        why.count(0);
-    }
+    Contradiction::describe();
 }
 
 /// A handle on the rooms' task.

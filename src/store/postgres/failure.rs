@@ -72,6 +72,8 @@ closed_set! {
         /// Nobody knows.
         OutcomeUnknown = "outcome_unknown",
     }
+    counted as "chorus_postgres_failures_total" by "told":
+        "Calls to PostgreSQL that failed, by what the caller was told"
 }
 
 impl Told {
@@ -83,11 +85,6 @@ impl Told {
             StoreError::Unavailable(_) => Self::Unavailable,
             StoreError::OutcomeUnknown(_) => Self::OutcomeUnknown,
         }
-    }
-
-    /// So many more.
-    pub(super) fn count(self, times: u64) {
-        metrics::counter!("chorus_postgres_failures_total", "told" => self.as_str()).increment(times);
     }
 }
 

@@ -144,13 +144,7 @@ pub fn describe_metrics() {
         "Time of one call to PostgreSQL, the wait for a connection included"
     );
     let _ = metrics::histogram!("chorus_postgres_call_seconds");
-    metrics::describe_counter!(
-        "chorus_postgres_failures_total",
-        "Calls to PostgreSQL that failed, by what the caller was told"
-    );
-    for told in failure::Told::ALL {
-        told.count(0);
-    }
+    failure::Told::describe();
     pools::describe_metrics();
     replicas::describe_metrics();
 }

@@ -220,23 +220,13 @@ closed_set! {
         /// All lag too much or are away.
         NoneUsable = "none_usable",
     }
-}
-
-impl Outcome {
-    fn count(self, times: u64) {
-        metrics::counter!("chorus_replica_reads_total", "outcome" => self.as_str()).increment(times);
-    }
-}
-
-/// Names and units of what is counted here, and each of it from zero.
-pub(super) fn describe_metrics() {
-    metrics::describe_counter!(
-        "chorus_replica_reads_total",
+    counted as "chorus_replica_reads_total" by "outcome":
         "Questions that a read replica may answer, by outcome: `served` by one, else by the primary"
-    );
-    for outcome in Outcome::ALL {
-        outcome.count(0);
-    }
+}
+
+/// What is counted here, in words.
+pub(super) fn describe_metrics() {
+    Outcome::describe();
 }
 
 #[cfg(test)]
