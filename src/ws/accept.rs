@@ -4,6 +4,10 @@
 //! on and don't let go of upgraded sockets. Here a connection without a whole request header within
 //! 10 s is cut, at its beginning as well as between requests; a connection that only talks HTTP
 //! lives a few minutes at most; and the loop survives when file descriptors run out.
+//!
+//! It lets in as many as there is time for. After each it waits until everything that was ready had
+//! its turn; when that took long it pauses for as long again, and whoever comes waits in the kernel's
+//! queue. So in a storm those who are in already are not crowded out by those who come.
 
 use std::{error::Error as StdError, net::SocketAddr, time::Duration};
 
@@ -18,7 +22,8 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    task::yield_now,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -37,6 +42,10 @@ const LAST: Duration = Duration::from_secs(30);
 const LAST_OF_ALL: Duration = Duration::from_millis(500);
 /// What is waited after an error of `accept`, which mostly says that file descriptors ran out.
 const BREATH: Duration = Duration::from_millis(50);
+/// A round of all tasks that are ready may take this long before the loop pauses.
+const QUICK: Duration = Duration::from_millis(1);
+/// The longest pause: however busy the node is, 150 a second come in.
+const PAUSE_MOST: Duration = Duration::from_millis(5);
 
 /// Accepts connections until `stop`; each is served by the service made for its peer. After `stop`
 /// requests under way are finished, idle connections closed and upgraded sockets left alone.
@@ -60,6 +69,11 @@ where
                 // Fails only on a socket that is gone already; serving it will tell.
                 let _ = stream.set_nodelay(true);
                 tasks.spawn_connection(serve(stream, service(peer), stop.clone()));
+                let let_in = Instant::now();
+                yield_now().await;
+                if let Some(pause) = pause(let_in.elapsed()) {
+                    sleep(pause).await;
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -67,6 +81,11 @@ where
             }
         }
     }
+}
+
+/// The pause after a round that took this long.
+fn pause(round: Duration) -> Option<Duration> {
+    (round > QUICK).then_some(round.min(PAUSE_MOST))
 }
 
 async fn serve<S, B>(stream: TcpStream, service: S, stop: CancellationToken)
@@ -99,5 +118,18 @@ where
     tokio::select! {
         _ = timeout(LAST, connection) => {}
         () = stopped => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_node_that_is_behind_pauses_and_never_for_long() {
+        assert_eq!(pause(Duration::ZERO), None);
+        assert_eq!(pause(QUICK), None);
+        assert_eq!(pause(QUICK * 2), Some(QUICK * 2));
+        assert_eq!(pause(Duration::from_secs(1)), Some(PAUSE_MOST));
     }
 }
