@@ -44,7 +44,7 @@ const LAST_OF_ALL: Duration = Duration::from_millis(500);
 const BREATH: Duration = Duration::from_millis(50);
 /// A round of all tasks that are ready may take this long before the loop pauses.
 const QUICK: Duration = Duration::from_millis(1);
-/// The longest pause: however busy the node is, 150 a second come in.
+/// The longest pause. A round takes as long as it takes, so whoever comes waits at most this much more.
 const PAUSE_MOST: Duration = Duration::from_millis(5);
 
 /// Accepts connections until `stop`; each is served by the service made for its peer. After `stop`
