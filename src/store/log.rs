@@ -1,5 +1,7 @@
 //! Rooms and the log of what was said in them, as the store keeps them.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 
 use super::Result;
@@ -121,6 +123,16 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// `Rejected` when a row's data is refused: the caller splits the batch to find it.
     async fn append(&self, batch: &[NewEvent]) -> Result<Vec<Appended>>;
+
+    /// The same for a caller who waits until then and drops the call: what was not done by then, but for what is
+    /// being committed, is never done. A store that the process reaches without a line between them keeps
+    /// that promise with every call.
+    ///
+    /// # Errors
+    /// As `append`; `Unavailable` when it came too late.
+    async fn append_until(&self, batch: &[NewEvent], _until: Instant) -> Result<Vec<Appended>> {
+        self.append(batch).await
+    }
 
     /// A page of a room's log: at most `limit` events and about `max_bytes`, at least one event
     /// if there is any.

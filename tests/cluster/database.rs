@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::{
     NODES,
     common::eventually,
@@ -10,7 +12,7 @@ use crate::{
         crowd::Crowd,
         proxy::Direction,
         record::{Event, Recording},
-        scene::{Expected, Setup},
+        scene::{Cluster, Expected, Setup},
     },
     talking,
 };
@@ -72,4 +74,32 @@ async fn one_node_s_line_to_postgresql_breaks_in_every_way() {
     crowd.acked(50).await;
     line.heal();
     cluster.judge(&crowd, Expected::default()).await;
+}
+
+/// The sessions at the server that have appended to the log last.
+fn appending(cluster: &Cluster) -> Vec<String> {
+    let sql =
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE '%chorus_append%' AND pid <> pg_backend_pid()";
+    cluster.postgres.sql(&cluster.database, sql).lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stalled_line_held_back_is_not_committed_when_it_heals() {
+    let cluster = Setup::of(NODES).proxied().start().await;
+    let mut alice = cluster.guest(0, "alice").await;
+    alice.say_acked("lobby", "m1", "before").await;
+    let sessions = appending(&cluster);
+    let line = cluster.nodes[0].to_postgres.as_ref().unwrap();
+    line.stall();
+    alice.say("lobby", "z1", "held back").await;
+    let refused = alice.until(|frame| frame["type"] == "error" && frame["id"] == "z1").await;
+    assert_eq!(refused["code"], "outcome_unknown");
+    line.heal();
+    // Such a session has read all that was held before it can see that its node is gone.
+    let over = async || !appending(&cluster).iter().any(|session| sessions.contains(session));
+    eventually("what was held back has arrived", over).await;
+    let ids: Vec<_> = cluster.log("lobby").into_iter().map(|said| said.id).collect();
+    assert_eq!(ids, ["m1"], "what alice was told is over is over");
+    let again = alice.say_acked("lobby", "z1", "held back").await;
+    assert_eq!((&again["seq"], &again["duplicate"]), (&json!(2), &json!(null)), "{again}");
 }

@@ -525,6 +525,53 @@ async fn a_room_that_is_locked_keeps_nobody_longer_than_two_seconds() {
     store.close().await;
 }
 
+/// From now on the database's clock goes wrong by so many milliseconds.
+fn set_clock(server: &Postgres, database: &str, ahead: i64) {
+    let sql = "CREATE OR REPLACE FUNCTION chorus_now() RETURNS bigint LANGUAGE sql VOLATILE AS
+        $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + ";
+    server.sql(database, &format!("{sql}{ahead} $$"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_too_late_is_not_appended_however_the_clock_is_set() {
+    let server = &shared().server;
+    let database = server.create_database(Some(&shared().migrated));
+    let store = open(server, &database, NodeLock::Shared).await.unwrap();
+    let alice = person(&store, "alice").await;
+    let room = lobby(&store).await;
+    let append = async |id: &str, time: Duration| {
+        store.append_until(&[say(room, alice, id, "text")], Instant::now() + time).await
+    };
+    let (time, none) = (Duration::from_secs(2), Duration::ZERO);
+    for (n, ahead) in [0, 300_000, -300_000, 0].into_iter().enumerate() {
+        set_clock(server, &database, ahead);
+        // A clock that was set forward is found out by one refusal.
+        if let Err(refused) = append(&format!("a{n}"), time).await {
+            assert!(ahead > -300_000 && n > 0, "{refused}");
+            assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("too late")));
+            append(&format!("a{n}"), time).await.unwrap();
+        }
+        let refused = append(&format!("late{n}"), none).await;
+        assert!(matches!(&refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+    let holder = beside(
+        &database,
+        "BEGIN; SELECT 1 FROM rooms FOR UPDATE; SELECT pg_sleep(0.7); COMMIT",
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE; SELECT pg_sleep(0.7)%'
+         AND wait_event = 'PgSleep' AND datname = current_database()",
+    );
+    let refused = append("waited", Duration::from_millis(300)).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(_))),
+        "it waited for the room: {refused:?}"
+    );
+    holder.join().unwrap();
+    let page = store.page(room, Slice::Newest, 100, 1 << 16).await.unwrap();
+    let ids: Vec<_> = page.events.iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(ids, ["a0", "a1", "a2", "a3"]);
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_only_its_cookie_kept_is_swept_with_it() {
     let server = &shared().server;

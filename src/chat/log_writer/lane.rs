@@ -83,7 +83,8 @@ impl Lane {
         let mut unknown = false;
         loop {
             let left = LIMIT.saturating_sub(oldest.elapsed()).max(PAUSE);
-            let error = match tokio::time::timeout(left, self.log.append(&events)).await {
+            let error = match tokio::time::timeout(left, self.log.append_until(&events, oldest + LIMIT)).await
+            {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
                 Ok(Err(error @ (StoreError::Rejected(_) | StoreError::Taken))) => return Err(error),
                 Ok(Err(error)) => error,

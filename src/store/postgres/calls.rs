@@ -25,7 +25,7 @@ pub(super) struct Limits {
     /// time to end by the server's own timeout, and its outcome is known.
     prepare: Duration,
     /// In all.
-    call: Duration,
+    pub(super) call: Duration,
 }
 
 /// On the primary.
@@ -121,6 +121,10 @@ impl Calls {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>> {
         let (client, prepared) = self.prepared(began, sql).await?;
+        // This process may have been stopped meanwhile: what is sent now would not end in time.
+        if began.elapsed() > self.limits.prepare {
+            return Err(StoreError::Unavailable("no time is left".into()));
+        }
         match timeout_at(began + self.limits.call, client.query(&prepared, params)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {

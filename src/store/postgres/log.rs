@@ -1,17 +1,21 @@
 //! Rooms and the message log in PostgreSQL. The append is the function of the migration, one call a
 //! batch.
 
-use async_trait::async_trait;
-use tokio_postgres::Row;
+use std::time::{Duration, Instant};
 
-use super::{Effect, PostgresStore};
+use async_trait::async_trait;
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{Effect, PostgresStore, calls::PATIENT, failure::Told};
 use crate::{
     domain::{ClientId, Event, MessageBody, RoomId, RoomName, Seq, Timestamp, UserId, Username},
-    store::{Appended, Head, Log, Missing, NewEvent, Page, Result, Room, Slice, StoreError},
+    store::{Appended, Head, Log, Missing, NewEvent, Page, Result, Room, Slice, Store, StoreError},
 };
 
 /// Most events of one room that one call reads, whatever their size.
 const ROWS: i64 = 1_000;
+/// What an append that began in time may still take: it inserts and commits.
+const COMMIT: Duration = Duration::from_millis(100);
 
 #[async_trait]
 impl Log for PostgresStore {
@@ -36,16 +40,25 @@ impl Log for PostgresStore {
     }
 
     async fn append(&self, batch: &[NewEvent]) -> Result<Vec<Appended>> {
+        self.append_until(batch, Instant::now() + PATIENT.call).await
+    }
+
+    async fn append_until(&self, batch: &[NewEvent], until: Instant) -> Result<Vec<Appended>> {
         self.admit()?;
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = "SELECT seq, ts, fresh, same FROM chorus_append($1, $2, $3, $4)";
+        let deadline = self.deadline(until).await?;
+        let sql = "SELECT seq, ts, fresh, same, at FROM chorus_append_until($1, $2, $3, $4, $5)";
         let rooms: Vec<i64> = batch.iter().map(|event| event.room.0).collect();
         let senders: Vec<i64> = batch.iter().map(|event| event.sender.0).collect();
         let ids: Vec<&str> = batch.iter().map(|event| event.id.as_str()).collect();
         let bodies: Vec<&str> = batch.iter().map(|event| event.body.as_str()).collect();
-        let rows = self.log.query(Effect::Write, sql, &[&rooms, &senders, &ids, &bodies]).await?;
+        let sent = Instant::now();
+        let params: [&(dyn ToSql + Sync); 5] = [&deadline.0, &rooms, &senders, &ids, &bodies];
+        let rows = self.log.query(Effect::Write, sql, &params).await?;
+        let at = rows.first().map_or(Ok(deadline.0), |row| row.try_get(4))?;
+        self.horizon.learn(sent, Timestamp(at));
         rows.iter().map(appended).collect()
     }
 
@@ -87,6 +100,20 @@ impl Log for PostgresStore {
         let seqs: Vec<i64> = at.iter().map(|(_, seq)| signed(seq.0)).collect();
         let rows = self.log.query(Effect::Read, sql, &[&rooms, &seqs]).await?;
         rows.iter().map(head).collect()
+    }
+}
+
+impl PostgresStore {
+    /// Until when an append may begin, by the database's clock, so that it has ended `until` then.
+    async fn deadline(&self, until: Instant) -> Result<Timestamp> {
+        let begins = until.checked_sub(COMMIT).unwrap_or(until);
+        if let Some(deadline) = self.horizon.at(begins) {
+            return Ok(deadline);
+        }
+        self.now().await?;
+        self.horizon
+            .at(begins)
+            .ok_or_else(|| StoreError::Unavailable("the database's time is unknown".into()))
     }
 }
 
@@ -149,7 +176,7 @@ impl Asked {
         }
     }
 
-    pub(super) fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 5] {
+    pub(super) fn params(&self) -> [&(dyn ToSql + Sync); 5] {
         [&self.room, &self.above, &self.below, &self.rows, &self.bytes]
     }
 
@@ -198,6 +225,10 @@ fn room(row: &Row) -> Result<Room> {
 }
 
 fn appended(row: &Row) -> Result<Appended> {
+    if row.try_get::<_, Option<bool>>(2)?.is_none() {
+        Told::Unavailable.count(1);
+        return Err(StoreError::Unavailable("it came too late to be committed".into()));
+    }
     let Some(number) = row.try_get::<_, Option<i64>>(0)? else {
         return Ok(Appended::RoomGone);
     };

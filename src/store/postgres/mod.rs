@@ -13,6 +13,7 @@ mod calls;
 mod connect;
 mod cookies;
 mod failure;
+mod horizon;
 mod lock;
 mod log;
 mod pools;
@@ -21,7 +22,10 @@ mod retention;
 mod schema;
 mod sign_ins;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -30,6 +34,7 @@ use uuid::Uuid;
 use self::{
     calls::{Calls, Effect, PATIENT},
     connect::Target,
+    horizon::Horizon,
     lock::Held,
     replicas::Replicas,
 };
@@ -70,6 +75,8 @@ pub struct PostgresStore {
     log: Calls,
     other: Calls,
     lock: Option<Arc<Held>>,
+    /// The database's clock, for the deadlines of appends.
+    horizon: Horizon,
     target: Target,
     /// Of everything else.
     others: usize,
@@ -94,7 +101,7 @@ impl PostgresStore {
         let other = Calls::new(&target, others, PATIENT)?;
         pools::watch("log", [&log], tasks);
         pools::watch("other", [&other], tasks);
-        Ok(Self { log, other, lock, target, others })
+        Ok(Self { log, other, lock, horizon: Horizon::new(), target, others })
     }
 
     /// Brings the schema up to date and does nothing else. It needs no node lock: nodes that run
@@ -156,8 +163,11 @@ fn millis(time: Duration) -> i64 {
 #[async_trait]
 impl Store for PostgresStore {
     async fn now(&self) -> Result<Timestamp> {
+        let sent = Instant::now();
         let row = self.other.one(Effect::Read, "SELECT chorus_now()", &[]).await?;
-        Ok(Timestamp(row.try_get(0)?))
+        let now = Timestamp(row.try_get(0)?);
+        self.horizon.learn(sent, now);
+        Ok(now)
     }
 
     async fn check(&self) -> Result<()> {
