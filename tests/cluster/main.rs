@@ -3,7 +3,8 @@
 //! is, the checker judges the same rules: nothing acknowledged is lost, nothing is shown twice, one
 //! order, one list of people.
 //!
-//! What breaks: a node (`nodes`, `comeback`), Redis (`carrier`, `memory`), PostgreSQL (`database`).
+//! What breaks: a node (`nodes`, `comeback`), Redis (`carrier`, `memory`) or the way there (`island`),
+//! PostgreSQL (`database`) or what it holds (`lost_log`), clocks (`clocks`), people's own lines (`slow`).
 //! What is part of life: restarts (`restart`), people who come and go by the thousand (`churn`,
 //! `reloads`, `storm`), a person on several nodes (`sign_ins`, `window`), a balancer that asks
 //! (`readiness`), what an operator does (`desk`), or does wrong (`chats`), messages that are no longer
@@ -17,6 +18,7 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::print_stdout, reason = "the figures are worth reading")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -27,6 +29,7 @@ mod servers;
 mod carrier;
 mod chats;
 mod churn;
+mod clocks;
 mod comeback;
 mod database;
 mod desk;

@@ -1,11 +1,12 @@
 //! Redis comes back with nothing in it, under a cluster that goes on: no list changes and nobody is
-//! told of anybody, and after that people are announced as ever.
+//! told of anybody, and after that people are announced as ever. Or it has no memory left: it still
+//! carries, and who is there is known as it was.
 
 use std::time::Duration;
 
 use crate::{
     BEYOND_A_LEASE, NODES, all_the_while,
-    carrier::everybody_hears_everybody,
+    carrier::{EQUAL, all_are_green, everybody_hears_everybody},
     common::eventually,
     harness::{
         crowd::Crowd,
@@ -14,10 +15,12 @@ use crate::{
         record::{Event, Recording},
         scene::{Cluster, Expected, Setup},
     },
-    inhabited,
+    inhabited, talking,
 };
 
 const PEOPLE: usize = 30;
+/// FAULTS: so long it is away before it is back with nothing.
+const AWAY: Duration = Duration::from_secs(3);
 /// How often each of them says something.
 const PACE: Duration = Duration::from_millis(200);
 
@@ -42,7 +45,7 @@ async fn an_empty_redis_changes_no_list_and_announces_nobody() {
     let from = cluster.clock.now();
     // First it is away for a while.
     cluster.redis().kill();
-    everybody_hears_everybody(&crowd).await;
+    all_the_while(AWAY, async || everybody_hears_everybody(&crowd).await).await;
     cluster.redis().restart();
     everybody_hears_everybody(&crowd).await;
     for loss in [Loss::Restarted, Loss::Flushed] {
@@ -95,4 +98,36 @@ async fn everybody_is_told(cluster: &Cluster, crowd: &Crowd, moved: &str) {
         all.all(|recorder| recorder.look(|recording| told(recording, moved) > 0))
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_without_memory_left_keeps_no_presence_which_is_said_and_chat_works() {
+    let (cluster, mut crowd) = talking(Setup::of(NODES)).await;
+    let (from, everybody) = (cluster.clock.now(), crowd.everybody());
+    cluster.redis().cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    eventually("each node says that it can't keep who is there", async || {
+        let mut current = 0.0;
+        for node in &cluster.nodes {
+            current += node.metric("chorus_presence_current").await;
+        }
+        current == 0.0
+    })
+    .await;
+    crowd.enter_as(Plan::of("newcomer", &cluster.addresses(), 1));
+    crowd.all_here().await;
+    assert!(
+        cluster.lists("lobby").await[1].users.contains(&"newcomer".to_owned()),
+        "known where they are"
+    );
+    all_the_while(BEYOND_A_LEASE, async || {
+        everybody_hears_everybody(&crowd).await;
+        all_are_green(&cluster).await;
+    })
+    .await;
+    cluster.redis().cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    let agreed = cluster.agrees_within(EQUAL, &crowd).await;
+    println!("lists are equal {agreed:.1?} after there is memory again");
+    let expected = Expected::steady(everybody, from, cluster.clock.now());
+    let judged = cluster.judge(&crowd, expected).await;
+    assert_eq!(judged.sockets, 11, "nobody lost a socket over it");
 }

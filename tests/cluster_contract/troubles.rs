@@ -24,8 +24,8 @@ use crate::{
     servers::redis::{Redis, RedisCluster, Sentinels},
 };
 
-/// What a call may take while nothing answers: its own limit, and what a loaded machine adds.
-const FAILS_WITHIN: Duration = Duration::from_secs(4);
+/// FAULTS: what a call may take while nothing answers. Its own limit is much less.
+const FAILS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Two nodes of one chat.
 struct Pair {

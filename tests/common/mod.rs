@@ -454,9 +454,17 @@ fn names(list: &Value) -> Vec<String> {
 
 /// Waits until something holds, looking again and again, at most [`LIMIT`].
 pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    within(LIMIT, what, holds).await;
+}
+
+/// Waits until something holds, and for no longer than this; answers how long it took.
+pub async fn within(limit: Duration, what: &str, holds: impl AsyncFn() -> bool) -> Duration {
     let began = Instant::now();
     while !holds().await {
-        assert!(began.elapsed() < LIMIT, "not within {LIMIT:?}: {what}");
+        assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let took = began.elapsed();
+    assert!(took < limit, "{took:?} and not within {limit:?}: {what}");
+    took
 }

@@ -129,9 +129,14 @@ impl Program {
         self.signal("-TERM").await;
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Any signal to this process alone.
     pub async fn signal(&self, signal: &str) {
-        let id = self.child.id().expect("it runs").to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().await.unwrap();
         assert!(sent.success());
     }

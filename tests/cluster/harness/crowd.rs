@@ -7,6 +7,7 @@ use super::{
     person::{Order, Person, Plan, Progress},
     record::{Clock, Recording},
 };
+use crate::common::{LIMIT, within};
 
 /// Everybody who was ever there, in the order they came.
 pub struct Crowd {
@@ -64,9 +65,14 @@ impl Crowd {
 
     /// Waits until so many more messages have been acknowledged, all together.
     pub async fn acked(&self, more: usize) {
+        self.acked_within(LIMIT, more).await;
+    }
+
+    /// The same, in this time; answers how long it took.
+    pub async fn acked_within(&self, limit: Duration, more: usize) -> Duration {
         let so_far = self.acks();
         let enough = async || self.acks() >= so_far + more;
-        crate::common::eventually("the talk goes on", enough).await;
+        within(limit, "the talk goes on", enough).await
     }
 
     /// Acknowledged until now.

@@ -5,7 +5,16 @@
 //! then some are dropped, some doubled, all of them shuffled, and now and then one from long ago
 //! comes again. By a generator of its own, so a run can be repeated as far as the network allows.
 
-use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -41,6 +50,8 @@ pub struct Gossip {
     over: CancellationToken,
     /// Notices that were told badly so far.
     told: watch::Receiver<u64>,
+    /// No notice is told at all.
+    silent: Arc<AtomicBool>,
 }
 
 impl Gossip {
@@ -49,19 +60,25 @@ impl Gossip {
         let address = listener.local_addr().unwrap();
         let over = CancellationToken::new();
         let (tell, told) = watch::channel(0);
-        let until = over.clone();
+        let (until, silent) = (over.clone(), Arc::new(AtomicBool::new(false)));
+        let silenced = silent.clone();
         let accepting = async move {
             while let Ok((node, _)) = listener.accept().await {
-                let (tell, until) = (tell.clone(), until.clone());
+                let (tell, until, silent) = (tell.clone(), until.clone(), silenced.clone());
                 beside(async move {
-                    let carried = carry(node, target, manners, tell);
+                    let carried = carry(node, target, manners, tell, silent);
                     let _ = until.run_until_cancelled(carried).await;
                 });
             }
         };
         let until = over.clone();
         beside(async move { until.run_until_cancelled(accepting).await });
-        Self { address, over, told }
+        Self { address, over, told, silent }
+    }
+
+    /// Tells no notice at all, or goes on as before.
+    pub fn be_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
     }
 
     pub const fn address(&self) -> SocketAddr {
@@ -85,6 +102,7 @@ async fn carry(
     target: SocketAddr,
     manners: Manners,
     tell: watch::Sender<u64>,
+    silent: Arc<AtomicBool>,
 ) -> io::Result<()> {
     let server = TcpStream::connect(target).await?;
     let _ = (node.set_nodelay(true), server.set_nodelay(true));
@@ -96,6 +114,7 @@ async fn carry(
         held: Vec::new(),
         past: VecDeque::new(),
         tell,
+        silent,
     };
     // Whichever ends first ends the other.
     tokio::select! {
@@ -111,6 +130,7 @@ struct Teller {
     held: Vec<Vec<u8>>,
     past: VecDeque<Vec<u8>>,
     tell: watch::Sender<u64>,
+    silent: Arc<AtomicBool>,
 }
 
 impl Teller {
@@ -153,8 +173,9 @@ impl Teller {
     async fn tell_held(&mut self) -> io::Result<()> {
         let mut told = Vec::new();
         let mut badly = 0;
+        let silent = self.silent.load(Ordering::Relaxed);
         for notice in std::mem::take(&mut self.held) {
-            if self.happens(self.manners.lost) {
+            if silent || self.happens(self.manners.lost) {
                 badly += 1;
                 continue;
             }

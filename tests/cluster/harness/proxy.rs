@@ -192,6 +192,11 @@ impl Proxy {
         }
     }
 
+    /// Connections that come go there from now on; those that are stay where they are.
+    pub fn aim(&self, target: SocketAddr) {
+        self.shared.state.lock().target = target;
+    }
+
     /// No fault any more: what was held arrives.
     pub fn heal(&self) {
         let mut state = self.shared.state.lock();

@@ -48,6 +48,8 @@ pub struct Setup {
     redis: bool,
     manners: Option<Manners>,
     settings: Vec<(String, String)>,
+    /// Those of one node, by its place.
+    own: Vec<(usize, String, String)>,
     /// How many of the places on stage it takes.
     places: u32,
     /// Another program than the one that was built with these tests.
@@ -91,6 +93,7 @@ impl Setup {
             redis: false,
             manners: None,
             settings: vec![],
+            own: vec![],
             places: 1,
             build: None,
         }
@@ -140,6 +143,12 @@ impl Setup {
         self
     }
 
+    /// A setting of one node, over that of all.
+    pub fn on(mut self, node: usize, name: &str, value: &str) -> Self {
+        self.own.push((node, name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts everything; answers when all nodes are ready.
     pub async fn start(self) -> Cluster {
         let turn = STAGE.acquire_many(self.places).await.unwrap();
@@ -166,6 +175,9 @@ impl Setup {
                 settings.push(("REDIS_URL".to_owned(), format!("redis://{at}")));
             }
             node.settings = settings;
+            for (_, name, value) in self.own.iter().filter(|(of, ..)| of + 1 == number) {
+                node.set(name, value);
+            }
             if let Some(build) = &self.build {
                 node.becomes(build);
             }
@@ -273,14 +285,21 @@ impl Cluster {
 
     /// Waits until every node and every client has the people who are there.
     pub async fn agrees(&self, crowd: &Crowd) {
+        self.agrees_within(LIMIT, crowd).await;
+    }
+
+    /// The same, in this time; answers how long it took.
+    pub async fn agrees_within(&self, limit: Duration, crowd: &Crowd) -> Duration {
         let mut story = Story { sign_out_limit: SIGN_OUT_LIMIT, ..Story::default() };
         let began = std::time::Instant::now();
         loop {
             story.lists = self.lists("lobby").await;
             story.recordings = crowd.recordings();
+            let took = began.elapsed();
             match story.people() {
-                None => return,
-                Some(breach) => assert!(began.elapsed() < LIMIT, "{breach}"),
+                None if took < limit => return took,
+                None => panic!("the lists agree after {took:?} and not within {limit:?}"),
+                Some(breach) => assert!(took < limit, "not within {limit:?}: {breach}"),
             }
             tokio::time::sleep(LOOK).await;
         }

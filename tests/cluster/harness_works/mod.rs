@@ -7,3 +7,4 @@ mod checker;
 mod faults;
 mod histories;
 mod proxy;
+mod times;

@@ -162,6 +162,19 @@ async fn a_cut_resets_everybody_until_it_is_healed() {
 }
 
 #[tokio::test]
+async fn new_connections_go_where_it_is_aimed() {
+    let (proxy, elsewhere) = (echo().await, TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let mut socket = connect(&proxy).await;
+    round(&mut socket, b"hello").await;
+    proxy.aim(elsewhere.local_addr().unwrap());
+    round(&mut socket, b"who is there stays").await;
+    let mut new = connect(&proxy).await;
+    let (mut accepted, _) = timeout(LIMIT, elsewhere.accept()).await.unwrap().unwrap();
+    accepted.write_all(b"!").await.unwrap();
+    assert_eq!(read(&mut new, 1).await, b"!");
+}
+
+#[tokio::test]
 async fn a_half_close_ends_one_direction() {
     let proxy = echo().await;
     let mut socket = connect(&proxy).await;

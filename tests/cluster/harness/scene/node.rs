@@ -135,6 +135,14 @@ impl NodeProcess {
         self.program().signal("-CONT").await;
     }
 
+    /// Bytes of memory that it has (its resident set).
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program().id())).unwrap();
+        let kilobytes =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+        kilobytes.expect("Linux tells it").parse::<u64>().unwrap() * 1024
+    }
+
     /// Everything it said so far.
     pub fn said(&self) -> String {
         self.program().said()
