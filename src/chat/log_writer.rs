@@ -26,8 +26,9 @@ use crate::{
     tally::Limit,
 };
 
-/// How long an event may wait for its commit.
-pub const LIMIT: Duration = Duration::from_secs(2);
+/// How long an event may wait for its commit. Below the 2 s within which its sender must know, so that
+/// the way of the frames fits in.
+pub const LIMIT: Duration = Duration::from_millis(1800);
 /// How many rooms' streams are committed side by side.
 const LANES: usize = 4;
 /// How many events may wait in a lane; one more is refused as `unavailable`.

@@ -1,21 +1,34 @@
 //! What remembers fails: PostgreSQL is killed, stands still, or can't be reached by one node. What
 //! was acknowledged stays; what was not is said again.
 
-use std::time::Duration;
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
 
 use crate::{
-    NODES,
-    common::eventually,
+    NODES, all_the_while,
+    common::{Client, eventually},
     harness::{
+        beside,
         crowd::Crowd,
         proxy::Direction,
         record::{Event, Recording},
-        scene::{Cluster, Expected, Setup},
+        scene::{Cluster, Expected, NodeProcess, Setup},
+        times,
     },
     talking,
 };
+
+/// FAULTS: what can't be committed is refused so soon, and what can be again is acknowledged so soon
+/// after the database is back.
+const IN_TIME: Duration = Duration::from_secs(2);
+/// Memory that a node may gain while its database hangs: nothing piles up.
+const GAIN: u64 = 32 * 1024 * 1024;
 
 fn refusals(recording: &Recording) -> usize {
     let refused = |event: &Event| matches!(event, Event::Error { .. });
@@ -28,6 +41,13 @@ async fn somebody_is_refused(crowd: &Crowd) {
     eventually("somebody is refused", async || count() > before).await;
 }
 
+/// Whoever was refused in this time was refused in time.
+fn is_refused_in_time(crowd: &Crowd, during: &Range<Duration>) {
+    let refused = times::refusals(&crowd.recordings(), during);
+    println!("refusals: {refused}");
+    assert!(refused.longest() <= IN_TIME, "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_is_killed_and_started_again_under_load() {
     let (cluster, crowd) = talking(Setup::of(NODES).durable()).await;
@@ -36,11 +56,15 @@ async fn postgresql_is_killed_and_started_again_under_load() {
         cluster.postgres.kill();
         somebody_is_refused(&crowd).await;
         cluster.postgres.restart();
+        let recovered = crowd.acked_within(IN_TIME, 1).await;
+        println!("the first acknowledgement came {recovered:.1?} after its return");
         crowd.acked(100).await;
     }
-    let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
+    let to = cluster.clock.now();
+    let expected = Expected::steady(crowd.everybody(), from, to);
     let judged = cluster.judge(&crowd, expected).await;
     assert_eq!(judged.sockets, 10, "nobody lost a socket over it");
+    is_refused_in_time(&crowd, &(from..to));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,11 +73,88 @@ async fn postgresql_stands_still_under_load() {
     let from = cluster.clock.now();
     cluster.postgres.freeze();
     somebody_is_refused(&crowd).await;
+    let memory: Vec<u64> = cluster.nodes.iter().map(NodeProcess::memory).collect();
+    all_the_while(Duration::from_secs(6), async || nothing_piles_up(&cluster).await).await;
+    for (node, before) in cluster.nodes.iter().zip(memory) {
+        let gained = node.memory().saturating_sub(before);
+        println!("{} gained {} KiB", node.name(), gained / 1024);
+        assert!(gained < GAIN, "{} gained {gained} bytes", node.name());
+    }
+    let to = cluster.clock.now();
     cluster.postgres.thaw();
+    crowd.acked_within(IN_TIME, 1).await;
     crowd.acked(100).await;
     let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
     let judged = cluster.judge(&crowd, expected).await;
     assert_eq!(judged.sockets, 10, "nobody lost a socket over it");
+    is_refused_in_time(&crowd, &(from..to));
+}
+
+/// Each of the people of a node has some messages in the air, and no more than these wait.
+async fn nothing_piles_up(cluster: &Cluster) {
+    for node in &cluster.nodes {
+        let waiting = node.metric("chorus_log_queue_events").await;
+        assert!(waiting <= 9.0 * 16.0, "{waiting} events wait at {}", node.name());
+        let calls = node.metric("chorus_postgres_calls_waiting{pool=\"log\"}").await;
+        assert!(calls <= 64.0, "{calls} calls wait at {}", node.name());
+    }
+}
+
+/// Others hold all connections that the server gives, and it cuts those of the nodes.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_connections_of_postgresql_are_used_up() {
+    let (cluster, crowd) = talking(Setup::of(NODES)).await;
+    let from = cluster.clock.now();
+    let url = cluster.postgres.url("postgres");
+    let mut taken = Vec::new();
+    let nodes =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'chorus'";
+    loop {
+        while let Ok((client, connection)) = tokio_postgres::connect(&url, NoTls).await {
+            beside(connection);
+            taken.push(client);
+        }
+        let ended: i64 = taken[0].query_one(nodes, &[]).await.unwrap().get(0);
+        if ended == 0 {
+            break;
+        }
+    }
+    somebody_is_refused(&crowd).await;
+    for node in 0..NODES {
+        assert_eq!(cluster.web(node).get("/health", "").await.status, 200, "node {node} lives");
+    }
+    let to = cluster.clock.now();
+    println!("{} connections were taken", taken.len());
+    drop(taken);
+    let recovered = crowd.acked_within(IN_TIME, 1).await;
+    println!("the first acknowledgement came {recovered:.1?} after they were given back");
+    crowd.acked(100).await;
+    let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
+    let judged = cluster.judge(&crowd, expected).await;
+    assert_eq!(judged.sockets, 10, "nobody lost a socket over it");
+    is_refused_in_time(&crowd, &(from..to));
+}
+
+/// Two of three nodes get no answer from the database. What the third commits reaches their people,
+/// and so does who is typing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_is_heard_where_the_database_hangs() {
+    let cluster = Setup::of(NODES).proxied().start().await;
+    let mut alice = cluster.guest(0, "alice").await;
+    let (mut bob, mut carol) = (cluster.guest(1, "bob").await, cluster.guest(2, "carol").await);
+    bob.until_people("lobby", &["alice", "bob", "carol"]).await;
+    for node in &cluster.nodes[1..] {
+        node.to_postgres.as_ref().unwrap().stall();
+    }
+    for seq in 1..=20 {
+        alice.say_acked("lobby", &format!("a{seq}"), "you need no database to hear this").await;
+        let both = async { tokio::join!(bob.until_seq("lobby", seq), carol.until_seq("lobby", seq)) };
+        timeout(IN_TIME, both).await.expect("it is heard in time");
+    }
+    bob.send(json!({ "type": "typing", "room": "lobby" })).await;
+    for client in [&mut alice, &mut carol] {
+        client.until(|frame| frame["type"] == "typing" && frame["username"] == "bob").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,4 +203,39 @@ async fn what_a_stalled_line_held_back_is_not_committed_when_it_heals() {
     assert_eq!(ids, ["m1"], "what alice was told is over is over");
     let again = alice.say_acked("lobby", "z1", "held back").await;
     assert_eq!((&again["seq"], &again["duplicate"]), (&json!(2), &json!(null)), "{again}");
+}
+
+/// New transactions of the server can't write, or can again.
+async fn read_only(cluster: &Cluster, word: &str) {
+    let set = format!("ALTER SYSTEM SET default_transaction_read_only = {word}");
+    cluster.postgres.sql("postgres", &set);
+    cluster.postgres.sql("postgres", "SELECT pg_reload_conf()");
+    let shown = || cluster.postgres.sql("postgres", "SHOW default_transaction_read_only");
+    eventually("it is so", async || shown() == word).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_read_only_refuses_what_is_said_and_lets_everybody_read() {
+    let cluster = Setup::of(NODES).start().await;
+    let token = cluster.web(0).sign_in("alice").await;
+    let mut alice = cluster.web(0).guest(&token).await;
+    alice.say_acked("lobby", "a1", "before").await;
+    read_only(&cluster, "on").await;
+    alice.say("lobby", "a2", "while").await;
+    let refused = timeout(IN_TIME, alice.until(|frame| frame["id"] == "a2")).await.expect("in time");
+    assert_eq!(refused["code"], "unavailable", "{refused}");
+    for node in 0..NODES {
+        let web = cluster.web(node);
+        let said = web.post("/rooms/lobby/messages", &token, json!({ "message": "while" })).await;
+        assert_eq!(said.refusal(), (503, "unavailable"), "{said:?}");
+        let history = web.get("/rooms/lobby/messages", &token).await;
+        assert_eq!(history.body["messages"][0]["id"], "a1", "{history:?}");
+        let joined = Client::open(web.address, &token).await.join("lobby").await;
+        assert_eq!(joined["seq"], 1, "{joined}");
+        assert_eq!(cluster.ready(node).await, (200, vec![]), "all miss the same");
+    }
+    read_only(&cluster, "off").await;
+    let since = Instant::now();
+    alice.say_acked("lobby", "a2", "while").await;
+    assert!(since.elapsed() <= IN_TIME, "{:?}", since.elapsed());
 }

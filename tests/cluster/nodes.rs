@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+use tokio_postgres::{Client as Session, NoTls};
+
 use crate::{
     NO_GHOSTS, NODES,
     common::eventually,
     harness::{
+        beside,
         check::NodeList,
         person::{Order, Plan},
         scene::{Expected, Setup},
@@ -68,4 +72,54 @@ async fn a_node_that_stood_still_for_longer_than_its_lease_comes_back_as_another
     eventually("it finds itself declared dead", async || buried()).await;
     crowd.acked(100).await;
     cluster.judge(&crowd, Expected::default()).await;
+}
+
+/// FAULTS: no room stays locked for others for longer.
+const LOCKED: Duration = Duration::from_secs(2);
+
+/// A session of the database's administrator.
+async fn session(url: &str) -> Session {
+    let (session, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    beside(connection);
+    session
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_stopped_in_the_middle_of_an_append_locks_nobody_out() {
+    let cluster = Setup::of(NODES).start().await;
+    let (mut alice, mut bob) = (cluster.guest(0, "alice").await, cluster.guest(1, "bob").await);
+    bob.say_acked("lobby", "b0", "before").await;
+    let url = cluster.postgres.url(&cluster.database);
+    let (holder, watcher) = (session(&url).await, session(&url).await);
+
+    holder
+        .batch_execute("BEGIN; SELECT 1 FROM rooms WHERE name = 'lobby' FOR UPDATE")
+        .await
+        .unwrap();
+    alice.say("lobby", "a1", "in the middle").await;
+    let waits =
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%chorus_append%'";
+    eventually("the append has begun", async || {
+        !watcher.query(waits, &[]).await.unwrap().is_empty()
+    })
+    .await;
+    cluster.nodes[0].freeze().await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    let stopped = Instant::now();
+    timeout(LOCKED, bob.say_acked("lobby", "b1", "can I?"))
+        .await
+        .expect("the room is not locked");
+    println!("the next append was acknowledged {:.1?} after the stop", stopped.elapsed());
+
+    cluster.nodes[0].thaw().await;
+    let answer = alice.until(|frame| frame["id"] == "a1" && frame["type"] != "message").await;
+    if answer["type"] == "error" {
+        assert_eq!(answer["code"], "outcome_unknown", "{answer}");
+        alice.say_acked("lobby", "a1", "in the middle").await;
+    }
+    for client in [&mut alice, &mut bob] {
+        client.until_seq("lobby", 3).await;
+    }
+    let ids: Vec<String> = cluster.log("lobby").into_iter().map(|said| said.id).collect();
+    assert_eq!((ids.len(), &ids[0]), (3, &"b0".to_owned()), "each once: {ids:?}");
 }

@@ -98,7 +98,8 @@ async fn own() -> (Postgres, String, PostgresStore) {
 async fn bounded<T>(call: impl Future<Output = T>) -> T {
     let began = Instant::now();
     let answer = call.await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Two seconds, and what a busy machine adds.
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
     answer
 }
 

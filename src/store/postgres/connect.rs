@@ -27,7 +27,7 @@ pub(super) const KEY_NODE: i32 = 2;
 
 /// The limits of a session that nodes work with; below what the client leaves a statement (`calls`),
 /// so that what is given up here has ended there. (The last is not known to every server.)
-pub(super) const WORK: &str = "SET statement_timeout = '1100ms'; SET lock_timeout = '900ms';
+pub(super) const WORK: &str = "SET statement_timeout = '1000ms'; SET lock_timeout = '850ms';
     SET idle_in_transaction_session_timeout = '1500ms'; SET synchronous_commit = on; SET jit = off;
     SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'";
 /// Of one that migrates: a statement may take long, but nobody waits behind one that waits.
