@@ -59,6 +59,8 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
+    // What does not work is tried again many times a second; it is said once, until something works.
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -66,6 +68,7 @@ where
         };
         match accepted {
             Ok((stream, peer)) => {
+                failing = false;
                 // Fails only on a socket that is gone already; serving it will tell.
                 let _ = stream.set_nodelay(true);
                 tasks.spawn_connection(serve(stream, service(peer), stop.clone()));
@@ -76,7 +79,10 @@ where
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if !failing {
+                    tracing::warn!(%error, "connections can't be accepted");
+                }
+                failing = true;
                 sleep(BREATH).await;
             }
         }

@@ -1,5 +1,7 @@
 //! How a node begins and ends: what it answers while it waits, and what signals do to it.
 
+#![allow(clippy::print_stdout, reason = "the figures are worth reading")]
+
 use std::{
     net::{Ipv4Addr, TcpListener},
     path::Path,
@@ -20,7 +22,13 @@ use tokio::{
 };
 
 use crate::{
-    common::{Client, LIMIT, eventually, settings},
+    common::{
+        Client, LIMIT, eventually,
+        program::{Program, built, command},
+        settings,
+        web::Web,
+        within,
+    },
     servers::free_port,
 };
 
@@ -182,4 +190,36 @@ async fn a_node_takes_all_the_open_files_that_it_may_have() {
     assert_ne!(soft, "256");
     tell_to_stop(&node).await;
     assert!(ended(&mut node).await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_open_files_left_serves_who_is_there_and_recovers() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut frugal = command(Path::new("/bin/sh"), dir.path(), &[]);
+    frugal.args(["-c", "ulimit -n 100; exec \"$0\""]).arg(built());
+    let mut node = Program::of(frugal);
+    let (address, _) = node.ready().await;
+    let web = Web::of(address);
+    let mut alice = web.guest(&web.sign_in("alice").await).await;
+    let mut bob = web.guest(&web.sign_in("bob").await).await;
+    let open = format!("/proc/{}/fd", node.id());
+    let mut crowd = Vec::new();
+    for _ in 0..200 {
+        crowd.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    eventually("all files are open", async || std::fs::read_dir(&open).unwrap().count() >= 100).await;
+    for seq in 1..=20 {
+        alice.say_acked("lobby", &format!("a{seq}"), "who is here stays").await;
+        bob.until_seq("lobby", seq).await;
+    }
+    drop(crowd);
+    let carol = within(Duration::from_secs(5), "others can come again", async || {
+        let knock = reqwest::Client::new().get(format!("http://{address}/health"));
+        knock.send().await.is_ok()
+    });
+    println!("others can come {:.1?} after files were free", carol.await);
+    web.guest(&web.sign_in("carol").await).await;
+    let told = node.said().matches("connections can't be accepted").count();
+    assert!((1..20).contains(&told), "it is said {told} times");
+    node.kill().await;
 }
