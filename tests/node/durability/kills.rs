@@ -102,7 +102,7 @@ fn said(id: &str) -> Value {
 }
 
 /// All messages of the lobby, by pages over HTTP.
-async fn history(web: &Web, token: &str) -> Vec<Value> {
+pub(super) async fn history(web: &Web, token: &str) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     loop {
         let after = all.last().map_or(0, |message| message["seq"].as_u64().unwrap());

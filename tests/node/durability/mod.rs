@@ -3,6 +3,7 @@
 
 mod copies;
 mod desk;
+mod disk;
 mod kills;
 mod operator;
 mod retention;
