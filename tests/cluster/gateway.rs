@@ -2,13 +2,15 @@
 //! too: nodes die and stop beneath live sockets, nginx takes over new configurations, people go round
 //! without any stickiness. The checker judges the same rules as without nginx.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     NODES,
+    common::{web::Web, within},
     harness::{
         crowd::Crowd,
         person::Order,
+        proxy::Proxy,
         scene::{Cluster, Expected, Setup},
     },
     servers::nginx::{GENEROUS, Nginx},
@@ -67,4 +69,44 @@ async fn twenty_reloads_of_nginx_drop_nobody() {
     }
     let judged = cluster.judge(&crowd, Expected::default()).await;
     assert_eq!(judged.sockets, PEOPLE + 1, "each has the socket it came with: {judged:?}");
+}
+
+/// Everybody who is there when all lines break.
+const ALL: usize = 200;
+/// FAULTS: so soon all are back.
+const BACK: Duration = Duration::from_secs(30);
+/// How long somebody new may have to wait at the door meanwhile.
+const LET_IN: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_lose_their_sockets_at_once_are_back_in_time_and_others_get_in() {
+    let cluster = Setup::of(NODES).undisturbed().start().await;
+    let mut lines = Vec::new();
+    for address in cluster.addresses() {
+        lines.push(Proxy::to(address).await);
+    }
+    let addresses: Vec<_> = lines.iter().map(Proxy::address).collect();
+    let nginx = Nginx::start(&addresses, &GENEROUS);
+    let mut crowd = Crowd::of(cluster.clock, &[nginx.address]);
+    crowd.enter(ALL).await;
+    cluster.agrees(&crowd).await;
+    let visits = crowd.visits();
+    let lost = Instant::now();
+    lines.iter().for_each(Proxy::reset);
+    let newcomer = async {
+        let began = Instant::now();
+        let web = Web::anew(nginx.address);
+        web.sign_in("newcomer").await;
+        began.elapsed()
+    };
+    let back = within(BACK, "everybody is back", async || {
+        crowd.visits() >= visits + ALL && crowd.people.iter().all(|person| person.progress().here)
+    });
+    let (back, let_in) = tokio::join!(back, newcomer);
+    println!("{ALL} were back after {back:.1?}; somebody new was let in within {let_in:.1?}");
+    assert!(let_in <= LET_IN, "somebody new waits for {let_in:?}");
+    crowd.talk(100 * PACE).await;
+    crowd.acked(ALL).await;
+    let judged = cluster.judge(&crowd, Expected::default()).await;
+    assert!(judged.sockets >= 2 * ALL, "{:?} after {:?}", judged, lost.elapsed());
 }

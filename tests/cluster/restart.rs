@@ -58,7 +58,7 @@ async fn drains(cluster: &mut Cluster, crowd: &Crowd, node: usize) {
     let address = cluster.nodes[node].address();
     // Somebody must be there to be served on.
     eventually("it has people", async || crowd.recordings().iter().any(|of| is_on(of, address))).await;
-    let told = Instant::now();
+    let (told, asked_since) = (Instant::now(), cluster.clock.now());
     cluster.nodes[node].terminate().await;
     let draining = (503, vec!["draining".to_owned()]);
     eventually("it says that it drains", async || cluster.ready(node).await == draining).await;
@@ -72,6 +72,26 @@ async fn drains(cluster: &mut Cluster, crowd: &Crowd, node: usize) {
     .await;
     assert_eq!(cluster.nodes[node].ended().await, Some(0), "it ends by itself");
     assert!(told.elapsed() <= SHUTDOWN, "{:?}", told.elapsed());
+    are_sent_away_one_by_one(crowd, asked_since);
+}
+
+/// Who was asked to leave then was asked for a moment of its own, spread over the drain.
+fn are_sent_away_one_by_one(crowd: &Crowd, since: Duration) {
+    let of = |recording: &Recording| -> Vec<u64> {
+        let recent = recording.entries.iter().filter(|entry| entry.at >= since);
+        recent
+            .filter_map(
+                |entry| if let Event::Reconnect { after_ms } = entry.event { Some(after_ms) } else { None },
+            )
+            .collect()
+    };
+    let mut asked: Vec<u64> = crowd.recordings().iter().flat_map(of).collect();
+    asked.sort_unstable();
+    let drain = SHUTDOWN.as_secs() * 1000 * 2 / 3;
+    println!("asked to leave after {asked:?} of {drain} ms");
+    let even = drain / (asked.len() as u64 + 2);
+    assert!(asked.windows(2).all(|pair| pair[1] - pair[0] >= even / 2), "{asked:?}");
+    assert!(asked.len() < 2 || asked[asked.len() - 1] >= drain / 3, "{asked:?}");
 }
 
 /// Whether the socket that is open leads to this node.
