@@ -50,6 +50,7 @@ mod rolling;
 mod rotation;
 mod script;
 mod sign_ins;
+mod slow;
 mod storm;
 mod traces;
 mod window;
