@@ -36,6 +36,7 @@ mod desk;
 mod gateway;
 mod guest;
 mod harness_works;
+mod island;
 mod lost_log;
 mod memory;
 mod nginx;

@@ -20,7 +20,10 @@ mod probe;
 mod scripts;
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -87,6 +90,8 @@ pub struct RedisCluster {
     ears: Arc<Ears>,
     heard: Mutex<Option<mpsc::Receiver<Heard>>>,
     indexed: Indexed,
+    /// The last beat was not answered.
+    deaf: AtomicBool,
 }
 
 impl RedisCluster {
@@ -124,6 +129,7 @@ impl RedisCluster {
             ears: ears.clone(),
             heard: Mutex::new(Some(heard)),
             indexed: Indexed::default(),
+            deaf: AtomicBool::new(false),
         };
         let limit = Instant::now() + WAIT;
         let connected = timeout_at(limit, cluster.connected()).await.is_ok();

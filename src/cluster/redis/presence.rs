@@ -7,6 +7,7 @@
 
 use std::{
     collections::HashMap,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -124,7 +125,13 @@ impl Presence for RedisCluster {
     }
 
     async fn beat(&self, me: Incarnation) -> Result<Vec<(Incarnation, Beat)>> {
+        // A line may carry what is said and bring nothing back. Whoever hears nothing must not be kept
+        // alive by its own beats: after one without an answer something is asked first.
+        if self.deaf.swap(true, Ordering::Relaxed) {
+            self.hears().await?;
+        }
         let answer = self.run(&scripts::BEAT, vec![self.keys.beats()], vec![me.to_string()]).await?;
+        self.deaf.store(false, Ordering::Relaxed);
         let answer = living(answer)?.into_array();
         let pair = |pair: &[Value]| Some((incarnation(&pair[0]).ok()?, pair[1].as_u64()?));
         answer.chunks_exact(2).map(|chunk| pair(chunk).ok_or_else(strange)).collect()
@@ -161,6 +168,14 @@ impl Presence for RedisCluster {
 }
 
 impl RedisCluster {
+    /// Whether an answer comes from where the beats are.
+    async fn hears(&self) -> Result<()> {
+        let ask = CustomCommand::new_static("HLEN", ClusterHash::FirstKey, false);
+        let counts = format!("{}counts", self.keys.beats());
+        self.calls.custom::<i64, _>(ask, vec![counts]).await.map_err(|error| failed(&error))?;
+        Ok(())
+    }
+
     /// Has the index name a room; answers for how many milliseconds `who` still stays, nothing when
     /// it does not drain.
     async fn enter(&self, who: Incarnation, room: RoomId) -> Result<String> {
