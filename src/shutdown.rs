@@ -1,11 +1,15 @@
 //! Tasks and how they end: every spawned task belongs to the tracker, hears when to stop, and
 //! takes the node down loudly if it panics, because a node that lost an organ must not look well.
 
+mod gate;
+
 use std::{future::Future, io, panic::AssertUnwindSafe, thread, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::gate::Gate;
 
 /// The tasks of one node. Clones are handles on the same set.
 #[derive(Clone, Debug, Default)]
@@ -13,12 +17,19 @@ pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
     failed: CancellationToken,
+    gate: Option<Gate>,
 }
 
 impl Tasks {
     /// An empty set.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty set whose tasks all run on the runtime that spawns them, and only as far as the gate
+    /// lets them: for tests.
+    pub fn behind(gate: Gate) -> Self {
+        Self { gate: Some(gate), ..Self::default() }
     }
 
     /// Spawns a task of this node. It should end soon after [`Tasks::stopped`]. A panic in it is
@@ -28,7 +39,11 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        tokio::spawn(self.guarded(name, task))
+        let task = self.guarded(name, task);
+        match &self.gate {
+            None => tokio::spawn(task),
+            Some(gate) => gate.spawn(task),
+        }
     }
 
     /// Runs a task on a thread of its own: one that works for long without waiting, beside which the
@@ -40,6 +55,10 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        if self.gate.is_some() {
+            self.spawn(name, task);
+            return Ok(());
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let task = self.guarded(name, task);
         thread::Builder::new()
@@ -68,7 +87,11 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        tokio::spawn(self.tracker.track_future(task));
+        let task = self.tracker.track_future(task);
+        match &self.gate {
+            None => drop(tokio::spawn(task)),
+            Some(gate) => drop(gate.spawn(task)),
+        }
     }
 
     /// Tells every task to finish.

@@ -72,8 +72,9 @@ impl Here {
         let stopped = self.tasks.stopped().clone();
         loop {
             let next = tokio::select! {
-                next = heard.recv() => next,
+                biased;
                 () = stopped.cancelled() => return,
+                next = heard.recv() => next,
             };
             match next {
                 None => return,

@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use crate::{
     domain::{RoomId, RoomName},
     error::Refusal,
-    store::Store,
+    store::Log,
 };
 
 /// How many names are remembered; beyond it the store is asked.
@@ -22,7 +22,7 @@ impl Directory {
     ///
     /// # Errors
     /// `room_not_found`, or what the store refuses.
-    pub(super) async fn id(&self, name: &RoomName, store: &dyn Store) -> Result<RoomId, Refusal> {
+    pub(super) async fn id(&self, name: &RoomName, store: &dyn Log) -> Result<RoomId, Refusal> {
         if let Some(id) = self.0.read().get(name) {
             return Ok(*id);
         }

@@ -4,12 +4,9 @@
 //! declare a node dead that is only busy. So is burying the dead, which is tried until it is done.
 //! While the cluster can't be reached nobody is declared dead.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use super::{Here, here::bounded, presence_pump::OwnChanges, rooms::Command};
+use super::{Here, clock, here::bounded, presence_pump::OwnChanges, rooms::Command};
 use crate::cluster::{BusError, Incarnation};
 
 /// How often this incarnation's counter is raised, and the dead are looked after.
@@ -33,7 +30,7 @@ async fn beat(here: &Here, own: &OwnChanges) {
     metrics::gauge!("chorus_presence_current").set(if beaten.is_ok() { 1.0 } else { 0.0 });
     match beaten {
         Ok(beats) => {
-            for who in here.leases.lock().observe(Instant::now(), &beats) {
+            for who in here.leases.lock().observe(clock::now(), &beats) {
                 tracing::warn!(incarnation = %who, "a node is gone; its people leave the lists");
             }
         }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{
     bell::BELLS,
+    clock,
     leases::Leases,
     reads::Reads,
     rooms::{Command, Rooms},
@@ -16,7 +17,7 @@ use crate::{
     cluster::{Bus, BusError, Envelope, Incarnation, Peers, Presence, RoomSets},
     domain::{Event, RoomId, Seq},
     shutdown::Tasks,
-    store::{DbClock, LaggingReads, Page, Slice, Store, StoreError},
+    store::{DbClock, LaggingReads, Log, Page, Slice, StoreError},
 };
 
 /// The longest a call into the cluster may take here.
@@ -29,7 +30,7 @@ const REMEMBERED: usize = 100_000;
 /// A handle on what is shared; clones are cheap.
 #[derive(Clone)]
 pub struct Here {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Log>,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) presence: Arc<dyn Presence>,
     pub(super) peers: Arc<dyn Peers>,
@@ -42,13 +43,14 @@ pub struct Here {
     pub(super) tasks: Tasks,
     pub(super) leases: Arc<Mutex<Leases>>,
     me: Arc<RwLock<Incarnation>>,
+    incarnations: Arc<dyn Fn() -> Incarnation + Send + Sync>,
     pub(super) bells: mpsc::Sender<Envelope>,
 }
 
 /// What [`Here::new`] is made of.
 pub struct Seams {
-    /// What lasts.
-    pub store: Arc<dyn Store>,
+    /// The log of what was said.
+    pub store: Arc<dyn Log>,
     /// The doorbell.
     pub bus: Arc<dyn Bus>,
     /// Who is connected where.
@@ -59,6 +61,8 @@ pub struct Seams {
     pub replicas: Option<Arc<dyn LaggingReads>>,
     /// The database's clock.
     pub clock: DbClock,
+    /// Answers an id that no incarnation had before.
+    pub incarnations: Arc<dyn Fn() -> Incarnation + Send + Sync>,
 }
 
 impl Here {
@@ -76,7 +80,8 @@ impl Here {
             clock: seams.clock,
             rooms,
             leases: Arc::default(),
-            me: Arc::new(RwLock::new(Incarnation::random())),
+            me: Arc::new(RwLock::new((seams.incarnations)())),
+            incarnations: seams.incarnations,
             bells,
             tasks: tasks.clone(),
         };
@@ -94,7 +99,7 @@ impl Here {
     pub(super) fn reborn(&self, buried: Incarnation) {
         let mut me = self.me.write();
         if *me == buried {
-            *me = Incarnation::random();
+            *me = (self.incarnations)();
             tracing::warn!(incarnation = %me, "declared dead by the others; this node comes back as another");
         }
     }
@@ -107,7 +112,7 @@ impl Here {
     /// The sets of a room, if the cluster answers; whoever is met in them has a lease from now on.
     pub(super) async fn sets_of(&self, room: RoomId) -> Option<RoomSets> {
         let sets = bounded(self.presence.sets(room)).await.ok()?;
-        let now = std::time::Instant::now();
+        let now = clock::now();
         let mut leases = self.leases.lock();
         for (who, _) in sets.sets.iter().filter(|(who, _)| *who != self.me()) {
             leases.met(now, *who);

@@ -4,8 +4,11 @@
 //! It promises that nothing falls between history and live, and that a hole is never silent: when
 //! the log can't continue from where the member was, `recovered` is false and says why.
 
+pub(super) mod approach;
+
 use std::sync::Arc;
 
+use self::approach::{Approach, Start, Step};
 use super::{
     Here, Person,
     reads::PageRead,
@@ -20,7 +23,6 @@ use crate::{
         Dialect, Ref,
         v1::{self, Reason},
     },
-    store::Slice,
 };
 
 /// How far behind a member may resume, in events (`limits.resume`).
@@ -38,25 +40,6 @@ pub(super) struct Joining<'a> {
     pub(super) person: &'a Arc<Person>,
     /// Whether the room brings it back after a reset.
     pub(super) rejoining: bool,
-}
-
-/// How far reading on from a position has come.
-enum CaughtUp {
-    /// To the last page, which is not sent yet, and where that ends.
-    LastPage(Arc<PageRead>, Position),
-    /// Not to the next event, which is kept no longer.
-    Expired,
-    /// The socket is closed.
-    Closed,
-}
-
-/// Where its reading begins.
-#[derive(Debug, Clone)]
-enum Start {
-    /// Right after this position, which the log holds.
-    After(Position),
-    /// With the newest page.
-    Newest(Reason),
 }
 
 impl Joining<'_> {
@@ -79,48 +62,15 @@ impl Joining<'_> {
     async fn resume_after(&self, position: Position) -> Result<Start, Refusal> {
         let head = self.here.reads.head(self.room, position.seq).await?;
         let head = head.ok_or_else(Refusal::room_not_found)?;
-        if head.last_seq < position.seq {
-            return Ok(Start::Newest(Reason::LogChanged));
-        }
-        if position.seq > Seq::ZERO {
-            // A client that names no id asks for no check of it, only that the log reaches back.
-            match (&head.id_at, &position.id) {
-                // A log has no holes: what is missing below its end was before its beginning.
-                (None, _) => return Ok(Start::Newest(Reason::PositionExpired)),
-                (Some(found), Some(seen)) if found != seen => return Ok(Start::Newest(Reason::LogChanged)),
-                _ => {}
-            }
-        }
-        if head.last_seq.0 - position.seq.0 > RESUME {
-            return Ok(Start::Newest(Reason::TooFar));
-        }
-        Ok(Start::After(position))
+        Ok(Start::resume(position, &head))
     }
 
     /// Reads until the room has delivered no more than was read. What was sent is not read again.
-    async fn read_and_go_live(&self, mut start: Start, reference: Option<&Ref>) -> Result<(), Refusal> {
+    async fn read_and_go_live(&self, start: Start, reference: Option<&Ref>) -> Result<(), Refusal> {
+        let mut approach = Approach::new(start);
         for _ in 0..ROUNDS {
-            if !self.member.is_open() {
+            let Some(arrival) = self.catch_up(&mut approach, reference).await? else {
                 return Ok(());
-            }
-            self.here.rooms.enter(self.room, self.name.clone()).await?;
-            let arrival = match &start {
-                Start::Newest(reason) => self.newest_page(*reason, reference.cloned()).await?,
-                Start::After(position) => match self.catch_up(position.clone(), reference).await? {
-                    CaughtUp::Closed => return Ok(()),
-                    CaughtUp::Expired => {
-                        start = Start::Newest(Reason::PositionExpired);
-                        continue;
-                    }
-                    CaughtUp::LastPage(page, at) => {
-                        let read = page.first.map_or(at.seq, |first| Seq(first.0 - 1));
-                        if read > position.seq {
-                            start = Start::After(Position { seq: read, id: None });
-                        }
-                        let reference = reference.cloned();
-                        Arrival::Page { at, page, recovered: true, reason: None, reference }
-                    }
-                },
             };
             if self.go_live(arrival).await.is_ok() {
                 return Ok(());
@@ -129,35 +79,30 @@ impl Joining<'_> {
         Err(Refusal::unavailable())
     }
 
-    /// The newest page of the log.
-    async fn newest_page(&self, reason: Reason, reference: Option<Ref>) -> Result<Arrival, Refusal> {
-        let page = self.here.reads.page(self.room, Slice::Newest).await?;
-        let at = page.end.clone().unwrap_or(Position::START);
-        Ok(Arrival::Page { at, page, recovered: false, reason: Some(reason), reference })
-    }
-
-    /// Sends all pages but the last, each when the socket has taken the one before, and answers that and
-    /// where it ends. A page that does not begin with what comes next is not sent: that is kept no longer.
-    async fn catch_up(&self, mut position: Position, reference: Option<&Ref>) -> Result<CaughtUp, Refusal> {
-        loop {
+    /// Sends all pages but the last, each when the socket has taken the one before, and answers that; nothing
+    /// when the socket is closed.
+    async fn catch_up(
+        &self,
+        approach: &mut Approach,
+        reference: Option<&Ref>,
+    ) -> Result<Option<Arrival>, Refusal> {
+        while self.member.is_open() {
             // However slowly the socket takes its pages, the room stays open meanwhile.
             self.here.rooms.enter(self.room, self.name.clone()).await?;
-            let slice = Slice::After(position.seq);
-            let page = self.here.reads.page(self.room, slice).await?;
-            if page.first.is_some_and(|first| first != position.seq.next()) {
-                return Ok(CaughtUp::Expired);
-            }
-            let end = page.end.clone().unwrap_or_else(|| position.clone());
-            if !page.has_more {
-                return Ok(CaughtUp::LastPage(page, end));
-            }
-            self.send_page(&page, end.seq, reference).await?;
-            position = end;
-            self.member.drained().await;
-            if !self.member.is_open() {
-                return Ok(CaughtUp::Closed);
+            let page = self.here.reads.page(self.room, approach.next()).await?;
+            match approach.take(&page.span) {
+                Step::Expired => {}
+                Step::Send(seq) => {
+                    self.send_page(&page, seq, reference).await?;
+                    self.member.drained().await;
+                }
+                Step::Arrive(at, reason) => {
+                    let (recovered, reference) = (reason.is_none(), reference.cloned());
+                    return Ok(Some(Arrival::Page { at, page, recovered, reason, reference }));
+                }
             }
         }
+        Ok(None)
     }
 
     async fn send_page(&self, page: &PageRead, seq: Seq, reference: Option<&Ref>) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@
 //! observed (the cluster was out of reach, or the observer itself was stopped) no lease runs out.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -19,15 +19,15 @@ const BLIND: Duration = Duration::from_secs(3);
 /// How long the dead are remembered: much longer than anything they wrote is met.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
-#[derive(Debug, Default)]
 /// What one node knows of the others' leases.
+#[derive(Debug, Clone, Default)]
 pub struct Leases {
-    seen: HashMap<Incarnation, (Beat, Instant)>,
+    seen: BTreeMap<Incarnation, (Beat, Instant)>,
     /// Since when each dead one is.
-    dead: HashMap<Incarnation, Instant>,
+    dead: BTreeMap<Incarnation, Instant>,
     observed: Option<Instant>,
     /// The dead that the cluster may not know of, or still hold something of.
-    unburied: HashSet<Incarnation>,
+    unburied: BTreeSet<Incarnation>,
 }
 
 impl Leases {
@@ -48,7 +48,7 @@ impl Leases {
         }
         let died: Vec<Incarnation> = self
             .seen
-            .extract_if(|_, (_, since)| now.saturating_duration_since(*since) >= LEASE)
+            .extract_if(.., |_, (_, since)| now.saturating_duration_since(*since) >= LEASE)
             .map(|(who, _)| who)
             .collect();
         self.dead.retain(|_, since| now.saturating_duration_since(*since) < REMEMBERED);
@@ -71,8 +71,7 @@ impl Leases {
 
     /// One that has to be reaped, again if it was before.
     pub fn next_unburied(&mut self) -> Option<Incarnation> {
-        let who = self.unburied.iter().next().copied()?;
-        self.unburied.take(&who)
+        self.unburied.pop_first()
     }
 
     /// It could not be reaped.

@@ -7,6 +7,7 @@
 
 pub mod announcer;
 mod bell;
+mod clock;
 mod directory;
 mod exchange;
 pub mod export;
@@ -50,7 +51,6 @@ use crate::{
     error::Refusal,
     hub::Hub,
     shutdown::Tasks,
-    store::Log,
 };
 
 /// Names and units of what this room counts, and each of it from zero.
@@ -119,8 +119,7 @@ impl Chat {
         tasks.spawn("presence", presence_pump::run(here.clone(), own));
         tasks.spawn("bus", here.clone().listen(others));
         let outlet: Arc<dyn Outlet> = Arc::new(here.clone());
-        let store: Arc<dyn Log> = here.store.clone();
-        let log = LogWriter::start(tasks, &store, &outlet);
+        let log = LogWriter::start(tasks, &here.store, &outlet);
         let windows = Arc::new(Windows::new(settings.window.window));
         tasks.spawn("windows", exchange::run(Arc::clone(&windows), here.clone()));
         Arc::new(Self {

@@ -2,10 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use super::{Chat, rooms::Command};
+use super::{Chat, clock, rooms::Command};
 use crate::{
     cluster::{Envelope, Incarnation, Notice},
     domain::{RoomId, RoomName},
@@ -50,7 +50,7 @@ impl Chat {
 
     /// The other nodes that live, and those that died lately.
     pub fn peers(&self) -> Vec<Peer> {
-        let (now, me) = (Instant::now(), self.me());
+        let (now, me) = (clock::now(), self.me());
         let leases = self.here.leases.lock();
         let living = leases.living(now).into_iter().map(|(who, age)| Peer { who, age, dead: false });
         let dead = leases.lost(now, MOURNED).into_iter().map(|(who, age)| Peer { who, age, dead: true });

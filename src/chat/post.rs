@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    Chat, Person,
+    Chat, Person, clock,
     log_writer::{Answer, Entry, Place},
     trace,
     window::Admission,
@@ -100,7 +100,7 @@ impl Chat {
             event: NewEvent { room, sender: user, id, body },
             username: person.username.clone(),
             answer: Box::new(answer),
-            since: Instant::now(),
+            since: clock::now(),
             span: trace::message(),
         });
         Ok(())

@@ -6,9 +6,13 @@
 //! is made to hold what it should. Without the cluster the foreign part of every list stays as it
 //! was, and this node's own changes are kept, merged, until they can be told.
 
-mod wanted;
+pub(super) mod wanted;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -19,7 +23,6 @@ use super::{
     Here,
     here::bounded,
     rooms::{Command, Reading},
-    roster::UNSURE,
 };
 use crate::{
     cluster::{BusError, Envelope, Notice, SetChange},
@@ -35,7 +38,7 @@ const SIDE_BY_SIDE: usize = 32;
 /// the pump. Changes of one room merge, so it holds at most one entry per person and room.
 #[derive(Debug, Default)]
 pub struct OwnChanges {
-    pending: Mutex<HashMap<RoomId, HashMap<Username, bool>>>,
+    pending: Mutex<BTreeMap<RoomId, HashMap<Username, bool>>>,
     wake: Notify,
     look: Notify,
     doubt: Notify,
@@ -83,12 +86,15 @@ pub(super) async fn run(here: Here, own: Arc<OwnChanges>) {
     let mut in_doubt = false;
     let stopped = here.tasks.stopped().clone();
     loop {
+        // Whatever it is, changes are told after it; so the changes come last here, or they could keep
+        // the reading waiting.
         let reads = tokio::select! {
-            () = own.wake.notified() => false,
-            () = own.look.notified() => true,
-            () = own.doubt.notified() => { in_doubt = true; true }
-            _ = look.tick() => true,
+            biased;
             () = stopped.cancelled() => return,
+            () = own.doubt.notified() => { in_doubt = true; true }
+            () = own.look.notified() => true,
+            _ = look.tick() => true,
+            () = own.wake.notified() => false,
         };
         if reads {
             // What could not be read may have changed in any way when it can be read again.
@@ -105,7 +111,7 @@ async fn tell(
     here: &Here,
     own: &OwnChanges,
     wanted: &mut Wanted,
-    changes: HashMap<RoomId, HashMap<Username, bool>>,
+    changes: BTreeMap<RoomId, HashMap<Username, bool>>,
 ) {
     let me = wanted.me;
     let write = async |(room, change): (RoomId, Difference)| {
@@ -153,13 +159,7 @@ async fn read(here: &Here, wanted: &mut Wanted, all: bool) -> bool {
             continue;
         };
         wanted.compare(room, &sets);
-        let reading = if sets.version.contradicts(known) {
-            Reading::BegunAnew
-        } else if all || known == UNSURE {
-            Reading::Rebuilt
-        } else {
-            Reading::Missed
-        };
+        let reading = Reading::of(sets.version, known, all);
         here.rooms.send(Command::Sets { room, sets, reading }).await;
     }
     complete

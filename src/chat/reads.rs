@@ -19,10 +19,11 @@ use futures_util::{
 };
 use parking_lot::Mutex;
 
+use super::join::approach::Span;
 use crate::{
     domain::{Position, RoomId, Seq},
     protocol::v1::EventsFragment,
-    store::{Head, Slice, Store, StoreError},
+    store::{Head, Log, Slice, StoreError},
 };
 
 /// The newest page that a fresh member gets, and the largest page of a resume, in events.
@@ -35,23 +36,19 @@ const PAGE_BYTES: usize = 64 * 1024;
 pub(super) struct PageRead {
     /// Its events, encoded.
     pub(super) events: EventsFragment,
-    /// The number of the first one, if there is any.
-    pub(super) first: Option<Seq>,
-    /// Where somebody stands who has read it, if there is any event.
-    pub(super) end: Option<Position>,
-    /// Whether the log went on, in the direction that was asked for.
-    pub(super) has_more: bool,
+    /// Where it begins and ends.
+    pub(super) span: Span,
 }
 
 /// What joiners read of the log.
 pub(super) struct Reads {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Log>,
     pages: Flights<(RoomId, Slice), Arc<PageRead>>,
     heads: Flights<(RoomId, Seq), Option<Head>>,
 }
 
 impl Reads {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(store: Arc<dyn Log>) -> Self {
         Self { store, pages: Flights::default(), heads: Flights::default() }
     }
 
@@ -62,9 +59,11 @@ impl Reads {
             let page = store.page(room, slice, PAGE, PAGE_BYTES).await?;
             Ok(Arc::new(PageRead {
                 events: EventsFragment::new(&page.events),
-                first: page.events.first().map(|event| event.seq),
-                end: page.events.last().map(Position::after),
-                has_more: page.has_more,
+                span: Span {
+                    first: page.events.first().map(|event| event.seq),
+                    end: page.events.last().map(Position::after),
+                    has_more: page.has_more,
+                },
             }))
         };
         self.pages.board((room, slice), read.boxed()).await

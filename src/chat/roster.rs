@@ -62,7 +62,7 @@ pub enum Knowledge {
 }
 
 /// The people of one room.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Roster {
     own: OwnSet,
     foreign: HashMap<Incarnation, HashSet<Username>>,
@@ -125,6 +125,12 @@ impl Roster {
         } else {
             Knowledge::Behind
         }
+    }
+
+    /// Whether sets of this version are older than what is known.
+    pub fn is_beyond(&self, version: SetsVersion) -> bool {
+        let known = self.sets_version;
+        known.era != 0 && version != known && version.is_within(known)
     }
 
     /// Another incarnation's set changed.

@@ -45,7 +45,7 @@ closed_set! {
 }
 
 /// The state of one room on one node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sequencer {
     room: RoomId,
     /// `None` until the log has told where this node comes in.
@@ -60,7 +60,7 @@ pub struct Sequencer {
 }
 
 /// An event that waits for an earlier one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     event: Arc<Event>,
     /// Since when what is missing before it has been known to be missing.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Chat, Person, PostRefused, join::Joining, rooms::Command, roster::Departure};
+use super::{Chat, Person, PostRefused, clock, join::Joining, rooms::Command, roster::Departure};
 use crate::{
     cluster::{Envelope, Notice},
     domain::{ClientId, Position, RoomId, RoomName},
@@ -145,10 +145,10 @@ impl Visitor {
     /// `not_joined`.
     pub async fn typing(&mut self, name: &RoomName) -> Result<(), Refusal> {
         let attended = self.rooms.iter_mut().find(|room| room.name == *name).ok_or_else(not_joined)?;
-        if attended.typed.is_some_and(|at| at.elapsed() < TYPING) {
+        if attended.typed.is_some_and(|at| clock::now() - at < TYPING) {
             return Ok(());
         }
-        attended.typed = Some(Instant::now());
+        attended.typed = Some(clock::now());
         let room = attended.id;
         let (user, username) = (self.person.user.0, self.person.username.clone());
         let here = &self.chat.here;

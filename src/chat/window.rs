@@ -13,6 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::clock;
 use crate::{cluster::Spoken, domain::UserId};
 
 /// How many times the limit may be given back in one window.
@@ -138,7 +139,7 @@ impl Windows {
     /// Asks for a place in `user`'s window, which has room for so many messages.
     pub fn admit(&self, user: UserId, messages: usize) -> Admission {
         let limit = WindowLimit { messages, window: self.window };
-        self.of.lock().entry(user).or_default().admit(Instant::now(), limit)
+        self.of.lock().entry(user).or_default().admit(clock::now(), limit)
     }
 
     /// Gives a place back.
@@ -150,13 +151,13 @@ impl Windows {
 
     /// What everybody who spoke lately sent here, for the other nodes.
     pub fn spoken(&self) -> Vec<Spoken> {
-        let now = Instant::now();
+        let now = clock::now();
         self.of.lock().iter().map(|(user, window)| (*user, window.spoken(now))).collect()
     }
 
     /// What the other nodes admitted of these people.
     pub fn heard(&self, spoken: &[Spoken], elsewhere: &[Vec<Duration>]) {
-        let now = Instant::now();
+        let now = clock::now();
         let mut windows = self.of.lock();
         for ((user, _), ages) in spoken.iter().zip(elsewhere) {
             if let Some(window) = windows.get_mut(user) {
@@ -168,7 +169,7 @@ impl Windows {
     /// Forgets those who have been silent for a window; called often, so that the map is no larger
     /// than the people who spoke lately.
     pub fn sweep(&self) {
-        let now = Instant::now();
+        let now = clock::now();
         self.of.lock().retain(|_, window| !window.is_idle(now, self.window));
     }
 }

@@ -11,7 +11,7 @@ mod peers;
 mod presence;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -39,8 +39,8 @@ struct Shared {
     /// How often this memory was lost, so that the next one is another era.
     losses: u64,
     ears: Vec<Ear>,
-    rooms: HashMap<RoomId, Sets>,
-    beats: HashMap<Incarnation, Beat>,
+    rooms: BTreeMap<RoomId, Sets>,
+    beats: BTreeMap<Incarnation, Beat>,
     dead: HashSet<Incarnation>,
     withdrawn: Vec<(Instant, Incarnation)>,
     /// Who reached the database, and when it said so.

@@ -40,7 +40,7 @@ pub struct Event {
 
 /// A place in a room's log: a number is honest only together with the id found there, because a
 /// restored log may hold another event under the same number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The number of the last event that was seen.
     pub seq: Seq,

@@ -78,6 +78,7 @@ impl Shard {
         loop {
             if self.turns.is_empty() {
                 let command = tokio::select! {
+                    biased;
                     command = inbox.recv() => command,
                     () = stop.cancelled() => None,
                 };

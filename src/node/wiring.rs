@@ -72,12 +72,13 @@ pub(super) fn chat(
     (auth, desk): (&Arc<Auth>, mpsc::Sender<Envelope>),
 ) -> io::Result<Arc<Chat>> {
     let seams = chat::Seams {
-        store: Arc::clone(&backends.store),
+        store: backends.store.clone(),
         bus: Arc::clone(&backends.bus),
         presence: Arc::clone(&backends.presence),
         peers: Arc::clone(&backends.peers),
         replicas: backends.replicas.clone(),
         clock: clock.clone(),
+        incarnations: Arc::new(Incarnation::random),
     };
     let settings = chat::Settings {
         message_chars: config.message_max_chars,

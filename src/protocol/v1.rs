@@ -26,7 +26,7 @@ pub fn welcome(username: &Username, build: &str, limits: &Limits, expires_at: Ti
 }
 
 /// Why a join could not go on where the client was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// It named no position.

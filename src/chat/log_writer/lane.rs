@@ -1,6 +1,6 @@
 //! One lane: it commits what has gathered, answers the senders, and passes on what is new.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use metrics::Gauge;
 use tokio::sync::mpsc;
@@ -9,7 +9,7 @@ use tracing::Span;
 
 use super::{Answer, BATCH, Entry, LIMIT, Outlet, PAUSE, Place};
 use crate::{
-    chat::trace,
+    chat::{clock, trace},
     cluster::Committed,
     domain::{Event, Seq, Timestamp},
     error::{Code, Refusal},
@@ -67,22 +67,22 @@ impl Lane {
 
     /// One append, measured, and traced as each message's part of it.
     async fn append(&self, part: &[Entry]) -> Result<Vec<Appended>, StoreError> {
-        let began = Instant::now();
+        let began = clock::now();
         let spans: Vec<Span> = part.iter().map(|entry| trace::commit(&entry.span, part.len())).collect();
         let appended = self.append_in_time(part).await?;
         drop(spans);
         metrics::histogram!("chorus_commit_batch_events").record(count(part.len()));
-        metrics::histogram!("chorus_commit_seconds").record(began.elapsed().as_secs_f64());
+        metrics::histogram!("chorus_commit_seconds").record((clock::now() - began).as_secs_f64());
         Ok(appended)
     }
 
     /// Tried again with the same ids until the oldest entry's time is up.
     async fn append_in_time(&self, part: &[Entry]) -> Result<Vec<Appended>, StoreError> {
         let events: Vec<NewEvent> = part.iter().map(|entry| entry.event.clone()).collect();
-        let oldest = part.iter().map(|entry| entry.since).min().unwrap_or_else(Instant::now);
+        let oldest = part.iter().map(|entry| entry.since).min().unwrap_or_else(clock::now);
         let mut unknown = false;
         loop {
-            let left = LIMIT.saturating_sub(oldest.elapsed()).max(PAUSE);
+            let left = LIMIT.saturating_sub(clock::now() - oldest).max(PAUSE);
             let error = match tokio::time::timeout(left, self.log.append_until(&events, oldest + LIMIT)).await
             {
                 Ok(Ok(outcomes)) => return Ok(outcomes),
@@ -91,7 +91,7 @@ impl Lane {
                 Err(_) => StoreError::OutcomeUnknown("no answer in time".into()),
             };
             unknown |= matches!(error, StoreError::OutcomeUnknown(_));
-            if oldest.elapsed() + PAUSE >= LIMIT {
+            if clock::now() - oldest + PAUSE >= LIMIT {
                 return Err(if unknown { StoreError::OutcomeUnknown(error.to_string()) } else { error });
             }
             tokio::time::sleep(PAUSE).await;
@@ -135,8 +135,8 @@ fn gather(fresh: &mut Vec<Committed>, entry: &Entry, seq: Seq, timestamp: Timest
 /// Who has waited for half of its time is told to come again: a lane that can't keep up must not
 /// begin what it will not have time to finish.
 fn refuse_the_late(batch: Vec<Entry>) -> Vec<Entry> {
-    let (late, fresh): (Vec<_>, Vec<_>) =
-        batch.into_iter().partition(|entry| entry.since.elapsed() > LIMIT / 2);
+    let now = clock::now();
+    let (late, fresh): (Vec<_>, Vec<_>) = batch.into_iter().partition(|entry| now - entry.since > LIMIT / 2);
     if !late.is_empty() {
         Limit::LogTime.count(late.len() as u64);
     }

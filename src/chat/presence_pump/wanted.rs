@@ -3,7 +3,7 @@
 //! Pure. It promises that what was written and confirmed is not written again, and that whatever the
 //! cluster turns out to hold otherwise is written whole.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     cluster::{Incarnation, RoomSets},
@@ -11,28 +11,29 @@ use crate::{
 };
 
 /// What came into and went out of a set.
-#[derive(Debug, Default)]
-pub(super) struct Difference {
-    pub(super) joined: Vec<Username>,
-    pub(super) left: Vec<Username>,
+#[derive(Debug, Clone, Default)]
+pub(in crate::chat) struct Difference {
+    pub(in crate::chat) joined: Vec<Username>,
+    pub(in crate::chat) left: Vec<Username>,
 }
 
 /// The pump's own memory: what the cluster should hold for this incarnation.
-pub(super) struct Wanted {
-    pub(super) me: Incarnation,
-    sets: HashMap<RoomId, HashSet<Username>>,
+#[derive(Debug, Clone)]
+pub(in crate::chat) struct Wanted {
+    pub(in crate::chat) me: Incarnation,
+    sets: BTreeMap<RoomId, HashSet<Username>>,
     /// Rooms whose set in the cluster is not known, with who must not be in it: it is written
     /// whole.
-    unsure: HashMap<RoomId, HashSet<Username>>,
+    unsure: BTreeMap<RoomId, HashSet<Username>>,
 }
 
 impl Wanted {
-    pub(super) fn new(me: Incarnation) -> Self {
-        Self { me, sets: HashMap::new(), unsure: HashMap::new() }
+    pub(in crate::chat) const fn new(me: Incarnation) -> Self {
+        Self { me, sets: BTreeMap::new(), unsure: BTreeMap::new() }
     }
 
     /// The others have buried the incarnation that wrote the sets: write everything again.
-    pub(super) fn belong_to(&mut self, me: Incarnation) {
+    pub(in crate::chat) fn belong_to(&mut self, me: Incarnation) {
         if self.me != me {
             self.me = me;
             for room in self.sets.keys() {
@@ -42,11 +43,11 @@ impl Wanted {
     }
 
     /// Takes changes in and answers what is to be written.
-    pub(super) fn take(
+    pub(in crate::chat) fn take(
         &mut self,
-        changes: HashMap<RoomId, HashMap<Username, bool>>,
+        changes: BTreeMap<RoomId, HashMap<Username, bool>>,
     ) -> impl Iterator<Item = (RoomId, Difference)> + use<> {
-        let mut rooms: HashMap<RoomId, Difference> = HashMap::new();
+        let mut rooms: BTreeMap<RoomId, Difference> = BTreeMap::new();
         for (room, names) in changes {
             let set = self.sets.entry(room).or_default();
             let difference = rooms.entry(room).or_default();
@@ -73,13 +74,13 @@ impl Wanted {
     }
 
     /// A change could not be told: whether it was made is not known.
-    pub(super) fn lost(&mut self, room: RoomId, left: Vec<Username>) {
+    pub(in crate::chat) fn lost(&mut self, room: RoomId, left: Vec<Username>) {
         self.unsure.entry(room).or_default().extend(left);
     }
 
     /// Takes what the cluster holds for this incarnation in a room: what is not as it should be
     /// is written again.
-    pub(super) fn compare(&mut self, room: RoomId, sets: &RoomSets) {
+    pub(in crate::chat) fn compare(&mut self, room: RoomId, sets: &RoomSets) {
         let held = sets.sets.iter().find(|(who, _)| *who == self.me).map_or(&[][..], |(_, names)| names);
         let wanted = self.sets.get(&room);
         let as_wanted = held.len() == wanted.map_or(0, HashSet::len)
@@ -103,19 +104,19 @@ mod tests {
         names.iter().map(|name| Username::from_store(*name)).collect()
     }
 
-    fn change(joined: &[&str], left: &[&str]) -> HashMap<RoomId, HashMap<Username, bool>> {
+    fn change(joined: &[&str], left: &[&str]) -> BTreeMap<RoomId, HashMap<Username, bool>> {
         let (joined, left) = (names(joined), names(left));
         let all = joined
             .into_iter()
             .map(|name| (name, true))
             .chain(left.into_iter().map(|name| (name, false)));
-        HashMap::from([(ROOM, all.collect())])
+        BTreeMap::from([(ROOM, all.collect())])
     }
 
     /// What is written next: who joined and who left.
     fn written(
         wanted: &mut Wanted,
-        changes: HashMap<RoomId, HashMap<Username, bool>>,
+        changes: BTreeMap<RoomId, HashMap<Username, bool>>,
     ) -> Vec<[Vec<String>; 2]> {
         let text = |mut names: Vec<Username>| {
             names.sort();
@@ -154,7 +155,7 @@ mod tests {
         wanted.belong_to(me);
         assert_eq!(written(&mut wanted, change(&["bob"], &[])), [[vec!["alice", "bob"], vec![]]]);
         wanted.belong_to(me);
-        assert!(written(&mut wanted, HashMap::new()).is_empty());
+        assert!(written(&mut wanted, BTreeMap::new()).is_empty());
     }
 
     #[test]
@@ -163,18 +164,18 @@ mod tests {
         let mut wanted = Wanted::new(me);
         written(&mut wanted, change(&["alice", "bob"], &[]));
         wanted.compare(ROOM, &held(me, &["bob", "alice"]));
-        assert!(written(&mut wanted, HashMap::new()).is_empty(), "as it should be");
+        assert!(written(&mut wanted, BTreeMap::new()).is_empty(), "as it should be");
         wanted.compare(ROOM, &held(me, &["alice", "old"]));
-        assert_eq!(written(&mut wanted, HashMap::new()), [[vec!["alice", "bob"], vec!["old"]]]);
+        assert_eq!(written(&mut wanted, BTreeMap::new()), [[vec!["alice", "bob"], vec!["old"]]]);
         wanted.compare(ROOM, &RoomSets::default());
         assert_eq!(
-            written(&mut wanted, HashMap::new()),
+            written(&mut wanted, BTreeMap::new()),
             [[vec!["alice", "bob"], vec![]]],
             "forgotten"
         );
         written(&mut wanted, change(&[], &["alice", "bob"]));
         wanted.compare(ROOM, &held(me, &["alice"]));
-        assert_eq!(written(&mut wanted, HashMap::new()), [[vec![], vec!["alice"]]], "set back");
+        assert_eq!(written(&mut wanted, BTreeMap::new()), [[vec![], vec!["alice"]]], "set back");
     }
 
     /// What may happen to this node's own set of a room and to what the cluster holds of it.
@@ -208,7 +209,7 @@ mod tests {
     fn write(
         wanted: &mut Wanted,
         held: &mut HashSet<Username>,
-        changes: HashMap<RoomId, HashMap<Username, bool>>,
+        changes: BTreeMap<RoomId, HashMap<Username, bool>>,
         outcome: Outcome,
     ) -> usize {
         let writing: Vec<_> = wanted.take(changes).collect();
@@ -238,7 +239,7 @@ mod tests {
                     Happening::Change(n, here, outcome) => {
                         let name = Username::from_store(format!("user{n}"));
                         if here { own.insert(name.clone()) } else { own.remove(&name) };
-                        let changes = HashMap::from([(ROOM, HashMap::from([(name, here)]))]);
+                        let changes = BTreeMap::from([(ROOM, HashMap::from([(name, here)]))]);
                         write(&mut wanted, &mut held, changes, outcome);
                     }
                     Happening::Read => wanted.compare(ROOM, &sets(wanted.me, &held)),
@@ -250,10 +251,10 @@ mod tests {
                 }
             }
             wanted.compare(ROOM, &sets(wanted.me, &held));
-            write(&mut wanted, &mut held, HashMap::new(), Outcome::Told);
+            write(&mut wanted, &mut held, BTreeMap::new(), Outcome::Told);
             prop_assert_eq!(&held, &own);
             wanted.compare(ROOM, &sets(wanted.me, &held));
-            prop_assert_eq!(write(&mut wanted, &mut held, HashMap::new(), Outcome::Told), 0);
+            prop_assert_eq!(write(&mut wanted, &mut held, BTreeMap::new(), Outcome::Told), 0);
         }
     }
 

@@ -7,7 +7,11 @@ use tokio::sync::oneshot;
 
 use super::People;
 use crate::{
-    chat::{Person, reads::PageRead, roster::Departure},
+    chat::{
+        Person,
+        reads::PageRead,
+        roster::{Departure, UNSURE},
+    },
     cluster::{Committed, Incarnation, Notice, RoomSets, SetsVersion},
     domain::{Event, Position, RoomId, RoomName, Seq, Username},
     error::Refusal,
@@ -156,4 +160,17 @@ pub(in crate::chat) enum Reading {
     Rebuilt,
     /// The cluster's memory was lost, and others may not have written theirs again yet.
     BegunAnew,
+}
+
+impl Reading {
+    /// Of sets of this version by who knew that one; `all` when it was read whatever the version.
+    pub(in crate::chat) fn of(version: SetsVersion, known: SetsVersion, all: bool) -> Self {
+        if version.contradicts(known) {
+            Self::BegunAnew
+        } else if all || known == UNSURE {
+            Self::Rebuilt
+        } else {
+            Self::Missed
+        }
+    }
 }

@@ -14,7 +14,7 @@ mod repair;
 mod survey;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Command, Settings, room::Room};
 use crate::{
-    chat::{Here, presence_pump::OwnChanges, sequencer::Patience},
+    chat::{Here, clock, presence_pump::OwnChanges, sequencer::Patience},
     domain::RoomId,
     hub::Hub,
 };
@@ -42,7 +42,8 @@ const REPAIR_PAUSE: Duration = Duration::from_millis(200);
 
 /// The state of the rooms' task.
 pub struct Conductor {
-    rooms: HashMap<RoomId, Room>,
+    /// In order, so that what befalls several rooms at once can be repeated.
+    rooms: BTreeMap<RoomId, Room>,
     agenda: BTreeSet<(Instant, RoomId)>,
     hub: Hub,
     here: Here,
@@ -63,7 +64,7 @@ impl Conductor {
     /// A conductor without rooms.
     pub(in crate::chat) fn new(hub: Hub, here: Here, own: Arc<OwnChanges>, settings: Settings) -> Self {
         Self {
-            rooms: HashMap::new(),
+            rooms: BTreeMap::new(),
             agenda: BTreeSet::new(),
             hub,
             here,
@@ -74,7 +75,7 @@ impl Conductor {
             repair_after: None,
             checking: false,
             subscribing: Arc::default(),
-            next_tick: Instant::now() + TICK,
+            next_tick: clock::now() + TICK,
             troubled: None,
         }
     }
@@ -83,21 +84,31 @@ impl Conductor {
     pub(in crate::chat) async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let stopped = self.here.tasks.stopped().clone();
         loop {
-            let wake = self.agenda.first().map_or(self.next_tick, |(at, _)| (*at).min(self.next_tick));
+            let now = clock::now();
+            // However many commands wait, what is due is done between them.
+            if self.wake() <= now {
+                self.look_around(now).await;
+            }
             tokio::select! {
+                biased;
+                () = stopped.cancelled() => return,
                 command = queue.recv() => match command {
                     Some(command) => self.obey(command).await,
                     None => return,
                 },
-                () = tokio::time::sleep_until(wake.into()) => self.look_around(Instant::now()).await,
-                () = stopped.cancelled() => return,
+                () = tokio::time::sleep_until(self.wake().into()) => {}
             }
         }
     }
 
+    /// When something is due.
+    fn wake(&self) -> Instant {
+        self.agenda.first().map_or(self.next_tick, |(at, _)| (*at).min(self.next_tick))
+    }
+
     /// Each command is one function of one of the parts.
     async fn obey(&mut self, command: Command) {
-        let now = Instant::now();
+        let now = clock::now();
         match command {
             Command::Enter { room, name, answer } => self.enter(now, room, name, answer),
             Command::Opened { room, at } => self.opened(now, room, at).await,

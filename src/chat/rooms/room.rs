@@ -57,7 +57,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(id: RoomId, name: RoomName) -> Self {
+    pub(super) fn new(now: Instant, id: RoomId, name: RoomName) -> Self {
         Self {
             name,
             sequencer: Sequencer::new(id),
@@ -66,7 +66,7 @@ impl Room {
             attendees: HashMap::new(),
             seeds: 0,
             waiting: Some(Vec::new()),
-            kept_until: Instant::now(),
+            kept_until: now,
             unsettled: None,
             quiet: false,
             traces: BTreeMap::new(),

@@ -9,7 +9,7 @@ use std::{
 use super::Departure;
 use crate::domain::Username;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Standing {
     /// So many sockets here.
     Here(usize),
@@ -18,7 +18,7 @@ enum Standing {
 }
 
 /// The set.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct OwnSet {
     names: HashMap<Username, Standing>,
     /// Ends of grace, earliest first.

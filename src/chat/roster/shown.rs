@@ -37,7 +37,7 @@ impl PartialOrd for Listed {
 }
 
 /// The list.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Shown {
     names: BTreeSet<Listed>,
     version: u64,
@@ -45,7 +45,7 @@ pub(super) struct Shown {
 }
 
 /// What one version looks like in frames; each is made when it is first wanted.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Encoded {
     listed: OnceLock<Names>,
     fragment: OnceLock<Arc<PeopleFragment>>,

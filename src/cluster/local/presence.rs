@@ -1,7 +1,7 @@
 //! The sets of who is connected where, in one map; last leases end when somebody looks.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 /// The sets of one room.
 pub(super) struct Sets {
     version: SetsVersion,
-    of: HashMap<Incarnation, BTreeSet<Username>>,
+    of: BTreeMap<Incarnation, BTreeSet<Username>>,
 }
 
 #[async_trait]
@@ -119,7 +119,7 @@ impl Shared {
     /// The sets of a room that are about to be changed.
     fn sets(&mut self, room: RoomId) -> &mut Sets {
         let version = SetsVersion { era: self.losses + 1, number: 0 };
-        self.rooms.entry(room).or_insert_with(|| Sets { version, of: HashMap::new() })
+        self.rooms.entry(room).or_insert_with(|| Sets { version, of: BTreeMap::new() })
     }
 
     fn bury(&mut self, who: Incarnation) -> Vec<RoomId> {

@@ -132,6 +132,7 @@ impl Site {
             peers: node,
             replicas: None,
             clock,
+            incarnations: Arc::new(Incarnation::random),
         };
         let window = WindowLimit {
             messages: config.message_limit as usize,

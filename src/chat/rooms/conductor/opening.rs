@@ -30,7 +30,7 @@ impl Conductor {
         answer: oneshot::Sender<Result<(), Refusal>>,
     ) {
         let known = self.rooms.contains_key(&id);
-        let room = self.rooms.entry(id).or_insert_with(|| Room::new(id, name));
+        let room = self.rooms.entry(id).or_insert_with(|| Room::new(now, id, name));
         room.kept_until = now + KEPT;
         match &mut room.waiting {
             None => drop(answer.send(Ok(()))),
@@ -146,11 +146,10 @@ impl Conductor {
         self.hub.close(id.0).await;
         room.sequencer = Sequencer::new(id);
         room.waiting = Some(Vec::new());
-        let everybody: Vec<_> = room
-            .attendees
-            .values()
-            .map(|one| (Arc::clone(&one.member), Arc::clone(&one.person)))
-            .collect();
+        let attendees = room.attendees.values();
+        let mut everybody: Vec<_> =
+            attendees.map(|one| (Arc::clone(&one.member), Arc::clone(&one.person))).collect();
+        everybody.sort_by_key(|(member, _)| member.id());
         let (here, name) = (self.here.clone(), room.name.clone());
         self.open(id, Duration::ZERO);
         self.here

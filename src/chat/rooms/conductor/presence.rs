@@ -53,13 +53,7 @@ impl Conductor {
     pub(super) async fn sets(&mut self, now: Instant, id: RoomId, sets: &RoomSets, reading: Reading) {
         let me = self.here.me();
         // What was read before a change that is known by now is older than that.
-        let outdated = |room: &Room| {
-            let known = room.roster.sets_version();
-            reading != Reading::BegunAnew
-                && known.era != 0
-                && sets.version != known
-                && sets.version.is_within(known)
-        };
+        let outdated = |room: &Room| reading != Reading::BegunAnew && room.roster.is_beyond(sets.version);
         let open = self.rooms.get_mut(&id).filter(|room| room.waiting.is_none() && !outdated(room));
         if let Some(room) = open {
             room.read(now, reading);

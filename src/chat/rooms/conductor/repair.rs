@@ -1,7 +1,7 @@
 //! What was lost on the way: found by the slow tick or a gap, read from the log.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -54,7 +54,7 @@ impl Conductor {
         self.repairing = false;
         match found {
             Ok(events) => {
-                let mut by_room: HashMap<RoomId, Vec<Arc<Event>>> = HashMap::new();
+                let mut by_room: BTreeMap<RoomId, Vec<Arc<Event>>> = BTreeMap::new();
                 for event in events {
                     by_room.entry(event.room).or_default().push(event.shared());
                 }
