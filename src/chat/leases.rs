@@ -104,6 +104,27 @@ impl Leases {
 }
 
 #[cfg(test)]
+impl Leases {
+    /// For the model: all that tells this state from others, with times as ages and counters by how they stand to
+    /// the real ones.
+    pub(in crate::chat) fn distinguish(
+        &self,
+        now: Instant,
+        lag: impl Fn(Incarnation, Beat) -> i64,
+        hasher: &mut impl std::hash::Hasher,
+    ) {
+        use std::hash::Hash;
+        let age = |since: &Instant, most: Duration| now.saturating_duration_since(*since).min(most);
+        for (who, (beat, since)) in &self.seen {
+            (who, lag(*who, *beat), age(since, LEASE)).hash(hasher);
+        }
+        self.dead.keys().for_each(|who| who.hash(hasher));
+        (self.seen.len(), self.dead.len(), &self.unburied).hash(hasher);
+        self.observed.map(|at| age(&at, BLIND)).hash(hasher);
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

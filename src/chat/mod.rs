@@ -17,6 +17,8 @@ pub mod join;
 pub mod leases;
 mod listing;
 pub mod log_writer;
+#[cfg(test)]
+mod model;
 mod operator;
 mod post;
 pub mod presence_pump;

@@ -253,4 +253,21 @@ impl Roster {
 }
 
 #[cfg(test)]
+impl Roster {
+    /// For the model: whose people it shows beside its own.
+    pub(in crate::chat) fn foreign(&self) -> impl Iterator<Item = Incarnation> {
+        self.foreign.iter().filter(|(_, set)| !set.is_empty()).map(|(who, _)| *who)
+    }
+
+    /// For the model: all that tells this state from others but the version, when all was flushed.
+    pub(in crate::chat) fn distinguish(&self, hasher: &mut impl std::hash::Hasher) {
+        use std::{collections::BTreeMap, hash::Hash};
+        let sorted = |set: &HashSet<Username>| set.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+        let foreign: BTreeMap<_, _> = self.foreign.iter().map(|(who, set)| (*who, sorted(set))).collect();
+        let own: std::collections::BTreeSet<_> = self.own().collect();
+        (foreign, own, self.sets_version == UNSURE).hash(hasher);
+    }
+}
+
+#[cfg(test)]
 mod tests;

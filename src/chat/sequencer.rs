@@ -240,6 +240,16 @@ impl Sequencer {
 }
 
 #[cfg(test)]
+impl Sequencer {
+    /// For the model: all that tells this state from others, but for when things happened.
+    pub(in crate::chat) fn distinguish(&self, hasher: &mut impl std::hash::Hasher) {
+        use std::hash::Hash;
+        (&self.delivered, &self.recent, self.known, self.gap_since.is_some()).hash(hasher);
+        self.held.iter().for_each(|(seq, held)| (seq, &held.event.id).hash(hasher));
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -92,6 +92,19 @@ impl Wanted {
 }
 
 #[cfg(test)]
+impl Wanted {
+    /// For the model: all that tells this state from others.
+    pub(in crate::chat) fn distinguish(&self, hasher: &mut impl std::hash::Hasher) {
+        use std::{collections::BTreeSet, hash::Hash};
+        self.me.hash(hasher);
+        for sets in [&self.sets, &self.unsure] {
+            let sets = sets.iter().map(|(room, set)| (room, set.iter().collect::<BTreeSet<_>>()));
+            sets.collect::<Vec<_>>().hash(hasher);
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
