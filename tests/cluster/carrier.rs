@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    NODES, all_the_while,
+    BUSY, NODES, all_the_while,
     harness::{
         crowd::Crowd,
         gossip::Manners,
@@ -21,14 +21,14 @@ use crate::{
 
 /// FAULTS: with Redis gone, what is said has reached everybody so soon, 99 times of 100; and what is
 /// lost on the way is found again so soon.
-const THROUGH_THE_LOG: Duration = Duration::from_secs(1);
+const THROUGH_THE_LOG: Duration = Duration::from_secs(1).saturating_add(BUSY);
 /// FAULTS: a last message whose notice is lost, after which nothing comes that would show the gap.
-const LAST: Duration = Duration::from_millis(2500);
+const LAST: Duration = Duration::from_millis(2500).saturating_add(BUSY);
 /// FAULTS: lists are equal again so soon after Redis is back.
-pub(crate) const EQUAL: Duration = Duration::from_secs(5);
+pub(crate) const EQUAL: Duration = Duration::from_secs(5).saturating_add(BUSY);
 /// What a busy machine may add to a percentile. A wait for Redis would add at least its commands'
 /// limit, 450 ms.
-const NOISE: Duration = Duration::from_millis(100);
+const NOISE: Duration = Duration::from_millis(250);
 /// Memory that a node may gain while Redis is gone: its queues for Redis are full long before.
 const GAIN: u64 = 32 * 1024 * 1024;
 

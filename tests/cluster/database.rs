@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
 use crate::{
-    NODES, all_the_while,
+    BUSY, NODES, all_the_while,
     common::{Client, eventually},
     harness::{
         beside,
@@ -26,7 +26,7 @@ use crate::{
 
 /// FAULTS: what can't be committed is refused so soon, and what can be again is acknowledged so soon
 /// after the database is back.
-const IN_TIME: Duration = Duration::from_secs(2);
+const IN_TIME: Duration = Duration::from_secs(2).saturating_add(BUSY);
 /// Memory that a node may gain while its database hangs: nothing piles up.
 const GAIN: u64 = 32 * 1024 * 1024;
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::{
-    NO_GHOSTS,
+    BUSY, NO_GHOSTS,
     common::within,
     harness::{
         crowd::Crowd,
@@ -22,7 +22,7 @@ const NODES: usize = 5;
 const CUT_OFF: usize = 3;
 const PEOPLE_OF_A_NODE: usize = 2;
 /// FAULTS: so soon after it is over.
-const HEALED: Duration = Duration::from_secs(5);
+const HEALED: Duration = Duration::from_secs(5).saturating_add(BUSY);
 
 /// Two people on each node, who know no other.
 async fn scene() -> (Cluster, Crowd) {

@@ -66,6 +66,8 @@ use harness::{
 const NODES: usize = 3;
 /// Longer than a lease: what is wrong only when one has run out shows within it.
 const BEYOND_A_LEASE: Duration = Duration::from_secs(7);
+/// What a machine may add to the program's promises that runs other towns beside this one.
+const BUSY: Duration = Duration::from_secs(1);
 /// DESIGN: userLists are identical so soon after a `kill -9`.
 const NO_GHOSTS: Duration = Duration::from_secs(10);
 

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client as Session, NoTls};
 
 use crate::{
-    NO_GHOSTS, NODES,
+    BUSY, NO_GHOSTS, NODES,
     common::eventually,
     harness::{
         beside,
@@ -75,7 +75,7 @@ async fn a_node_that_stood_still_for_longer_than_its_lease_comes_back_as_another
 }
 
 /// FAULTS: no room stays locked for others for longer.
-const LOCKED: Duration = Duration::from_secs(2);
+const LOCKED: Duration = Duration::from_secs(2).saturating_add(BUSY);
 
 /// A session of the database's administrator.
 async fn session(url: &str) -> Session {
