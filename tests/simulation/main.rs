@@ -1,6 +1,6 @@
 //! Many nodes in one thread, on a network and a clock that a seed decides: the real chat (rooms, sequencers,
 //! rosters, joining, log writer, presence pump, heartbeats, hub) between a log, a cluster and clients that are
-//! simulated. A second of it takes a millisecond or so, and the same seed is the same run.
+//! simulated. A run of ten to twenty seconds costs about 80 ms of a processor, unoptimised, and the same seed is the same run.
 //!
 //!     cargo test --test simulation                          150 seeds
 //!     CHORUS_SEEDS=20000 cargo test --test simulation seeds     more of them
@@ -44,7 +44,7 @@ const SEEDS: u64 = 150;
 /// How many lines of a failing run are shown; all of them when it is replayed.
 const LAST: usize = 60;
 /// How many seeds a broken promise may take to be found.
-const FOUND_WITHIN: u64 = 60;
+const FOUND_WITHIN: u64 = 200;
 
 #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
 fn setting(name: &str) -> Option<u64> {
@@ -93,11 +93,11 @@ fn seeds_break_no_promise() {
         assert_eq!(outcome.wrong, None);
         return;
     }
+    // The suite takes the same seeds each time; who asks for more gets new ones.
+    let more = setting("CHORUS_SEEDS");
     let drawn = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() * 1_000_000;
-    let (base, count) = (
-        setting("CHORUS_BASE_SEED").unwrap_or(drawn),
-        setting("CHORUS_SEEDS").unwrap_or(SEEDS),
-    );
+    let base = setting("CHORUS_BASE_SEED").unwrap_or(if more.is_some() { drawn } else { 0 });
+    let count = more.unwrap_or(SEEDS);
     println!("{count} seeds from {base} on");
     let began = Instant::now();
     let outcomes = run_all(base, count);
@@ -112,12 +112,20 @@ fn seeds_break_no_promise() {
     println!(
         "{per_minute} seeds a minute; {messages} messages, {reborn} nodes reborn, calm after {longest:?} ms at most"
     );
-    let faults: BTreeSet<_> = counts().flat_map(|counts| counts.faults.iter().copied()).collect();
-    assert!(
-        count < SEEDS || faults == FAULTS.into(),
-        "something never went wrong: {faults:?}"
-    );
-    assert!(count < SEEDS || reborn > 0, "nobody was declared dead");
+}
+
+#[test]
+fn everything_goes_wrong_in_some_run() {
+    let (mut faults, mut reborn) = (BTreeSet::new(), 0);
+    for seed in 0..FOUND_WITHIN {
+        let Outcome { counts, .. } = run(Plan::of(seed, Broken::Nothing));
+        faults.extend(counts.faults);
+        reborn += counts.reborn;
+        if faults == FAULTS.into() && reborn > 0 {
+            return;
+        }
+    }
+    panic!("only {faults:?} went wrong, and {reborn} nodes were declared dead");
 }
 
 #[test]

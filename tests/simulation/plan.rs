@@ -95,6 +95,10 @@ pub(crate) struct Plan {
     pub faults: Vec<Fault>,
     /// The chance of one of them in each step, out of 1,000.
     pub trouble: u64,
+    /// How long things go wrong, and how long all must stay well after that, in ms. Of both, the longest is longer
+    /// than a lease.
+    pub troubles: u64,
+    pub stays: u64,
     pub bells: Faults,
     pub log: Calls,
     pub cluster: Calls,
@@ -112,6 +116,7 @@ impl Plan {
         };
         let (log, cluster) = (calls(&mut some), calls(&mut some));
         let trouble = some(&[0, 10, 20, 40]);
+        let (troubles, stays) = (some(&[5000, 5000, 12_000]), some(&[500, 500, 7000]));
         let part = |dice: &mut Dice| u8::try_from(*dice.pick(&[0, 0, 20, 60])).unwrap();
         let bells = Faults {
             lost: part(&mut dice),
@@ -129,6 +134,8 @@ impl Plan {
             tabs: people + dice.below(3),
             faults: FAULTS.into_iter().filter(|_| dice.chance(600)).collect(),
             trouble,
+            troubles,
+            stays,
             bells,
             log,
             cluster,

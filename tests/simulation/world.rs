@@ -3,7 +3,7 @@
 //!
 //! First everything that the plan allows goes wrong, while each client believes nothing that the log does not
 //! hold. Then it becomes calm, and within [`SETTLES`] everybody must have been told everything and see the same
-//! people, and go on so for longer than a lease.
+//! people, and go on so, in some runs for longer than a lease.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -24,13 +24,9 @@ use crate::{
 
 /// How often the world acts and the clients look, in ms.
 const STEP: u64 = 50;
-/// How long things go wrong, in ms.
-const TROUBLES: u64 = 12_000;
 /// How long it may take after that until all is well, in ms: a lease of 6 s, in which nobody could be observed for
 /// 3 s, the looks and beats of a second each in between, the grace, and a little for the calls.
 pub(crate) const SETTLES: u64 = 14_000;
-/// How long all must stay well, in ms: longer than a lease.
-const STAYS: u64 = 7000;
 /// How long a node that drains goes on after its sets were withdrawn, in ms.
 const DRAINS: u64 = 600;
 
@@ -135,7 +131,7 @@ impl World {
     }
 
     async fn live(&mut self) -> Result<(), String> {
-        while self.now() < TROUBLES {
+        while self.now() < self.plan.troubles {
             self.befall();
             self.pass();
             self.behave();
@@ -149,7 +145,7 @@ impl World {
     async fn settle(&mut self) -> Result<(), String> {
         let calm = self.now();
         let mut well = None;
-        while well.is_none_or(|since| self.now() < since + STAYS) {
+        while well.is_none_or(|since| self.now() < since + self.plan.stays) {
             self.pass();
             self.step().await?;
             match self.unsettled() {

@@ -25,8 +25,8 @@ const SMALL: [Size; 3] = [
     Size { moves: 1, lost_answers: 1, ..NOTHING },
 ];
 const LARGE: [Size; 5] = [
-    Size { kills: 1, moves: 1, ..NOTHING },
     Size { lost_memories: 1, ..NOTHING },
+    Size { kills: 1, moves: 1, ..NOTHING },
     Size { stalls: 1, moves: 1, ..NOTHING },
     Size { stalls: 1, kills: 1, ..NOTHING },
     Size { nodes: 3, kills: 1, ..NOTHING },
