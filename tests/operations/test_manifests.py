@@ -21,7 +21,7 @@ MISTAKES = {
     "nodes that migrate": (BASE, "MIGRATE_ON_START=false", "MIGRATE_ON_START=true", "the Job's"),
     "a drain longer than the grace": (BASE, "SHUTDOWN_TIMEOUT_SECONDS=20", "SHUTDOWN_TIMEOUT_SECONDS=35", "the grace"),
     "no wait for balancers": (NGINX, "sleep: { seconds: 10 }", "sleep: { seconds: 0 }", "preStop"),
-    "a probe of a port that is not there": (GATEWAY, "path: /ready, port: chat", "path: /ready, port: http", "readinessProbe"),
+    "a probe of a port that is not there": (GATEWAY, "path: /ready, port: metrics", "path: /ready, port: http", "readinessProbe"),
     "a service of nobody": (GATEWAY, "selector: { app: gateway }", "selector: { app: gate }", "Service gateway: nobody"),
     "a selector of other pods": (NGINX, "labels: { app: nginx }\n    spec", "labels: { app: web }\n    spec", "selector"),
     "replicas beside an autoscaler": (GATEWAY, "spec:\n  # No", "spec:\n  replicas: 3\n  # No", "autoscaler"),
