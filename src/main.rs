@@ -8,6 +8,7 @@ use chorus::{
     config::{self, Config},
     node::{Backends, Listeners, Node, StartError},
     telemetry::Telemetry,
+    ws,
 };
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,7 +38,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().on_thread_park(ws::thread_idles);
+    let code = match runtime.build() {
         Ok(runtime) => {
             let code = runtime.block_on(serve(&config, &telemetry));
             // What still runs now (a thread in a bcrypt, say) is not waited for.

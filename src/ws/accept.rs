@@ -6,8 +6,9 @@
 //! lives a few minutes at most; and the loop survives when file descriptors run out.
 //!
 //! It lets in as many as there is time for. After each it waits until everything that was ready had
-//! its turn; when that took long it pauses for as long again, and whoever comes waits in the kernel's
-//! queue. So in a storm those who are in already are not crowded out by those who come.
+//! its turn; when that took long it pauses for as long again, or until a thread of the runtime has
+//! nothing to do, and whoever comes waits in the kernel's queue. So in a storm those who are in already
+//! are not crowded out by those who come.
 
 use std::{error::Error as StdError, net::SocketAddr, time::Duration};
 
@@ -22,6 +23,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Notify,
     task::yield_now,
     time::{Instant, sleep, timeout},
 };
@@ -46,6 +48,14 @@ const BREATH: Duration = Duration::from_millis(50);
 const QUICK: Duration = Duration::from_millis(1);
 /// The longest pause. A round takes as long as it takes, so whoever comes waits at most this much more.
 const PAUSE_MOST: Duration = Duration::from_millis(5);
+
+/// Told whenever a thread of the runtime has nothing to do.
+static IDLE: Notify = Notify::const_new();
+
+/// Ends the pauses: who runs the runtime calls this when one of its threads has nothing to do.
+pub fn thread_idles() {
+    IDLE.notify_waiters();
+}
 
 /// Accepts connections until `stop`; each is served by the service made for its peer. After `stop`
 /// requests under way are finished, idle connections closed and upgraded sockets left alone.
@@ -75,7 +85,8 @@ where
                 let let_in = Instant::now();
                 yield_now().await;
                 if let Some(pause) = pause(let_in.elapsed()) {
-                    sleep(pause).await;
+                    // Either way it goes on.
+                    let _ = timeout(pause, IDLE.notified()).await;
                 }
             }
             Err(error) => {

@@ -26,7 +26,7 @@ mod session;
 mod sockets;
 
 pub use self::{
-    accept::accept,
+    accept::{accept, thread_idles},
     door::{Admitted, Arrive, Door, Doorkeeper},
     doorkeeper::Reception,
     handshake::asks_for_upgrade,
