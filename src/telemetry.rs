@@ -107,10 +107,15 @@ where
     Ok(lines.with_filter(filter.and(discreet())).boxed())
 }
 
-/// Below warnings tungstenite tells every message it reads, with what people say and the tickets
-/// that renew their sign-ins. That is in no line, whatever `LOG_LEVEL` asks for.
+/// What a library tells at its lower levels is not ours to promise: tungstenite tells every message it
+/// reads, with the tickets that renew sign-ins, tokio-postgres the values of every statement, with what people say and the
+/// hashes of their passwords. So lines below `info` come from this program alone, and from those libraries that
+/// are known to tell of connections and not of what they carry, whatever `LOG_LEVEL` asks for.
 fn discreet() -> Targets {
-    Targets::new().with_default(Level::TRACE).with_target("tungstenite", Level::WARN)
+    let ours = Targets::new().with_default(Level::INFO).with_target("chorus", Level::TRACE);
+    ["hyper", "rustls"]
+        .into_iter()
+        .fold(ours, |open, target| open.with_target(target, Level::TRACE))
 }
 
 /// Errors become reports, and what was logged before them their breadcrumbs.

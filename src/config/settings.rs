@@ -67,7 +67,7 @@ settings! {
     METRICS_PORT: number(0, 65_535, "port"), "9464", "Port of metrics, health and administration", "Never make it public: who reaches it sees the metrics, and administration listens there for this machine.";
     METRICS_BIND: Text("address or off"), "", "Address of that port; as BIND", "`off` closes the port, and with it the way of commands to a node on the embedded database.";
     NODE_ENV: Text("development, test or production"), "development", "What this node is for", "`production` logs JSON, listens on all addresses, allows no foreign origins by default, and wants a `JWT_SECRET`.";
-    LOG_LEVEL: Text("directives"), "info", "What is logged: error, warn, info, debug, trace, or directives such as info,chorus::ws=debug";
+    LOG_LEVEL: Text("directives"), "info", "What is logged: error, warn, info, debug, trace, or directives such as info,chorus::ws=debug", "Below `info` only this program, `hyper` and `rustls` tell anything: other libraries would print what they carry.";
     DATA_DIR: Text("folder"), "./data", "Where the embedded database and kept secrets live", "Back it up. Unused with PostgreSQL.";
     CLIENT_DIR: Text("folder"), "", "Serve the browser client from here instead of the built-in copy", "For work on the page.";
     JWT_SECRET: Secret, "", "Signs tokens, at least 32 bytes; outside production one is made and kept in DATA_DIR", "Required in production and with PostgreSQL, the same on every node. `openssl rand -hex 32` makes a good one. Whoever has it signs in as anybody.";
