@@ -26,10 +26,14 @@ pub(super) const KEY_MIGRATION: i32 = 1;
 pub(super) const KEY_NODE: i32 = 2;
 
 /// The limits of a session that nodes work with; below what the client leaves a statement (`calls`),
-/// so that what is given up here has ended there. (The last is not known to every server.)
+/// so that what is given up here has ended there. Those that not every server knows are set where they are. The server
+/// looks for a client that went silent after it had locked a room: after three seconds it is gone, and its lock with it.
 pub(super) const WORK: &str = "SET statement_timeout = '1000ms'; SET lock_timeout = '850ms';
     SET idle_in_transaction_session_timeout = '1500ms'; SET synchronous_commit = on; SET jit = off;
-    SELECT set_config(name, '1000', false) FROM pg_settings WHERE name = 'client_connection_check_interval'";
+    SELECT set_config(name, wanted, false) FROM pg_settings JOIN (VALUES
+        ('client_connection_check_interval', '1000'), ('transaction_timeout', '1500'),
+        ('tcp_keepalives_idle', '1'), ('tcp_keepalives_interval', '1'), ('tcp_keepalives_count', '2')
+    ) limits (name, wanted) USING (name)";
 /// Of one that migrates: a statement may take long, but nobody waits behind one that waits.
 pub(super) const MIGRATE: &str = "SET lock_timeout = '10s'; SET jit = off";
 /// Of one that holds the node lock and does nothing.
