@@ -10,7 +10,7 @@
 //! (`readiness`), what an operator does (`desk`), or does wrong (`chats`), messages that are no longer
 //! kept (`retention`), backups (`restore`), a new secret (`rotation`), all of it behind nginx
 //! (`rolling`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
-//! (`script`), traces, and the harness by itself (`harness_works`).
+//! (`script`), traces, what is refused at the doors (`attacks`), and the harness by itself (`harness_works`).
 
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +26,7 @@ mod harness;
 #[path = "../servers/mod.rs"]
 mod servers;
 
+mod attacks;
 mod carrier;
 mod chats;
 mod churn;

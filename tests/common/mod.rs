@@ -12,9 +12,12 @@
     reason = "each test file uses its own part of the scene"
 )]
 
+pub mod page;
 pub mod program;
+pub mod raw_socket;
 pub mod schema;
 pub mod web;
+pub mod wire;
 
 use std::{
     collections::HashMap,

@@ -83,15 +83,17 @@ impl Program {
         (program, address, metrics)
     }
 
-    /// Waits for the line that says where it listens.
+    /// Waits for the line that says where it listens, in either form that lines have.
     pub async fn ready(&mut self) -> (SocketAddr, SocketAddr) {
-        let line = self.line(|line| line.contains("ready") && line.contains("address=")).await;
-        let after = |mark: &str| {
-            let rest = line.split_once(mark).expect("the mark").1;
-            let end = rest.find([' ', ')']).unwrap_or(rest.len());
+        let tells = |line: &str| line.contains(" address=") || line.contains("\"address\":");
+        let line = self.line(|line| line.contains("ready") && tells(line)).await;
+        let after = |name: &str| {
+            let rest = line.split_once(name).expect("the field").1;
+            let rest = rest.trim_start_matches(['=', '"', ':']).trim_start_matches("Some(");
+            let end = rest.find([' ', ')', '"']).unwrap_or(rest.len());
             rest[..end].parse().expect("an address")
         };
-        (after("address="), after("metrics=Some("))
+        (after("address"), after("metrics"))
     }
 
     /// The first line that fits, now or later.

@@ -10,4 +10,6 @@
 
 mod order;
 mod outbox;
+#[path = "../common/raw_socket.rs"]
+mod raw_socket;
 mod sockets;

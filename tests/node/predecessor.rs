@@ -1,83 +1,17 @@
 //! A client written from the predecessor's text and nothing else, on its page's own origin: what
 //! it was told still holds, so it works here unchanged.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, Message, client::IntoClientRequest, protocol::CloseFrame},
-};
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::common::{
-    LIMIT, schema,
+    page::Page,
     web::{PAGE, Web, node},
 };
-
-/// The predecessor's page.
-struct Page {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-}
-
-impl Page {
-    /// `new WebSocket("ws://…?token=" + token)`, as a browser sends it.
-    async fn connect(node: SocketAddr, origin: &str, token: &str) -> Result<Self, tungstenite::Error> {
-        // A browser writes the empty path as `/`.
-        let mut request = format!("ws://{node}/?token={token}").into_client_request().unwrap();
-        request.headers_mut().insert("Origin", origin.parse().unwrap());
-        let (socket, response) = timeout(LIMIT, connect_async(request)).await.expect("in time")?;
-        assert!(response.headers().get("sec-websocket-protocol").is_none());
-        Ok(Self { socket })
-    }
-
-    /// `ws.send(JSON.stringify({ type: "chat", message }))`
-    async fn chat(&mut self, message: &str) {
-        self.send(&json!({ "type": "chat", "message": message })).await;
-    }
-
-    async fn send(&mut self, frame: &Value) {
-        self.socket.send(Message::text(frame.to_string())).await.unwrap();
-    }
-
-    /// `ws.onmessage`: the next frame, or how the socket closed.
-    async fn next(&mut self) -> Result<Value, CloseFrame> {
-        loop {
-            match timeout(LIMIT, self.socket.next()).await.expect("in time").unwrap().unwrap() {
-                Message::Text(text) => {
-                    let frame = serde_json::from_str(&text).unwrap();
-                    schema::seed(&frame);
-                    return Ok(frame);
-                }
-                Message::Close(frame) => return Err(frame.expect("a close code")),
-                _ => {}
-            }
-        }
-    }
-
-    async fn expect(&mut self, kind: &str) -> Value {
-        loop {
-            let frame = self.next().await.expect("a frame");
-            if frame["type"] == kind {
-                return frame;
-            }
-        }
-    }
-
-    async fn expect_users(&mut self, names: &[&str]) {
-        while self.expect("userList").await["users"] != json!(names) {}
-    }
-
-    async fn closed(&mut self) -> (u16, String) {
-        loop {
-            if let Err(frame) = self.next().await {
-                return (frame.code.into(), frame.reason.to_string());
-            }
-        }
-    }
-}
 
 /// `fetch` as the page calls it from its own origin: a preflight first, and the answer is only
 /// read if the node allows that.

@@ -30,14 +30,14 @@ pub fn free_port() -> u16 {
 
 /// What `openssl` must do for a server of `localhost` that its own authority (`ca.crt`) vouches for:
 /// shell commands for the folder where `server.key` and `server.crt` shall be.
-const CERTIFY: [&str; 3] = [
+pub const CERTIFY: [&str; 3] = [
     "openssl req -newkey rsa:2048 -nodes -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.crt",
     "openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout server.key -out asked",
     "openssl x509 -req -days 2 -in asked -CA ca.crt -CAkey ca.key -CAcreateserial -copy_extensions copy -out server.crt",
 ];
 
 /// Runs a command that must succeed; answers what it prints.
-fn output_of(command: &mut Command) -> String {
+pub fn output_of(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {error}");

@@ -119,6 +119,21 @@ impl Postgres {
         output_of(psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]))
     }
 
+    /// All of a database in SQL's words.
+    pub fn dump_as_text(&self, database: &str) -> String {
+        let port = self.port.to_string();
+        output_of(self.program("pg_dump").args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-U",
+            "postgres",
+            "-d",
+            database,
+        ]))
+    }
+
     /// A copy of a database as `pg_dump` makes it while others work in it: the file.
     pub fn dump(&self, database: &str) -> PathBuf {
         let file = self.folder.join(format!("{database}.dump"));

@@ -38,13 +38,20 @@ async fn what_nginx_refuses_is_refused_in_our_words() {
         let answer = scene.web.get(path, "").await;
         assert_eq!(answer.refusal(), (404, "not_found"), "{path}");
         assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(
+            answer.header("content-security-policy"),
+            "default-src 'none'; frame-ancestors 'none'"
+        );
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("cache-control"), "no-store");
     }
     let unknown = scene.web.get("/nowhere", "").await;
     assert_eq!(unknown.refusal(), (404, "not_found"), "the node's own");
     let large = scene.web.post("/login", "", json!({ "username": "a".repeat(20_000) })).await;
     assert_eq!(large.refusal(), (413, "payload_too_large"));
     let long = scene.web.request(Method::GET, "/health", "").header("X", "a".repeat(40_000));
-    assert_eq!(scene.web.ask(long).await.refusal(), (400, "invalid_request"));
+    assert_eq!(scene.web.ask(long).await.refusal(), (431, "invalid_request"));
     assert_eq!(scene.web.get("/health", "").await.header("server"), "nginx", "and no version");
 }
 

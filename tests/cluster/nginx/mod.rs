@@ -7,3 +7,4 @@
 mod edge;
 mod people;
 pub(crate) mod scene;
+mod tls;

@@ -1,9 +1,6 @@
 //! The attack list, on a started node through real TCP: what must be refused is refused before it
 //! costs anything, and everybody else is served meanwhile.
 
-mod credentials;
 mod crowds;
 mod doors;
-mod frames;
 mod start;
-mod wire;

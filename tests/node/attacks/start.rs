@@ -1,14 +1,21 @@
 //! Settings with which the program must not start, and what it must never say.
 
+use std::path::Path;
+
 use serde_json::json;
 
-use crate::common::{
-    Client, PASSWORD,
-    program::{Program, run},
-    web::{PAGE, Web, session_cookie},
+use crate::{
+    common::{
+        Client, PASSWORD,
+        program::{Program, run},
+        web::{PAGE, Web, session_cookie},
+    },
+    servers::{postgres::Postgres, redis::Redis},
 };
 
 const GOOD: &str = "a secret of this test, long enough";
+/// All that can be asked for, also of the libraries that could tell what they carry.
+const LOUDEST: &str = "trace,tungstenite=trace,tokio_postgres=trace,fred=trace,hyper=trace";
 
 async fn refuses(settings: &[(&str, &str)], named: &[&str], hidden: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
@@ -111,15 +118,16 @@ async fn by_cookies(web: &Web) -> Vec<String> {
     cookies
 }
 
-#[tokio::test]
-async fn no_line_at_any_level_carries_a_credential() {
+/// Does with a node whatever credentials are for, at the lowest level of its lines, and looks for each
+/// of them there, for what was said, for hashes of passwords, and for these.
+async fn tells_no_secret(backends: &[(&str, &str)], hidden: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
-    let settings = [
-        ("LOG_LEVEL", "trace,tungstenite=trace"),
+    let own = [
+        ("LOG_LEVEL", LOUDEST),
         ("JWT_SECRET", GOOD),
         ("SHUTDOWN_TIMEOUT_SECONDS", "2"),
     ];
-    let (program, address, _) = Program::start(dir.path(), &settings).await;
+    let (program, address, _) = Program::start(dir.path(), &[&own, backends].concat()).await;
     let web = Web::of(address);
     let token = web.sign_in("alice").await;
     let wrong = json!({ "username": "alice", "password": "a wrong guess" });
@@ -155,7 +163,9 @@ async fn no_line_at_any_level_carries_a_credential() {
     assert_eq!(web.post("/logout", "", json!({ "token": third })).await.status, 200);
     alice.closed().await;
 
-    let admin = std::fs::read_to_string(dir.path().join("admin_token")).unwrap();
+    // Kept with the embedded database alone.
+    let admin = std::fs::read_to_string(dir.path().join("admin_token"));
+    let admin = admin.unwrap_or_else(|_| GOOD.to_owned());
     program.terminate().await;
     let (code, said) = program.ended().await;
     assert_eq!(code, Some(0), "{said}");
@@ -169,11 +179,46 @@ async fn no_line_at_any_level_carries_a_credential() {
         GOOD,
         admin.trim(),
         "what was said",
+        "$2b$",
     ];
+    let secrets = secrets.iter().chain(hidden).copied();
     let shown = tickets.iter().chain(&cookies).map(String::as_str);
-    let all = secrets.into_iter().chain(signatures).chain(shown);
-    for secret in all {
+    let credentials: Vec<&str> = signatures.chain(shown).collect();
+    for secret in secrets.chain(credentials.iter().copied()) {
         let line = said.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "{secret:?} is in {line:?}");
     }
+    let kept = files(dir.path());
+    for secret in [PASSWORD, "another horse"].iter().chain(&credentials) {
+        assert!(!kept.contains(secret), "{secret:?} is in the folder");
+    }
+    let embedded = backends.is_empty();
+    assert_eq!(
+        kept.contains("what was said") && kept.contains("$2b$"),
+        embedded,
+        "which has the log"
+    );
+}
+
+/// The bytes of a folder's files: the embedded database, if there is one.
+fn files(folder: &Path) -> String {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let bytes = files.filter(|path| path.is_file()).flat_map(|path| std::fs::read(path).unwrap());
+    String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+}
+
+#[tokio::test]
+async fn no_line_at_any_level_carries_a_credential() {
+    tells_no_secret(&[], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_one_of_a_node_of_a_cluster() {
+    let (postgres, redis) = (Postgres::start_fast(), Redis::start());
+    redis.cli(&["CONFIG", "SET", "requirepass", "for-redis-alone"]);
+    let database = postgres.url(&postgres.create_database(None));
+    let database = database.replace("postgres@", "postgres:for-postgres-alone@");
+    let carrier = redis.url().replace("redis://", "redis://:for-redis-alone@");
+    let backends = [("DATABASE_URL", &*database), ("REDIS_URL", &*carrier)];
+    tells_no_secret(&backends, &["for-postgres-alone", "for-redis-alone"]).await;
 }
