@@ -38,6 +38,9 @@ describe('through nginx on two nodes', () => {
     await bob.hears('can you hear me on your node?');
     await bob.say('as if it were mine');
     await alice.hears('as if it were mine');
+    const markup = '<img src=x onerror="document.title=1"> &lt;b&gt;';
+    await bob.say(markup);
+    await alice.hears(markup);
     await eventually(async () => assert.deepEqual((await cluster.sockets()).map(([, sockets]) => sockets).sort(), [0, 1, 1]));
     await alice.picture('cluster-desktop');
   });

@@ -1,4 +1,4 @@
-"""A node of its own for a test: CHORUS_BIN, else the debug binary."""
+"""A node of its own for a test, or three behind nginx: CHORUS_BIN, else the debug binary."""
 
 import contextlib
 import os
@@ -53,3 +53,21 @@ def running(**settings):
         finally:
             node.terminate()
             node.wait(30)
+
+
+@contextlib.contextmanager
+def running_cluster(**settings):
+    """Three nodes on PostgreSQL and Redis behind nginx, by `./scripts/cluster`: the address of nginx."""
+    given = {"LOG_LEVEL": "error", "CHORUS_BIN": program(), **settings}
+    environment = {**os.environ, **{name: str(value) for name, value in given.items()}}
+    with subprocess.Popen([ROOT / "scripts/cluster", "3"], env=environment, stdout=subprocess.PIPE, text=True) as script:
+        try:
+            told = {}
+            for line in script.stdout:
+                name, _, address = line.strip().partition(" ")
+                told[name] = address
+                if name == "ready":
+                    break
+            yield told["gateway"]
+        finally:
+            script.terminate()

@@ -1,4 +1,5 @@
-"""A running node answers what `/openapi.json` says, and nothing else; schemathesis asks it.
+"""What runs answers what `/openapi.json` says, and nothing else; schemathesis asks a node alone, and nginx before
+three of them on PostgreSQL.
 
 The seed is fixed, so that the same program is asked the same. What the document can't say is in `api_hooks.py`.
 """
@@ -21,6 +22,9 @@ PLENTY = {
     "MESSAGE_LIMIT": 100_000,
     "MESSAGE_MAX_CHARS": 4_000,
     "BCRYPT_COST": 4,
+    # Of nginx.
+    "SIGN_IN_PER_MINUTE": 60_000,
+    "SIGN_IN_BURST": 1_000,
 }
 SECONDS = 60
 
@@ -44,15 +48,20 @@ class TheApi(unittest.TestCase):
         )
         return done.returncode, done.stdout + done.stderr
 
-    def test_the_node_answers_what_the_document_says(self):
-        with node.running(**PLENTY) as (chat, _, _):
-            # `/debug-sentry` fails on purpose, and `/ws` and `/` answer no calls but sockets and the page.
-            code, said = self.run_against(
-                chat, f"{chat}/openapi.json", "--exclude-path-regex", "^/(debug-sentry|ws)?$"
-            )
+    def answers_the_document(self, chat):
+        # `/debug-sentry` fails on purpose, and `/ws` and `/` answer no calls but sockets and the page.
+        code, said = self.run_against(chat, f"{chat}/openapi.json", "--exclude-path-regex", "^/(debug-sentry|ws)?$")
         self.assertEqual(code, 0, said[-20_000:])
         asked = int(re.search(r"(\d+) generated", said).group(1))
         self.assertGreater(asked, 300, said)
+
+    def test_the_node_answers_what_the_document_says(self):
+        with node.running(**PLENTY) as (chat, _, _):
+            self.answers_the_document(chat)
+
+    def test_so_does_a_cluster_behind_nginx(self):
+        with node.running_cluster(**PLENTY) as chat:
+            self.answers_the_document(chat)
 
     def test_a_document_that_is_wrong_is_noticed(self):
         with node.running(**PLENTY) as (chat, _, _), tempfile.TemporaryDirectory() as place:
