@@ -70,9 +70,34 @@ async fn of_nodes_that_ask_at_once_one_leads() {
     for _ in 0..20 {
         let (one, other) = (candidate(), candidate());
         let (a, b) = tokio::join!(first.lead(SINK, one), second.lead(SINK, other));
-        let led: Vec<Lead> = [a.unwrap(), b.unwrap()].into_iter().flatten().collect();
-        let [lead] = &led[..] else { panic!("{led:?}") };
+        let given: Vec<Lead> = [a.unwrap(), b.unwrap()].into_iter().flatten().collect();
+        let [lead] = &given[..] else { panic!("{given:?}") };
         first.give_up_lead(SINK, lead.fence).await.unwrap();
+    }
+    first.close().await;
+    second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_meets_a_takeover_comes_before_it_or_not_at_all() {
+    let (first, second, _) = two_nodes().await;
+    let room = lobby(&first).await;
+    fill(&first, room, person(&first, "alice").await, 40).await;
+    let mut moved = 0;
+    for n in 1..40 {
+        // A lease that has ended when it is given.
+        let asleep = Candidate { ttl: Duration::ZERO, ..candidate() };
+        let old = takes(&first, asleep).await.0;
+        let to = [(room, Seq(n))];
+        let (went, taken) =
+            tokio::join!(first.move_cursors(SINK, old.fence, &to), takes(&second, candidate()));
+        let found = second.behind(SINK, Among::These(&[room])).await.unwrap().behind[0].cursor;
+        if went.unwrap() {
+            moved = n;
+        }
+        assert_eq!(found, Seq(moved), "who leads sees what it is going to go on from");
+        assert!(!first.move_cursors(SINK, old.fence, &[(room, Seq(n + 1))]).await.unwrap());
+        second.give_up_lead(SINK, taken.0.fence).await.unwrap();
     }
     first.close().await;
     second.close().await;
