@@ -108,9 +108,13 @@ where
 }
 
 /// Below warnings tungstenite tells every message it reads, with what people say and the tickets
-/// that renew their sign-ins. That is in no line, whatever `LOG_LEVEL` asks for.
+/// that renew their sign-ins; lapin tells what a broker gives back, whole, and that as a warning. That is in no
+/// line, whatever `LOG_LEVEL` asks for. (What goes wrong with a broker the relay says itself.)
 fn discreet() -> Targets {
-    Targets::new().with_default(Level::TRACE).with_target("tungstenite", Level::WARN)
+    Targets::new()
+        .with_default(Level::TRACE)
+        .with_target("tungstenite", Level::WARN)
+        .with_target("lapin", LevelFilter::OFF)
 }
 
 /// Errors become reports, and what was logged before them their breadcrumbs.
@@ -119,8 +123,10 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let not_panics = filter_fn(|meta| meta.target() != PANIC);
-    let errors = ErrorLayer::new().with_filter(LevelFilter::ERROR.and(not_panics));
-    errors.and_then(BreadcrumbLayer::new().with_filter(LevelFilter::INFO)).boxed()
+    let errors = ErrorLayer::new().with_filter(LevelFilter::ERROR.and(not_panics).and(discreet()));
+    errors
+        .and_then(BreadcrumbLayer::new().with_filter(LevelFilter::INFO.and(discreet())))
+        .boxed()
 }
 
 fn sentry_client(config: &Config) -> Option<ClientInitGuard> {
