@@ -17,7 +17,8 @@ use crate::{
 };
 
 const NODES: usize = 3;
-const STEPS: usize = 8;
+/// How often each deed is done.
+const TIMES: usize = 2;
 
 /// The seed of this run.
 #[allow(clippy::disallowed_methods, reason = "a test, not the program")]
@@ -35,6 +36,15 @@ enum Deed {
     SlowLine,
 }
 
+const DEEDS: [Deed; 6] = [
+    Deed::KillLeader,
+    Deed::FreezeLeader,
+    Deed::KillBroker,
+    Deed::LoseWords,
+    Deed::CutLine,
+    Deed::SlowLine,
+];
+
 /// Dice that fall the same way for the same seed.
 struct Dice(Backoff);
 
@@ -48,16 +58,13 @@ impl Dice {
         ((self.0.part() * count as f64) as usize).min(count - 1)
     }
 
-    fn deed(&mut self) -> Deed {
-        let all = [
-            Deed::KillLeader,
-            Deed::FreezeLeader,
-            Deed::KillBroker,
-            Deed::LoseWords,
-            Deed::CutLine,
-            Deed::SlowLine,
-        ];
-        all[self.below(all.len())]
+    /// All deeds, in an order that the dice choose.
+    fn deeds(&mut self) -> Vec<Deed> {
+        let mut deeds = DEEDS.repeat(TIMES);
+        for last in (1..deeds.len()).rev() {
+            deeds.swap(last, self.below(last + 1));
+        }
+        deeds
     }
 }
 
@@ -108,8 +115,8 @@ async fn whatever_dies_a_consumer_sees_each_event_once_and_in_order() {
     let mut cluster = relaying(Setup::of(NODES), &way).start().await;
     let crowd = talking(&cluster, 9).await;
     let mut dice = Dice(Backoff::of(&format!("relay {seed}")));
-    for step in 0..STEPS {
-        let (deed, pause) = (dice.deed(), Duration::from_millis(100 + 100 * dice.below(15) as u64));
+    for (step, deed) in dice.deeds().into_iter().enumerate() {
+        let pause = Duration::from_millis(100 + 100 * dice.below(15) as u64);
         println!("seed {seed}, step {step}: {deed:?} for {pause:?}");
         does(deed, &mut cluster, &broker, &line, pause).await;
         crowd.acked(20).await;
