@@ -81,12 +81,13 @@ BEGIN
 END $$;
 
 -- Moves cursors, never back, as long as p_fence is the sink's: whoever takes the lead waits for this, or this finds
--- the new fence and does nothing.
+-- the new fence and does nothing. Nor does it when the log is elsewhere (a failover) and nobody has taken the lead there
+-- yet: what was published of it since then was told under the epoch of before.
 CREATE FUNCTION chorus_relay_move(p_sink text, p_fence bigint, p_room bigint[], p_seq bigint[]) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM 1 FROM relay_sinks s WHERE s.sink = p_sink AND s.fence = p_fence FOR SHARE;
-    IF NOT FOUND THEN
+    IF NOT FOUND OR NOT EXISTS (SELECT FROM relay_log WHERE place = chorus_log_place()) THEN
         RETURN false;
     END IF;
     INSERT INTO relay_cursors AS c (sink, room_id, seq)

@@ -219,7 +219,10 @@ impl Worker {
             match self.store.move_cursors(self.sink.name(), lead.fence, moves).await {
                 Ok(true) => return,
                 Ok(false) => {
-                    tracing::warn!(sink = self.sink.name(), "another node relays; this one has slept");
+                    tracing::warn!(
+                        sink = self.sink.name(),
+                        "the relay moves no cursor: another node leads by now, or the log is elsewhere"
+                    );
                     let mut known = self.led.clone();
                     // The next asking for the lead finds out.
                     let other = known.wait_for(|now| *now != Some(lead));

@@ -96,6 +96,7 @@ pub trait Relaying: Send + Sync {
     async fn behind(&self, sink: &str, among: Among<'_>) -> Result<Survey>;
 
     /// The sink has all events of these rooms up to these numbers: all or nothing. Cursors never go back. Answers
-    /// `false`, and moves nothing, when this is not the lead any more.
+    /// `false`, and moves nothing, when this is not the lead any more, or the log is not where it was when that
+    /// was given.
     async fn move_cursors(&self, sink: &str, fence: Fence, to: &[(RoomId, Seq)]) -> Result<bool>;
 }

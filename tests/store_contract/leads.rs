@@ -138,7 +138,26 @@ async fn a_restored_log_is_the_same_chat_and_another_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_is_one_in_a_file_that_was_copied() {
+async fn what_was_told_of_a_log_that_is_suddenly_elsewhere_moves_nothing_before_somebody_leads_there() {
+    let (first, second, database) = two_nodes().await;
+    let room = lobby(&first).await;
+    fill(&first, room, person(&first, "alice").await, 3).await;
+    let mine = candidate();
+    let led = first.lead(SINK, mine).await.unwrap().unwrap();
+    assert!(first.move_cursors(SINK, led.fence, &[(room, Seq(1))]).await.unwrap());
+    // As after a failover: the same rows, and the lead with them, on another server.
+    shared().server.sql(&database, "UPDATE relay_log SET place = 'another server'");
+    assert!(!first.move_cursors(SINK, led.fence, &[(room, Seq(3))]).await.unwrap());
+    let next = first.lead(SINK, mine).await.unwrap().unwrap();
+    assert!(next.epoch != led.epoch && next.fence > led.fence, "{next:?} after {led:?}");
+    assert!(!first.move_cursors(SINK, led.fence, &[(room, Seq(3))]).await.unwrap());
+    assert!(first.move_cursors(SINK, next.fence, &[(room, Seq(3))]).await.unwrap());
+    first.close().await;
+    second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_a_file_that_was_copied_is_another_run() {
     let (home, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mine = candidate();
     let store = SqliteStore::open(home.path()).unwrap();
