@@ -80,6 +80,11 @@ pub struct Config {
     pub database: Option<Database>,
     /// `None` for a node alone.
     pub redis_url: Option<SecretString>,
+    /// `None` when nothing goes on to other systems.
+    pub amqp_url: Option<SecretString>,
+    pub amqp_exchange: String,
+    /// Who is told nothing yet begins with what is said from now on.
+    pub relay_from_now: bool,
     pub migrate_on_start: bool,
     /// `None` keeps what was said for ever.
     pub retention: Option<Duration>,
@@ -331,6 +336,29 @@ mod tests {
         let config = parse(&given).unwrap();
         assert!(config.redis_url.is_some() && !format!("{config:?}").contains("hidden"));
         assert!(parse(&[]).unwrap().redis_url.is_none());
+    }
+
+    #[test]
+    fn what_goes_on_to_other_systems_is_nothing_unless_it_is_asked_for() {
+        let config = parse(&[]).unwrap();
+        assert!(config.amqp_url.is_none() && !config.relay_from_now);
+        assert_eq!(config.amqp_exchange, "chorus");
+        let given = [
+            ("AMQP_URL", "amqp://u:hidden@h/%2f"),
+            ("AMQP_EXCHANGE", "chat.events"),
+            ("RELAY_FROM", "now"),
+        ];
+        let config = parse(&given).unwrap();
+        assert!(config.relay_from_now && config.amqp_exchange == "chat.events");
+        assert!(!format!("{config:?}").contains("hidden"));
+        let wrong = [
+            ("AMQP_URL", "http://u:hidden@h"),
+            ("AMQP_EXCHANGE", "amq.topic"),
+            ("RELAY_FROM", "then"),
+        ];
+        let problems = parse(&wrong).unwrap_err();
+        assert_eq!(names(&problems), ["AMQP_URL", "AMQP_EXCHANGE", "RELAY_FROM"]);
+        assert!(!format!("{problems:?}").contains("hidden"));
     }
 
     #[test]

@@ -15,12 +15,13 @@
 //! - [`chat`] says what a message, a join and a presence change mean; [`auth`] says who somebody
 //!   is. Neither knows how they were asked.
 //! - [`hub`] knows members and bytes, [`protocol`] knows frames and dialects.
+//! - [`relay`] brings what was said on to other systems, from the log.
 //! - [`store`] and [`cluster`] are the seams to what lasts and to what carries, with their
 //!   backends.
 //! - [`domain`] holds the nouns.
 //!
 //! To follow one message, read `ws::guest`, `chat::post`, `chat::log_writer`, `chat::rooms` (its
-//! `conductor::messages`) and `hub::shard`, in this order. `ARCHITECTURE.md` walks this way and five others.
+//! `conductor::messages`) and `hub::shard`, in this order. `ARCHITECTURE.md` walks this way and six others.
 
 pub mod admin;
 pub mod auth;
@@ -35,6 +36,7 @@ pub mod hub;
 pub mod node;
 pub mod protocol;
 pub mod readiness;
+pub mod relay;
 pub mod shutdown;
 pub mod store;
 pub mod tally;

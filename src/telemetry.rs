@@ -110,9 +110,13 @@ where
 /// What a library tells at its lower levels is not ours to promise: tungstenite tells every message it
 /// reads, with the tickets that renew sign-ins, tokio-postgres the values of every statement, with what people say and the
 /// hashes of their passwords. So lines below `info` come from this program alone, and from those libraries that
-/// are known to tell of connections and not of what they carry, whatever `LOG_LEVEL` asks for.
+/// are known to tell of connections and not of what they carry, whatever `LOG_LEVEL` asks for. Of lapin there is no
+/// line: it tells what a broker gives back, whole, and that as a warning. (What goes wrong with a broker the relay says.)
 fn discreet() -> Targets {
-    let ours = Targets::new().with_default(Level::INFO).with_target("chorus", Level::TRACE);
+    let ours = Targets::new()
+        .with_default(Level::INFO)
+        .with_target("chorus", Level::TRACE)
+        .with_target("lapin", LevelFilter::OFF);
     ["hyper", "rustls"]
         .into_iter()
         .fold(ours, |open, target| open.with_target(target, Level::TRACE))
@@ -124,8 +128,10 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let not_panics = filter_fn(|meta| meta.target() != PANIC);
-    let errors = ErrorLayer::new().with_filter(LevelFilter::ERROR.and(not_panics));
-    errors.and_then(BreadcrumbLayer::new().with_filter(LevelFilter::INFO)).boxed()
+    let errors = ErrorLayer::new().with_filter(LevelFilter::ERROR.and(not_panics).and(discreet()));
+    errors
+        .and_then(BreadcrumbLayer::new().with_filter(LevelFilter::INFO.and(discreet())))
+        .boxed()
 }
 
 fn sentry_client(config: &Config) -> Option<ClientInitGuard> {

@@ -20,10 +20,14 @@ mod cookies;
 mod fixture;
 #[path = "store_contract/histories.rs"]
 mod histories;
+#[path = "store_contract/leads.rs"]
+mod leads;
 #[path = "store_contract/log.rs"]
 mod log;
 #[path = "store_contract/postgres.rs"]
 mod postgres;
+#[path = "store_contract/relaying.rs"]
+mod relaying;
 #[path = "store_contract/replicas.rs"]
 mod replicas;
 #[path = "store_contract/retention.rs"]
@@ -118,6 +122,16 @@ macro_rules! contract {
                 rooms_are_looked_at_in_turn,
                 what_is_said_meanwhile_leaves_no_hole,
                 who_claims_after_a_while_has_its_turn;
+            relaying:
+                who_leads_keeps_the_lead_and_each_taking_has_a_higher_number,
+                without_the_lead_no_cursor_moves,
+                cursors_never_go_back,
+                rooms_that_are_behind_are_found_with_what_they_wait_for,
+                a_look_is_bounded_and_goes_on_where_it_ended,
+                a_new_sink_begins_at_the_oldest_or_now,
+                sinks_know_nothing_of_each_other,
+                what_was_deleted_before_it_was_told_is_stepped_over,
+                of_racing_moves_none_is_lost_and_nothing_goes_back;
             histories:
                 generated_histories_follow_the_model,
                 concurrent_writers_leave_no_gap_and_no_double;

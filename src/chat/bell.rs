@@ -23,12 +23,13 @@ pub(super) const BELLS: usize = 4096;
 /// delays notices, but does not make them queue behind each other's answers.
 const IN_FLIGHT: usize = 256;
 
-/// What was committed goes to this node's own rooms first, then to the others.
+/// What was committed goes to this node's own rooms first, then to the relay and the others.
 #[async_trait::async_trait]
 impl Outlet for Here {
     async fn committed(&self, committed: Committed) {
         self.note_committed(committed.room, &committed.events);
         self.rooms.send(Command::Committed(committed.clone())).await;
+        (self.relay)(committed.room);
         self.ring(Envelope { from: self.me(), notice: Notice::Committed(committed) });
     }
 }

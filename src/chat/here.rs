@@ -45,6 +45,7 @@ pub struct Here {
     me: Arc<RwLock<Incarnation>>,
     incarnations: Arc<dyn Fn() -> Incarnation + Send + Sync>,
     pub(super) bells: mpsc::Sender<Envelope>,
+    pub(super) relay: Arc<dyn Fn(RoomId) + Send + Sync>,
 }
 
 /// What [`Here::new`] is made of.
@@ -63,6 +64,9 @@ pub struct Seams {
     pub clock: DbClock,
     /// Answers an id that no incarnation had before.
     pub incarnations: Arc<dyn Fn() -> Incarnation + Send + Sync>,
+    /// Called with each room in which something was committed here, for what goes on to other systems. It must not
+    /// wait.
+    pub relay: Arc<dyn Fn(RoomId) + Send + Sync>,
 }
 
 impl Here {
@@ -82,6 +86,7 @@ impl Here {
             leases: Arc::default(),
             me: Arc::new(RwLock::new((seams.incarnations)())),
             incarnations: seams.incarnations,
+            relay: seams.relay,
             bells,
             tasks: tasks.clone(),
         };

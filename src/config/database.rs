@@ -85,6 +85,14 @@ pub(super) fn redis_url(text: &str) -> Result<(), String> {
     }
 }
 
+/// Whether this can be a RabbitMQ's URL; the rest is found out when it is used.
+pub(super) fn amqp_url(text: &str) -> Result<(), String> {
+    match text.split_once("://") {
+        Some(("amqp" | "amqps", rest)) if !rest.is_empty() => Ok(()),
+        _ => Err("must be an amqp:// or amqps:// URL".to_owned()),
+    }
+}
+
 /// What stands between commas.
 pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty())
@@ -136,6 +144,14 @@ mod tests {
         }
         for bad in ["redis://", "redis", "http://h", "redis-flock://h", "unix:///s"] {
             assert!(redis_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rabbitmq_has_its_schemes() {
+        assert!(amqp_url("amqp://u:p@h:5672/%2f").is_ok() && amqp_url("amqps://h").is_ok());
+        for bad in ["amqp://", "amqp", "http://h", "stomp://h"] {
+            assert!(amqp_url(bad).is_err(), "{bad}");
         }
     }
 

@@ -41,6 +41,9 @@ impl<'a> Reader<'a> {
             admin_token: self.secret(&s::ADMIN_TOKEN, Self::long_enough),
             database: self.database(),
             redis_url: self.secret(&s::REDIS_URL, database::redis_url),
+            amqp_url: self.secret(&s::AMQP_URL, database::amqp_url),
+            amqp_exchange: self.value(&s::AMQP_EXCHANGE, values::exchange).unwrap_or_default(),
+            relay_from_now: self.is_first(&s::RELAY_FROM, "now", "start"),
             migrate_on_start: self.flag(&s::MIGRATE_ON_START),
             retention: self.retention(),
             allowed_origins: self.origins(node_env),
@@ -61,7 +64,7 @@ impl<'a> Reader<'a> {
             token_ttl: self.seconds(&s::TOKEN_TTL_SECONDS),
             presence_grace: self.seconds(&s::PRESENCE_GRACE_SECONDS),
             ping_interval: self.seconds(&s::PING_SECONDS),
-            registration_open: self.registration(),
+            registration_open: self.is_first(&s::REGISTRATION, "open", "closed"),
             demo_accounts: self.flag(&s::DEMO_ACCOUNTS),
             shutdown_timeout: self.seconds(&s::SHUTDOWN_TIMEOUT_SECONDS),
             sentry_dsn: self.secret(&s::SENTRY_DSN, values::dsn),
@@ -197,13 +200,14 @@ impl<'a> Reader<'a> {
         (self.lookup)(setting.name).is_some_and(|text| !text.trim().is_empty())
     }
 
-    fn registration(&mut self) -> bool {
-        self.value(&settings::REGISTRATION, |text| match text {
-            "open" => Ok(true),
-            "closed" => Ok(false),
-            _ => Err("must be open or closed".to_owned()),
-        })
-        .unwrap_or_default()
+    /// Which of two words, the first of which means yes.
+    fn is_first(&mut self, setting: &Setting, first: &str, second: &str) -> bool {
+        let parse = |text: &str| match text {
+            yes if yes == first => Ok(true),
+            no if no == second => Ok(false),
+            _ => Err(format!("must be {first} or {second}")),
+        };
+        self.value(setting, parse).unwrap_or_default()
     }
 
     /// What single settings can't show.

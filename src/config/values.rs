@@ -110,6 +110,16 @@ pub(super) fn log_directives(text: &str) -> Result<String, String> {
     }
 }
 
+/// The name of an exchange. Those that begin with `amq.` are the broker's own.
+pub(super) fn exchange(text: &str) -> Result<String, String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+    if plain && text.len() <= 127 && !text.starts_with("amq.") {
+        Ok(text.to_owned())
+    } else {
+        Err("must be at most 127 characters of a-z, A-Z, 0-9 and -_.: and not begin with amq.".to_owned())
+    }
+}
+
 /// Where to report errors.
 pub(super) fn dsn(text: &str) -> Result<(), String> {
     text.parse::<sentry::types::Dsn>()
@@ -191,7 +201,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in "\\PC{0,40}") {
             let _ = (number(&text, 0, 9, ""), flag(&text), address(&text), proxies(&text));
-            let _ = (origins(&text), log_directives(&text), dsn(&text), endpoint(&text));
+            let _ = (origins(&text), log_directives(&text), dsn(&text), endpoint(&text), exchange(&text));
         }
     }
 }

@@ -12,14 +12,18 @@ use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
     cluster::{Envelope, Incarnation, Notice, redis},
-    config::Config,
-    domain::{PASSWORD_MAX, PASSWORD_MIN, USERNAME_MAX, USERNAME_MIN},
+    config::{Config, Problem},
+    domain::{PASSWORD_MAX, PASSWORD_MIN, RoomId, USERNAME_MAX, USERNAME_MIN},
     http,
     hub::{self, Hub},
     protocol::Limits,
     readiness,
+    relay::{
+        self, Nudge,
+        rabbitmq::{self, RabbitMq},
+    },
     shutdown::Tasks,
-    store::{DbClock, postgres, sqlite},
+    store::{DbClock, StartAt, postgres, sqlite},
     tally::{self, Dropped},
     ws,
 };
@@ -35,6 +39,8 @@ pub(super) fn describe_metrics() {
     sqlite::describe_metrics();
     postgres::describe_metrics();
     redis::describe_metrics();
+    relay::describe_metrics(&[rabbitmq::NAME]);
+    rabbitmq::describe_metrics();
     expiry::describe_metrics();
 }
 
@@ -62,14 +68,42 @@ pub(super) fn auth(config: &Config, secret: SecretString, backends: &Backends, c
     Arc::new(Auth::new(settings, parts))
 }
 
+/// Told of each room in which something was committed here.
+pub(super) type Committed = Arc<dyn Fn(RoomId) + Send + Sync>;
+
+/// What was said goes on to the systems that the settings name, if any.
+pub(super) fn relay(
+    config: &Config,
+    backends: &Backends,
+    clock: &DbClock,
+    tasks: &Tasks,
+) -> Result<Committed, Problem> {
+    let mut sinks: Vec<Box<dyn relay::Sink>> = Vec::new();
+    if let Some(url) = &config.amqp_url {
+        let sink = RabbitMq::new(url, &config.amqp_exchange);
+        sinks.push(Box::new(sink.map_err(|why| Problem::new("AMQP_URL", why))?));
+    }
+    let start = |sink| {
+        let parts = relay::Parts {
+            store: Arc::clone(&backends.store),
+            clock: clock.clone(),
+            sink,
+            start_at: if config.relay_from_now { StartAt::Now } else { StartAt::Oldest },
+        };
+        relay::start(parts, tasks)
+    };
+    let nudges: Vec<Nudge> = sinks.into_iter().map(start).collect();
+    Ok(Arc::new(move |room| nudges.iter().for_each(|nudge| nudge.committed(room))))
+}
+
 /// Chat on this node, its tasks started. What it hears that is not its own goes to `auth` and to the
-/// operator's desk.
+/// operator's desk, and what it commits is told to the relay.
 pub(super) fn chat(
     config: &Config,
     backends: &Backends,
     clock: &DbClock,
     tasks: &Tasks,
-    (auth, desk): (&Arc<Auth>, mpsc::Sender<Envelope>),
+    (auth, desk, relay): (&Arc<Auth>, mpsc::Sender<Envelope>, Committed),
 ) -> io::Result<Arc<Chat>> {
     let seams = chat::Seams {
         store: backends.store.clone(),
@@ -79,6 +113,7 @@ pub(super) fn chat(
         replicas: backends.replicas.clone(),
         clock: clock.clone(),
         incarnations: Arc::new(Incarnation::random),
+        relay,
     };
     let settings = chat::Settings {
         message_chars: config.message_max_chars,

@@ -1,7 +1,7 @@
 //! What lasts: accounts, sign-ins, rooms and the message log, behind one seam.
 //!
-//! The seam is one trait of six parts, each in a file with its nouns: [`Accounts`], [`SignIns`],
-//! [`Cookies`], [`Bots`], [`Log`], [`Retention`]; [`LaggingReads`] is beside it. A backend is right when it passes the contract
+//! The seam is one trait of seven parts, each in a file with its nouns: [`Accounts`], [`SignIns`],
+//! [`Cookies`], [`Bots`], [`Log`], [`Retention`], [`Relaying`]; [`LaggingReads`] is beside it. A backend is right when it passes the contract
 //! suite (`tests/store_contract.rs`), which every backend runs unchanged. All times are the
 //! database's own clock, so nodes whose clocks differ agree. Every call is bounded in time by the
 //! backend and answers with a [`StoreError`] then.
@@ -13,6 +13,7 @@ mod cookies;
 mod lagging;
 mod log;
 pub mod postgres;
+mod relaying;
 mod retention;
 mod schema;
 mod sign_ins;
@@ -27,6 +28,7 @@ pub use clock::DbClock;
 pub use cookies::{CookieHash, CookieSalt, CookieUse, CookieUsed, Cookies, NewCookie};
 pub use lagging::LaggingReads;
 pub use log::{Appended, Head, Log, Missing, NewEvent, Page, Room, Slice};
+pub use relaying::{Among, Behind, Candidate, Fence, Lead, Relaying, StartAt, Survey};
 pub use retention::{Expired, Retention};
 pub use schema::SchemaError;
 pub use sign_ins::{NewToken, Redeemed, SignIn, SignIns, TicketUse, TokenHash};
@@ -56,7 +58,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Everything a node asks of its database.
 #[async_trait]
-pub trait Store: Accounts + SignIns + Cookies + Bots + Log + Retention {
+pub trait Store: Accounts + SignIns + Cookies + Bots + Log + Retention + Relaying {
     /// The database's clock.
     async fn now(&self) -> Result<Timestamp>;
 

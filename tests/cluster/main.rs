@@ -9,8 +9,9 @@
 //! `reloads`, `storm`), a person on several nodes (`sign_ins`, `window`), a balancer that asks
 //! (`readiness`), what an operator does (`desk`), or does wrong (`chats`), messages that are no longer
 //! kept (`retention`), backups (`restore`), a new secret (`rotation`), all of it behind nginx
-//! (`rolling`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`), `./scripts/cluster`
-//! (`script`), traces, what is refused at the doors (`attacks`), and the harness by itself (`harness_works`).
+//! (`rolling`). What goes on to a queue (`relay`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`),
+//! `./scripts/cluster` (`script`), traces, what is refused at the doors (`attacks`), and the harness by itself
+//! (`harness_works`).
 
 #![allow(
     clippy::unwrap_used,
@@ -44,6 +45,7 @@ mod nginx;
 mod nodes;
 mod pair;
 mod readiness;
+mod relay;
 mod reloads;
 mod restart;
 mod restore;

@@ -1,15 +1,19 @@
 //! `./scripts/cluster` keeps what it says about itself: one line for each part and then `ready`, all
 //! of it answers, settings pass through, and nothing is left when it ends or can't start.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{collections::HashMap, path::Path, process::Stdio, time::Duration};
 
+use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
     time::timeout,
 };
 
-use crate::common::web::Web;
+use crate::{
+    common::{eventually, web::Web},
+    relay::{Way, consumer::Consumer},
+};
 
 /// Everything starts and ends within this, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -95,6 +99,27 @@ async fn it_says_where_everything_is_and_leaves_nothing() {
         let address: std::net::SocketAddr = at(part);
         assert!(std::net::TcpStream::connect(address).is_err(), "{address} is still there");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_has_a_rabbitmq_when_asked() {
+    let below = folder();
+    let mut script = cluster(below.path(), &[], &["--rabbitmq"]);
+    let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
+    let mut said = HashMap::new();
+    while !said.contains_key("ready") {
+        let line = timeout(LIMIT, lines.next_line()).await.expect("in time").unwrap();
+        let line = line.unwrap_or_else(|| panic!("it ended after {said:?}"));
+        let (name, url) = line.split_once(' ').unwrap_or((&line, ""));
+        said.insert(name.to_owned(), url.to_owned());
+    }
+    let consumer = Consumer::of(&Way::to(&said["rabbitmq"]), "#").await;
+    let web = Web::of(said["gateway"].strip_prefix("http://").unwrap().parse().unwrap());
+    let token = web.sign_in("alice").await;
+    web.post("/rooms/lobby/messages", &token, json!({ "message": "Hello" })).await;
+    eventually("it goes on", async || consumer.count("lobby") == 1).await;
+    assert_eq!(terminate(&mut script).await, Some(143));
+    assert!(is_empty(below.path()), "its folder is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! A node as others meet it: its interface, asked as clients do (`api`), by the predecessor's page
-//! A node as others meet it: its interface, asked as clients do (`api`), by the predecessor's page
 //! (`predecessor`) and by attackers (`attacks`); how it begins and ends (`life`), what it reports when
 //! something fails (`reports`), and what kills and operators do to it (`durability`); one that slept for
-//! too long (`behind`); and several nodes of one chat in one process (`several`).
+//! too long (`behind`); what it tells other systems (`relay`); and several nodes of one chat in one process
+//! (`several`).
 
 #![allow(
     clippy::unwrap_used,
@@ -22,5 +22,6 @@ mod behind;
 mod durability;
 mod life;
 mod predecessor;
+mod relay;
 mod reports;
 mod several;

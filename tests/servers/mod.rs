@@ -5,6 +5,7 @@
 
 pub mod nginx;
 pub mod postgres;
+pub mod rabbitmq;
 pub mod redis;
 
 use std::{

@@ -89,6 +89,7 @@ impl Process {
             replicas: None,
             clock: DbClock::new(),
             incarnations: Arc::new(incarnation),
+            relay: Arc::new(drop),
         };
         let settings = chat::Settings {
             message_chars: 500,

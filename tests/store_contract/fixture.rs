@@ -6,6 +6,7 @@ use chorus::{
     domain::{ClientId, Event, MessageBody, RoomId, RoomName, Seq, SignInId, Timestamp, UserId, Username},
     store::{Appended, NewEvent, NewToken, Room, Slice, Store, TicketUse, TokenHash},
 };
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// A fresh store, and what must live as long as it.
@@ -66,6 +67,20 @@ pub(crate) async fn lobby(store: &dyn Store) -> RoomId {
 pub(crate) async fn any_room(store: &dyn Store) -> Room {
     let name = RoomName::parse(&format!("r{}", Uuid::new_v4().simple())).unwrap();
     store.create_room(&name).await.unwrap()
+}
+
+/// Makes so many rooms, many at once.
+pub(crate) async fn many_rooms(store: &Arc<dyn Store>, count: usize) {
+    let mut making = JoinSet::new();
+    for n in 0..count {
+        let store = Arc::clone(store);
+        let name = RoomName::parse(&format!("room-{n}")).unwrap();
+        making.spawn(async move { store.create_room(&name).await.unwrap().id });
+        if making.len() == 20 {
+            making.join_next().await.unwrap().unwrap();
+        }
+    }
+    making.join_all().await;
 }
 
 pub(crate) fn say(room: RoomId, sender: UserId, id: &str, text: &str) -> NewEvent {

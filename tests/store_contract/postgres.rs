@@ -41,12 +41,12 @@ const PREDECESSOR: &str = "
         FOREIGN KEY (username) REFERENCES users(username) ON DELETE CASCADE)";
 
 /// One server for all tests that leave it alone, with a migrated database to copy.
-struct Shared {
-    server: Postgres,
+pub(crate) struct Shared {
+    pub(crate) server: Postgres,
     migrated: String,
 }
 
-fn shared() -> &'static Shared {
+pub(crate) fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
         let server = Postgres::start_fast();
@@ -78,7 +78,7 @@ pub(crate) async fn fresh() -> Opened {
     Opened { store: Arc::new(store), _home: Box::new(()) }
 }
 
-async fn open(
+pub(crate) async fn open(
     server: &Postgres,
     database: &str,
     lock: impl Into<Option<NodeLock>>,

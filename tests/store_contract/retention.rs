@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use chorus::{
-    domain::{Event, RoomId, RoomName, Seq, Timestamp, UserId},
+    domain::{Event, RoomId, Seq, Timestamp, UserId},
     store::{Appended, Expired, Missing, Slice, Store},
 };
 use tokio::task::JoinSet;
 
-use crate::fixture::{any_room, fill, in_seconds, lobby, person, say, seqs};
+use crate::fixture::{any_room, fill, in_seconds, lobby, many_rooms, person, say, seqs};
 
 const BYTES: usize = 1 << 20;
 /// The most that one step deletes.
@@ -146,16 +146,7 @@ pub(crate) async fn steps_are_bounded_and_come_to_an_end(store: &Arc<dyn Store>)
 }
 
 pub(crate) async fn rooms_are_looked_at_in_turn(store: &Arc<dyn Store>) {
-    let mut making = JoinSet::new();
-    for n in 0..520 {
-        let store = Arc::clone(store);
-        let name = RoomName::parse(&format!("room-{n}")).unwrap();
-        making.spawn(async move { store.create_room(&name).await.unwrap().id });
-        if making.len() == 20 {
-            making.join_next().await.unwrap().unwrap();
-        }
-    }
-    making.join_all().await;
+    many_rooms(store, 520).await;
     let (last, alice) = (any_room(&**store).await.id, person(&**store, "alice").await);
     fill(&**store, last, alice, 5).await;
     let later = in_seconds(&**store, 3600).await;

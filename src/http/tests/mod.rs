@@ -133,6 +133,7 @@ impl Site {
             replicas: None,
             clock,
             incarnations: Arc::new(Incarnation::random),
+            relay: Arc::new(drop),
         };
         let window = WindowLimit {
             messages: config.message_limit as usize,

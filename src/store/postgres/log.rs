@@ -202,7 +202,7 @@ impl Asked {
     }
 }
 
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -211,17 +211,20 @@ fn bytes(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn seq(row: &Row, column: usize) -> Result<Seq> {
+pub(super) fn seq(row: &Row, column: usize) -> Result<Seq> {
     Ok(Seq(row.try_get::<_, i64>(column)?.unsigned_abs()))
 }
 
 fn room(row: &Row) -> Result<Room> {
-    let name: String = row.try_get(1)?;
-    let name =
-        RoomName::parse(&name).map_err(|_| StoreError::Unavailable("a room's name can't be read".into()))?;
+    let name = room_name(row, 1)?;
     let last_seq = seq(row, 2)?;
     let last_timestamp = (last_seq > Seq::ZERO).then_some(Timestamp(row.try_get(3)?));
     Ok(Room { id: RoomId(row.try_get(0)?), name, last_seq, last_timestamp })
+}
+
+pub(super) fn room_name(row: &Row, column: usize) -> Result<RoomName> {
+    let name: String = row.try_get(column)?;
+    RoomName::parse(&name).map_err(|_| StoreError::Unavailable("a room's name can't be read".into()))
 }
 
 fn appended(row: &Row) -> Result<Appended> {

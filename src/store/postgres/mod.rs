@@ -17,6 +17,7 @@ mod horizon;
 mod lock;
 mod log;
 mod pools;
+mod relaying;
 mod replicas;
 mod retention;
 mod schema;

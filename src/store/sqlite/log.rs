@@ -63,16 +63,20 @@ impl Log for SqliteStore {
 }
 
 fn room(row: &Row<'_>) -> rusqlite::Result<Room> {
-    let name: String = row.get(1)?;
-    let name = RoomName::parse(&name).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
-    })?;
     let last_seq = seq(row, 2)?;
     let last_timestamp = (last_seq > Seq::ZERO).then_some(Timestamp(row.get(3)?));
+    let name = room_name(row, 1)?;
     Ok(Room { id: RoomId(row.get(0)?), name, last_seq, last_timestamp })
 }
 
-fn seq(row: &Row<'_>, column: usize) -> rusqlite::Result<Seq> {
+pub(super) fn room_name(row: &Row<'_>, column: usize) -> rusqlite::Result<RoomName> {
+    let name: String = row.get(column)?;
+    RoomName::parse(&name).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+pub(super) fn seq(row: &Row<'_>, column: usize) -> rusqlite::Result<Seq> {
     Ok(Seq(row.get::<_, i64>(column)?.unsigned_abs()))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One thread writes, in groups that share a commit ([`writer`]); a few threads read, each on a
 //! snapshot ([`reader`]); bounded queues lead to them ([`queue`]). What a call does is plain,
-//! blocking SQL in `accounts`, `sign_ins`, `log`, `retention` and `sweep`. The clock is the system's.
+//! blocking SQL in `accounts`, `sign_ins`, `log`, `retention`, `relaying` and `sweep`. The clock is the system's.
 //!
 //! Acknowledged means synced to disk. The directory is locked as long as a thread of the store
 //! lives, so two nodes never share a file; commands may read it meanwhile ([`beside`]).
@@ -16,6 +16,7 @@ mod file;
 mod log;
 mod queue;
 mod reader;
+mod relaying;
 mod retention;
 mod schema;
 mod sign_ins;

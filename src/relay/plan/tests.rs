@@ -1,0 +1,156 @@
+//! What the plan decides, case by case; [`histories`](super::histories) has what comes of it.
+
+use super::*;
+use crate::domain::{ClientId, MessageBody, UserId, Username};
+
+pub(super) fn event(room: RoomId, seq: u64) -> Event {
+    Event {
+        room,
+        seq: Seq(seq),
+        id: ClientId::parse(&format!("id{seq}")).unwrap(),
+        sender: UserId(1),
+        username: Username::parse("alice").unwrap(),
+        body: MessageBody::from_store("text"),
+        timestamp: Timestamp(i64::try_from(seq).unwrap()),
+    }
+}
+
+pub(super) fn behind(room: RoomId, cursor: u64, last: u64) -> Behind {
+    let (cursor, last_seq) = (Seq(cursor), Seq(last));
+    Behind {
+        room,
+        name: RoomName::lobby(),
+        cursor,
+        last_seq,
+        since: Some(Timestamp(1)),
+    }
+}
+
+fn seqs(batch: &[Next]) -> Vec<(i64, u64, u64)> {
+    batch.iter().map(|next| (next.event.room.0, next.prev.0, next.event.seq.0)).collect()
+}
+
+fn plan(found: &[(i64, u64, u64)]) -> Plan {
+    let mut plan = Plan::new(Limits::default());
+    for (id, cursor, last) in found {
+        plan.found(behind(RoomId(*id), *cursor, *last));
+    }
+    plan
+}
+
+/// What is read of these ranges when nothing was deleted.
+fn all_of(ranges: &[Missing]) -> Vec<Event> {
+    let of = |range: &Missing| {
+        (range.after.0 + 1..=range.upto.0).map(|seq| event(range.room, seq)).collect::<Vec<_>>()
+    };
+    ranges.iter().flat_map(of).collect()
+}
+
+fn next_batch(plan: &mut Plan, now: Instant) -> Vec<Next> {
+    let ranges = plan.ranges(now);
+    let read = all_of(&ranges);
+    plan.batch(&ranges, read, now, 1.0)
+}
+
+#[test]
+fn what_follows_a_refused_event_comes_again_after_it() {
+    use Fate::{Confirmed, Refused};
+    let (mut plan, now) = (plan(&[(1, 4, 8), (2, 0, 1)]), Instant::now());
+    let batch = next_batch(&mut plan, now);
+    assert_eq!(seqs(&batch), [(1, 4, 5), (1, 5, 6), (1, 6, 7), (1, 7, 8), (2, 0, 1)]);
+    let fates = [Confirmed, Refused, Confirmed, Confirmed, Confirmed];
+    let settled = plan.settle(&batch, &fates, now, || 1.0);
+    assert_eq!(settled.moves, [(RoomId(1), Seq(5)), (RoomId(2), Seq(1))]);
+    assert_eq!(settled.tally, Tally { confirmed: 2, again: 3, deleted: 0 });
+    assert_eq!(plan.ranges(now), [], "it waits");
+    let later = plan.next_due().unwrap();
+    assert_eq!(later - now, Duration::from_millis(100));
+    let batch = next_batch(&mut plan, later);
+    assert_eq!(seqs(&batch), [(1, 5, 6)], "one at a time");
+    plan.settle(&batch, &[Confirmed], later, || 1.0);
+    assert_eq!(seqs(&next_batch(&mut plan, later)), [(1, 6, 7), (1, 7, 8)], "and then two");
+}
+
+#[test]
+fn a_room_in_trouble_waits_longer_and_longer_and_no_other_with_it() {
+    let (mut plan, mut now) = (plan(&[(1, 0, 1)]), Instant::now());
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        plan.found(behind(RoomId(2), 0, 1));
+        let batch = next_batch(&mut plan, now);
+        assert_eq!(batch.len(), 2);
+        let fate = |next: &Next| if next.event.room == RoomId(1) { Fate::Returned } else { Fate::Confirmed };
+        let fates: Vec<_> = batch.iter().map(fate).collect();
+        plan.settle(&batch, &fates, now, || 1.0);
+        waits.push((plan.next_due().unwrap() - now).as_millis());
+        now = plan.next_due().unwrap();
+    }
+    assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
+}
+
+#[test]
+fn rooms_come_in_turn_and_a_large_one_does_not_take_all() {
+    let (mut plan, now) = (plan(&[(1, 0, 5_000), (2, 0, 5_000), (3, 0, 1)]), Instant::now());
+    plan.limits = Limits { batch_events: 256, ..Limits::default() };
+    let mut came = Vec::new();
+    for _ in 0..4 {
+        let batch = next_batch(&mut plan, now);
+        came.push(batch[0].event.room.0);
+        let fates = vec![Fate::Confirmed; batch.len()];
+        plan.settle(&batch, &fates, now, || 1.0);
+    }
+    assert_eq!(came, [1, 2, 3, 2], "each in its turn");
+}
+
+#[test]
+fn what_was_deleted_is_stepped_over_and_counted() {
+    let (mut plan, now) = (plan(&[(1, 2, 1_000)]), Instant::now());
+    let ranges = plan.ranges(now);
+    assert_eq!((ranges[0].after, ranges[0].upto), (Seq(2), Seq(258)));
+    assert_eq!(plan.batch(&ranges, vec![], now, 1.0), []);
+    let ranges = plan.ranges(now);
+    assert_eq!((ranges[0].after, ranges[0].upto), (Seq(2), Seq(1_000)), "further");
+    let batch = plan.batch(&ranges, (900..=1_000).map(|seq| event(RoomId(1), seq)).collect(), now, 1.0);
+    assert_eq!((batch.len(), &seqs(&batch)[..2]), (101, &[(1, 2, 900), (1, 900, 901)][..]));
+    let settled = plan.settle(&batch, &vec![Fate::Confirmed; batch.len()], now, || 1.0);
+    assert_eq!(settled.tally, Tally { confirmed: 101, again: 0, deleted: 897 });
+    assert_eq!(plan.lag(), (0, None));
+}
+
+#[test]
+fn a_log_that_holds_nothing_where_it_should_is_asked_again_later() {
+    let (mut plan, now) = (plan(&[(1, 2, 5)]), Instant::now());
+    for _ in 0..2 {
+        let ranges = plan.ranges(now);
+        assert_eq!(plan.batch(&ranges, vec![], now, 1.0), []);
+    }
+    assert_eq!(plan.ranges(now), []);
+    assert!(plan.next_due().is_some_and(|due| due > now));
+}
+
+#[test]
+fn more_rooms_than_are_kept_in_mind_come_later() {
+    let mut plan = Plan::new(Limits { rooms: 2, ..Limits::default() });
+    let now = Instant::now();
+    for id in 1..=3 {
+        plan.found(behind(RoomId(id), 0, 1));
+    }
+    let batch = next_batch(&mut plan, now);
+    assert_eq!(seqs(&batch), [(1, 0, 1), (2, 0, 1)]);
+    plan.settle(&batch, &[Fate::Returned, Fate::Returned], now, || 1.0);
+    plan.found(behind(RoomId(3), 0, 1));
+    assert_eq!(seqs(&next_batch(&mut plan, now)), [(3, 0, 1)], "those in trouble make room");
+    assert_eq!(plan.lag().0, 2);
+}
+
+#[test]
+fn the_lag_tells_events_and_since_when() {
+    let mut plan = plan(&[(1, 0, 5), (2, 0, 3)]);
+    assert_eq!(plan.lag(), (8, Some(Timestamp(1))));
+    let now = Instant::now();
+    let batch = next_batch(&mut plan, now);
+    let mut fates = vec![Fate::Confirmed; batch.len()];
+    fates[3] = Fate::Unknown;
+    plan.settle(&batch, &fates, now, || 1.0);
+    assert_eq!(plan.lag(), (2, Some(Timestamp(3))), "two of the first room, after its third");
+}

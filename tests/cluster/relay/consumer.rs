@@ -1,0 +1,155 @@
+//! A consumer as `docs/events.md` asks for: it remembers of each room, and run of the log, the last number that it
+//! took, and takes an event only if `prevseq <= last < seq`. It comes back whatever happens to its broker.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties, ExchangeKind,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions, QueueBindOptions,
+        QueueDeclareOptions,
+    },
+    types::FieldTable,
+};
+use serde_json::Value;
+use tokio::{task::AbortHandle, time::sleep};
+
+use super::Way;
+use crate::{common::eventually, harness::beside};
+
+/// What it has taken and met.
+#[derive(Default)]
+struct Memory {
+    /// By room and run of the log: the last number.
+    last: BTreeMap<(String, String), u64>,
+    /// By room: what was taken, number and text.
+    seen: BTreeMap<String, Vec<(u64, String)>>,
+    /// Everything that came, taken or not, with its routing key and properties.
+    came: Vec<Came>,
+}
+
+/// One delivery.
+#[derive(Clone)]
+pub(crate) struct Came {
+    pub(crate) key: String,
+    pub(crate) properties: BasicProperties,
+    pub(crate) event: Value,
+    pub(crate) taken: bool,
+}
+
+pub(crate) struct Consumer {
+    memory: Arc<Mutex<Memory>>,
+    task: AbortHandle,
+}
+
+impl Consumer {
+    /// One with a durable queue that is bound by this pattern; it is there when this answers.
+    pub(crate) async fn of(way: &Way, pattern: &str) -> Self {
+        declare(way, pattern).await.unwrap();
+        Self::resume(way)
+    }
+
+    /// One that takes what is in the queue.
+    pub(crate) fn resume(way: &Way) -> Self {
+        let memory: Arc<Mutex<Memory>> = Arc::default();
+        let (way, heard) = (way.clone(), Arc::clone(&memory));
+        let task = beside(async move {
+            loop {
+                // A broker that is gone comes back.
+                let _ = consume(&way, &heard).await;
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        Self { memory, task: task.abort_handle() }
+    }
+
+    /// How much it has taken of a room.
+    pub(crate) fn count(&self, room: &str) -> usize {
+        self.memory.lock().unwrap().seen.get(room).map_or(0, Vec::len)
+    }
+
+    /// What it has taken of a room.
+    pub(crate) fn seen(&self, room: &str) -> Vec<(u64, String)> {
+        self.memory.lock().unwrap().seen.get(room).cloned().unwrap_or_default()
+    }
+
+    /// All that came.
+    pub(crate) fn came(&self) -> Vec<Came> {
+        self.memory.lock().unwrap().came.clone()
+    }
+
+    /// Waits until so much more has come, taken or not.
+    pub(crate) async fn more(&self, count: usize) {
+        let so_far = self.came().len();
+        eventually("more comes", async || self.came().len() >= so_far + count).await;
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn queue(way: &Way) -> String {
+    format!("{}-archive", way.exchange)
+}
+
+/// Makes the queue, and the exchange that it is bound to.
+pub(crate) async fn declare(way: &Way, pattern: &str) -> lapin::Result<()> {
+    let connection = Connection::connect(&way.url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let nothing = FieldTable::default;
+    channel
+        .exchange_declare(way.exchange.as_str().into(), ExchangeKind::Topic, durable, nothing())
+        .await?;
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue(way).into(), durable, nothing()).await?;
+    let bind = QueueBindOptions::default();
+    channel
+        .queue_bind(queue(way).into(), way.exchange.as_str().into(), pattern.into(), bind, nothing())
+        .await?;
+    connection.close(200, "declared".into()).await
+}
+
+async fn consume(way: &Way, memory: &Mutex<Memory>) -> lapin::Result<()> {
+    let connection = Connection::connect(&way.url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(100, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions::default();
+    let mut consumer = channel
+        .basic_consume(queue(way).into(), "".into(), options, FieldTable::default())
+        .await?;
+    while let Some(delivery) = consumer.next().await {
+        let delivery = delivery?;
+        let event: Value = serde_json::from_slice(&delivery.data).unwrap();
+        memory
+            .lock()
+            .unwrap()
+            .take(&delivery.routing_key.to_string(), delivery.properties.clone(), event);
+        delivery.ack(BasicAckOptions::default()).await?;
+    }
+    Ok(())
+}
+
+impl Memory {
+    fn take(&mut self, key: &str, properties: BasicProperties, event: Value) {
+        let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{event}")).to_owned();
+        let number = |value: &Value| text(value).parse::<u64>().unwrap();
+        let (room, epoch) = (text(&event["subject"]), text(&event["epoch"]));
+        let (prev, seq) = (number(&event["prevseq"]), number(&event["seq"]));
+        let last = self.last.entry((room.clone(), epoch)).or_insert(prev);
+        let taken = prev <= *last && *last < seq;
+        if taken {
+            *last = seq;
+            self.seen.entry(room).or_default().push((seq, text(&event["data"]["message"])));
+        }
+        self.came.push(Came { key: key.to_owned(), properties, event, taken });
+    }
+}
