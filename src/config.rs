@@ -5,6 +5,8 @@
 //! printed. An empty value counts as not given, because compose files can't leave one out.
 
 mod database;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod kept;
 mod reader;
 pub mod reference;

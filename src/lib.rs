@@ -31,6 +31,8 @@ pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod hub;
 pub mod node;

@@ -364,6 +364,29 @@ fn only_the_composition_root_names_a_backend() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// What only fuzzing and its tests may be built with.
+const FUZZING: &str = "#[cfg(any(test, fuzzing))]";
+
+#[test]
+fn what_fuzzing_opens_is_not_in_the_program() {
+    let mut found = Vec::new();
+    files(&source(), &mut found);
+    let mut doors = 0;
+    for path in found {
+        let lines = program(&path);
+        for (at, (n, line)) in lines.iter().enumerate() {
+            if ["pub mod fuzz;", "pub mod fuzzing;"].contains(&line.trim()) {
+                let before = at.checked_sub(1).map_or("", |before| lines[before].1.trim());
+                assert_eq!(before, FUZZING, "{}:{n}", path.display());
+                doors += 1;
+            }
+            let names_one = line.contains("fuzz::") || line.contains("fuzzing::");
+            assert!(!names_one || path.ends_with("fuzzing.rs"), "{}:{n}", path.display());
+        }
+    }
+    assert!(doors > 1, "the doors have another name now");
+}
+
 /// What the project is built on.
 const BUILT_ON: &[&str] = &[
     "tokio",

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What every token of a bot begins with.
-const PREFIX: &str = "chorus_";
+pub(super) const PREFIX: &str = "chorus_";
 const SID_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
 /// Of how many tokens is remembered whose they are, so that their calls count as that bot's. Beyond that it begins
@@ -147,7 +147,7 @@ pub fn is_of_a_bot(token: &str) -> bool {
     token.starts_with(PREFIX)
 }
 
-fn written(sid: SignInId, secret: [u8; SECRET_BYTES]) -> SecretString {
+pub(super) fn written(sid: SignInId, secret: [u8; SECRET_BYTES]) -> SecretString {
     let mut bytes = [0; SID_BYTES + SECRET_BYTES];
     bytes[..SID_BYTES].copy_from_slice(sid.0.as_bytes());
     bytes[SID_BYTES..].copy_from_slice(&secret);
@@ -155,7 +155,7 @@ fn written(sid: SignInId, secret: [u8; SECRET_BYTES]) -> SecretString {
 }
 
 /// The sign-in in a token, if it is one of a bot by its form.
-fn sid_of(token: &str) -> Option<SignInId> {
+pub(super) fn sid_of(token: &str) -> Option<SignInId> {
     let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
     let sid = bytes.get(..SID_BYTES).filter(|_| bytes.len() == SID_BYTES + SECRET_BYTES)?;
     Some(SignInId(Uuid::from_slice(sid).ok()?))

@@ -40,7 +40,7 @@ impl Proxies {
 }
 
 /// An address as proxies write it: bare, in brackets, or with a port.
-fn parse(hop: &str) -> Option<IpAddr> {
+pub(super) fn parse(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
     let bare = || hop.parse::<IpAddr>().ok();
     let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());

@@ -15,6 +15,8 @@ mod bots;
 mod client_ip;
 mod counts;
 mod ends;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keyed;
 mod origins;
 mod passwords;

@@ -26,7 +26,7 @@ pub const TICKET_SECONDS: u64 = 10;
 
 const VERSION: u8 = 1;
 const VERSION_OF_BOT: u8 = 2;
-const SIGNED_BYTES: usize = 41;
+pub(super) const SIGNED_BYTES: usize = 41;
 const MAC_BYTES: usize = 32;
 
 /// A ticket that was read.
@@ -66,6 +66,11 @@ impl Tickets {
         bytes.extend_from_slice(sid.0.as_bytes());
         bytes.extend_from_slice(Uuid::new_v4().as_bytes());
         bytes.extend_from_slice(&expires_at.0.to_be_bytes());
+        self.sealed(bytes, origin)
+    }
+
+    /// The text of a ticket that says this.
+    pub(super) fn sealed(&self, mut bytes: Vec<u8>, origin: Option<&str>) -> String {
         let mac = covering(&self.current, &bytes, origin).finalize().into_bytes();
         bytes.extend_from_slice(&mac);
         URL_SAFE_NO_PAD.encode(bytes)

@@ -1,6 +1,6 @@
 //! Where the servers are that nodes share. The database: one URL, or the predecessor's parts of one.
 
-use std::fmt::Write;
+use std::{fmt::Write, net::Ipv6Addr};
 
 use secrecy::SecretString;
 
@@ -26,22 +26,23 @@ pub(super) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// One URL of them all. A host that is a folder holds a Unix socket.
+    /// One URL of them all.
     pub(super) fn url(&self) -> String {
         let mut url = format!("postgres://{}", escaped(self.user));
         if let Some(password) = self.password {
             let _ = write!(url, ":{}", escaped(password));
         }
-        let host = if self.host.contains(':') && !self.host.starts_with('[') {
-            format!("[{}]", self.host)
-        } else if self.host.starts_with('/') {
-            escaped(self.host)
-        } else {
-            self.host.to_owned()
-        };
-        let _ = write!(url, "@{host}:{}/{}", self.port, escaped(self.name));
+        let hosts: Vec<_> =
+            listed(self.host).map(|host| format!("{}:{}", host_in_url(host), self.port)).collect();
+        let _ = write!(url, "@{}/{}", hosts.join(","), escaped(self.name));
         url
     }
+}
+
+/// A name, an address, or a folder that holds a Unix socket.
+fn host_in_url(host: &str) -> String {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if bare.parse::<Ipv6Addr>().is_ok() { format!("[{bare}]") } else { escaped(host) }
 }
 
 /// What may not stand in a URL as it is becomes `%XX` (RFC 3986, section 2.1).
@@ -117,6 +118,10 @@ mod tests {
             parts("/run/postgresql", "a", None).url(),
             "postgres://a@%2Frun%2Fpostgresql:5432/websocket_chat"
         );
+        assert_eq!(
+            parts("[::1], db-2,10.0.0.7", "a", None).url(),
+            "postgres://a@[::1]:5432,db-2:5432,10.0.0.7:5432/websocket_chat"
+        );
     }
 
     #[test]
@@ -130,6 +135,8 @@ mod tests {
             config.get_hosts(),
             [tokio_postgres::config::Host::Unix("/run/postgresql".into())]
         );
+        let config: tokio_postgres::Config = parts("db/else?user=eve", "a", None).url().parse().unwrap();
+        assert_eq!((config.get_user(), config.get_dbname()), (Some("a"), Some("websocket_chat")));
     }
 
     #[test]

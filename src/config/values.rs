@@ -77,8 +77,11 @@ fn origin(word: &str) -> Result<String, String> {
         _ => return Err(refuse()),
     };
     let host = host.strip_suffix('/').unwrap_or(host);
-    let host = host.strip_suffix(default_port).unwrap_or(host);
-    if is_host_and_port(host) { Ok(format!("{scheme}://{host}")) } else { Err(refuse()) }
+    if is_host_and_port(host) {
+        Ok(format!("{scheme}://{}", host.strip_suffix(default_port).unwrap_or(host)))
+    } else {
+        Err(refuse())
+    }
 }
 
 fn is_host_and_port(text: &str) -> bool {
@@ -92,7 +95,8 @@ fn is_host_and_port(text: &str) -> bool {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
-    (named || bracketed) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    (named || bracketed) && port.is_none_or(is_port)
 }
 
 /// What `LOG_LEVEL` may say. A lone word must be a level: the filter would take a misspelt one
@@ -167,6 +171,8 @@ mod tests {
             "ftp://a",
             "https://u@a",
             "http://a:99999",
+            "http://a:80:80",
+            "http://a:+80",
         ] {
             assert!(origins(bad).is_err(), "{bad}");
         }

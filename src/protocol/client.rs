@@ -68,12 +68,12 @@ pub struct Ref(Box<RawValue>);
 
 impl Ref {
     fn parse(raw: &RawValue) -> Result<Self, Refusal> {
-        let short = raw.get().len() <= REF_MAX;
+        let text = raw.get();
         // Read once so that what is echoed is JSON every reader accepts (no lone surrogate, no
-        // number out of range).
-        let scalar = short
-            && serde_json::from_str::<serde_json::Value>(raw.get())
-                .is_ok_and(|value| !value.is_object() && !value.is_array());
+        // number out of range). There is an object that serde_json reads as the scalar within it.
+        let scalar = text.len() <= REF_MAX
+            && !text.starts_with(['{', '['])
+            && serde_json::from_str::<serde_json::Value>(text).is_ok();
         if scalar {
             Ok(Self(raw.to_owned()))
         } else {
@@ -331,6 +331,10 @@ mod tests {
             ),
             (r#"{"type":"leave","room":"a","ref":[1]}"#, Code::InvalidRequest),
             (r#"{"type":"leave","room":"a","ref":{"a":1}}"#, Code::InvalidRequest),
+            (
+                r#"{"type":"leave","room":"a","ref":{"$serde_json::private::RawValue":"1"}}"#,
+                Code::InvalidRequest,
+            ),
         ] {
             assert_eq!(refused(text), code, "{}", &text[..text.len().min(80)]);
         }

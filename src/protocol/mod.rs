@@ -6,6 +6,8 @@
 
 pub mod client;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod json;
 mod limits;
 mod names;

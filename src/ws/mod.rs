@@ -16,6 +16,8 @@ mod connection;
 mod door;
 mod doorkeeper;
 mod ending;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod guest;
 mod handshake;
 mod moves;

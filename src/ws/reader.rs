@@ -70,6 +70,12 @@ impl Reader {
         }
         heard
     }
+
+    /// Whether it has let go of everything.
+    #[cfg(any(test, fuzzing))]
+    pub(super) const fn holds_nothing(&self) -> bool {
+        self.codec.is_none()
+    }
 }
 
 fn heard_in(error: &Error) -> Heard {

@@ -22,9 +22,9 @@ const VERSION: u32 = 1;
 /// Bytes of an envelope. A larger one is neither sent nor read; the log has what it would have told.
 pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 /// Characters of a message: the most that any setting allows.
-const BODY_MAX: usize = 4000;
+pub(super) const BODY_MAX: usize = 4000;
 /// Bytes of a name. Names taken over from elsewhere may be longer than those we give.
-const NAME_MAX: usize = 255;
+pub(super) const NAME_MAX: usize = 255;
 
 #[derive(Serialize, Deserialize)]
 struct Wire<'a> {

@@ -13,6 +13,8 @@ mod connect;
 mod ears;
 mod envelope;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keys;
 mod peers;
 mod presence;
