@@ -68,7 +68,7 @@ pub fn draw(title: &str, samples: &[Sample], spans: &[Span]) -> String {
     for (part, name) in rows {
         let _ = writeln!(
             body,
-            "<text class=\"note\" x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"10\">{name}</text>",
+            "<text class=\"note\" x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\" style=\"font-size:10px\">{name}</text>",
             LEFT - 6.0,
             top + ROW - 4.0
         );
