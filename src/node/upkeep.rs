@@ -170,10 +170,21 @@ impl Upkeep {
     }
 }
 
+/// Says what is counted here, in words and units.
+pub(super) fn describe_metrics() {
+    metrics::describe_gauge!(
+        "chorus_tasks",
+        "Tasks that run: one for each connection, and some of the node's own"
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 tasks")]
 async fn watch_the_ebb(tasks: Tasks) {
     let (mut tick, mut ebb) = (time::interval(TICK), Ebb::default());
     while let Some(now) = tasks.stopped().run_until_cancelled(tick.tick()).await {
-        if ebb.look(now.into(), tasks.len()) {
+        let running = tasks.len();
+        metrics::gauge!("chorus_tasks").set(running as f64);
+        if ebb.look(now.into(), running) {
             // It takes some milliseconds, in which nothing else of this node should wait.
             if let Err(error) = tasks.spawn_thread("ebb", async { ebb::give_back() }) {
                 tracing::warn!(%error, "memory that a crowd has left is not given back");

@@ -7,7 +7,7 @@ use std::{io, sync::Arc};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use super::{Backends, expiry};
+use super::{Backends, expiry, upkeep};
 use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
@@ -42,6 +42,7 @@ pub(super) fn describe_metrics() {
     relay::describe_metrics(&[rabbitmq::NAME]);
     rabbitmq::describe_metrics();
     expiry::describe_metrics();
+    upkeep::describe_metrics();
 }
 
 /// Who somebody is, by the settings.

@@ -76,8 +76,8 @@ async fn people_come_and_go_while_redis_is_away() {
     cluster.redis().kill();
     crowd.people[0].tell(Order::Leave).await;
     crowd.people[1].tell(Order::Reload(Some(2))).await;
-    crowd.enter_as(Plan::of("newcomer", &cluster.addresses(), 1));
-    crowd.people[9].until("being there without Redis", |progress| progress.here).await;
+    let newcomer = crowd.enter_as(Plan::of("newcomer", &cluster.addresses(), 1));
+    newcomer.until("being there without Redis", |progress| progress.here).await;
     let memory: Vec<u64> = cluster.nodes.iter().map(NodeProcess::memory).collect();
     let from = cluster.clock.now();
     all_the_while(gone(), async || everybody_hears_everybody(&crowd).await).await;
@@ -96,7 +96,7 @@ async fn people_come_and_go_while_redis_is_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_stands_still_and_chat_goes_on() {
-    let (cluster, crowd) = talking(Setup::of(NODES).undisturbed()).await;
+    let (cluster, crowd) = talking(Setup::of(NODES).behind_nginx().undisturbed()).await;
     let calm = cluster.clock.now()..calm_until(&cluster, &crowd).await;
     cluster.redis().freeze();
     // Longer than a lease: what nobody could renew must not end.
@@ -160,7 +160,7 @@ async fn listeners_that_are_cut_again_and_again_miss_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn notices_that_come_twice_late_shuffled_or_never_change_nothing() {
-    let manners = Manners { lost: 0.1, doubled: 0.3, repeated_late: 0.2 };
+    let manners = Manners { lost: 0.1, doubled: 0.3, repeated_late: 0.2, shuffled: true };
     let (cluster, mut crowd) = talking(Setup::of(NODES).gossiping(manners)).await;
     let from = cluster.clock.now();
     crowd.acked(500).await;
@@ -187,8 +187,7 @@ async fn notices_that_come_twice_late_shuffled_or_never_change_nothing() {
 /// fine otherwise.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_last_message_whose_notice_is_lost_comes_all_the_same() {
-    let manners = Manners { lost: 0.0, doubled: 0.0, repeated_late: 0.0 };
-    let cluster = Setup::of(NODES).gossiping(manners).start().await;
+    let cluster = Setup::of(NODES).gossiping(Manners::GOOD).start().await;
     let mut alice = cluster.guest(0, "alice").await;
     let (mut bob, mut carol) = (cluster.guest(1, "bob").await, cluster.guest(2, "carol").await);
     let silence = |silent| {

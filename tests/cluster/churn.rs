@@ -47,27 +47,16 @@ struct Churn {
 }
 
 impl Churn {
-    fn below(&mut self, count: usize) -> usize {
-        // Small numbers: the product of a fraction and a few thousand.
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss
-        )]
-        let drawn = (self.chance.part() * count as f64) as usize;
-        drawn.min(count - 1)
-    }
-
     /// A node that runs.
     fn node(&mut self) -> usize {
-        let node = self.below(NODES);
+        let node = self.chance.below(NODES);
         if self.down == Some(node) { (node + 1) % NODES } else { node }
     }
 
     /// What the next one does; who is away can only come.
     fn deed(&mut self, is_here: bool) -> Deed {
         let to = self.node();
-        match self.below(100) {
+        match self.chance.below(100) {
             _ if !is_here => Deed::Come { to },
             0..55 => Deed::Reload { to },
             55..67 => Deed::Vanish,
@@ -79,7 +68,7 @@ impl Churn {
 
     /// Some of the people do something, at the same time.
     async fn round(&mut self, cluster: &Cluster) {
-        let first = self.below(PEOPLE);
+        let first = self.chance.below(PEOPLE);
         let deeds: Vec<Deed> = (0..AT_ONCE)
             .map(|number| {
                 let is_here = self.guests[(first + number) % PEOPLE].is_here();
@@ -95,7 +84,7 @@ impl Churn {
 
     /// Kills a node, lets the others go on for a while, and starts it again.
     async fn kill(&mut self, cluster: &mut Cluster) {
-        let node = self.below(NODES);
+        let node = self.chance.below(NODES);
         cluster.nodes[node].kill().await;
         for guest in &mut self.guests {
             guest.loses(node);

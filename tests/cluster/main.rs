@@ -9,7 +9,7 @@
 //! `reloads`, `storm`), a person on several nodes (`sign_ins`, `window`), a balancer that asks
 //! (`readiness`), what an operator does (`desk`), or does wrong (`chats`), messages that are no longer
 //! kept (`retention`), backups (`restore`), a new secret (`rotation`), all of it behind nginx
-//! (`rolling`). What goes on to a queue (`relay`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`),
+//! (`rolling`), all of it by chance (`soak`). What goes on to a queue (`relay`). And nginx (`gateway`, `nginx`), the smallest cluster (`pair`),
 //! `./scripts/cluster` (`script`), traces, what is refused at the doors (`attacks`), and the harness by itself
 //! (`harness_works`).
 
@@ -55,6 +55,7 @@ mod rotation;
 mod script;
 mod sign_ins;
 mod slow;
+mod soak;
 mod storm;
 mod traces;
 mod window;
@@ -67,6 +68,8 @@ use harness::{
 };
 
 const NODES: usize = 3;
+/// How many come through nginx, where there is one.
+const AT_THE_EDGE: usize = 4;
 /// Longer than a lease: what is wrong only when one has run out shows within it.
 const BEYOND_A_LEASE: Duration = Duration::from_secs(7);
 /// What a machine may add to the program's promises that runs other towns beside this one.
@@ -74,17 +77,21 @@ const BUSY: Duration = Duration::from_secs(1);
 /// DESIGN: userLists are identical so soon after a `kill -9`.
 const NO_GHOSTS: Duration = Duration::from_secs(10);
 
-/// So many people, spread over the nodes, and a page of the predecessor; nobody says anything yet.
+/// So many people, spread over the nodes, and a page of the predecessor; nobody says anything yet. Where
+/// there is nginx, [`AT_THE_EDGE`] more come through it, one of them with a page.
 async fn inhabited(setup: Setup, people: usize) -> (Cluster, Crowd) {
     let cluster = setup.start().await;
     let mut crowd = Crowd::of(cluster.clock, &cluster.addresses());
     crowd.enter_page("oldpage", 1);
     crowd.enter(people).await;
+    if let Some(nginx) = cluster.edge() {
+        crowd.enter_through(nginx, AT_THE_EDGE).await;
+    }
     cluster.agrees(&crowd).await;
     (cluster, crowd)
 }
 
-/// Nine people who talk, three on each node, and the page.
+/// Nine people who talk, three on each node, and the page; and who comes through nginx, where there is one.
 async fn talking(setup: Setup) -> (Cluster, Crowd) {
     let (cluster, crowd) = inhabited(setup, 9).await;
     crowd.talk(nodes::PACE).await;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, net::SocketAddr, time::Duration};
 use super::{
     page::Page,
     person::{Order, Person, Plan, Progress},
-    record::{Clock, Recording},
+    record::{Clock, Entry, Recording},
 };
 use crate::common::{LIMIT, within};
 
@@ -34,6 +34,16 @@ impl Crowd {
     pub async fn enter(&mut self, count: usize) {
         for number in 0..count {
             self.enter_as(Plan::of(&format!("person{number:03}"), &self.nodes, number));
+        }
+        self.all_here().await;
+    }
+
+    /// So many come into the lobby by this way and no other, one of them with a page of the predecessor;
+    /// answers when all but that one are there.
+    pub async fn enter_through(&mut self, way: SocketAddr, count: usize) {
+        self.pages.push(Page::enter("edgepage", &[way], 0, self.clock));
+        for number in 1..count {
+            self.enter_as(Plan::of(&format!("edge{number}"), &[way], 0));
         }
         self.all_here().await;
     }
@@ -136,6 +146,15 @@ impl Crowd {
             acked: recordings.iter().map(Recording::acks).sum(),
             reconnects: absences.len(),
             longest: absences.into_iter().max().unwrap_or_default(),
+        }
+    }
+
+    /// What remains stands for what one of them had written down, from now on.
+    pub fn forget(&self, recording: &Recording, remains: Vec<Entry>) {
+        let people = self.people.iter().map(Person::recorder);
+        let mut all = people.chain(self.pages.iter().map(Page::recorder));
+        if let Some(recorder) = all.find(|of| of.look(|own| own.client == recording.client)) {
+            recorder.forget(recording.entries.len(), remains);
         }
     }
 

@@ -3,7 +3,8 @@
 //! A line between a node and Redis that reads the answers of Redis value by value. Answers to
 //! commands pass in order and untouched. Notices (`message`, `smessage`) are held for a moment, and
 //! then some are dropped, some doubled, all of them shuffled, and now and then one from long ago
-//! comes again. By a generator of its own, so a run can be repeated as far as the network allows.
+//! comes again. By a generator of its own, so a run can be repeated as far as the network allows. Its
+//! manners can change at any time; with [`Manners::GOOD`] notices pass in order and untouched, too.
 
 use std::{
     collections::VecDeque,
@@ -16,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -37,11 +39,18 @@ const REMEMBERED: usize = 64;
 const MOST: usize = 8 * 1024 * 1024;
 
 /// How badly it tells. Each is a part of all notices, from 0 to 1.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Manners {
     pub lost: f64,
     pub doubled: f64,
     pub repeated_late: f64,
+    /// Notices that come within a moment are told in another order.
+    pub shuffled: bool,
+}
+
+impl Manners {
+    /// Everything is told as it is.
+    pub const GOOD: Self = Self { lost: 0.0, doubled: 0.0, repeated_late: 0.0, shuffled: false };
 }
 
 /// A running line; dropped, it ends.
@@ -52,6 +61,7 @@ pub struct Gossip {
     told: watch::Receiver<u64>,
     /// No notice is told at all.
     silent: Arc<AtomicBool>,
+    manners: Arc<Mutex<Manners>>,
 }
 
 impl Gossip {
@@ -61,10 +71,12 @@ impl Gossip {
         let over = CancellationToken::new();
         let (tell, told) = watch::channel(0);
         let (until, silent) = (over.clone(), Arc::new(AtomicBool::new(false)));
-        let silenced = silent.clone();
+        let manners = Arc::new(Mutex::new(manners));
+        let (silenced, shared) = (silent.clone(), manners.clone());
         let accepting = async move {
             while let Ok((node, _)) = listener.accept().await {
                 let (tell, until, silent) = (tell.clone(), until.clone(), silenced.clone());
+                let manners = shared.clone();
                 beside(async move {
                     let carried = carry(node, target, manners, tell, silent);
                     let _ = until.run_until_cancelled(carried).await;
@@ -73,7 +85,12 @@ impl Gossip {
         };
         let until = over.clone();
         beside(async move { until.run_until_cancelled(accepting).await });
-        Self { address, over, told, silent }
+        Self { address, over, told, silent, manners }
+    }
+
+    /// From now on it tells like this.
+    pub fn behave(&self, manners: Manners) {
+        *self.manners.lock() = manners;
     }
 
     /// Tells no notice at all, or goes on as before.
@@ -100,7 +117,7 @@ impl Drop for Gossip {
 async fn carry(
     node: TcpStream,
     target: SocketAddr,
-    manners: Manners,
+    manners: Arc<Mutex<Manners>>,
     tell: watch::Sender<u64>,
     silent: Arc<AtomicBool>,
 ) -> io::Result<()> {
@@ -125,7 +142,7 @@ async fn carry(
 
 struct Teller {
     to: OwnedWriteHalf,
-    manners: Manners,
+    manners: Arc<Mutex<Manners>>,
     chance: Backoff,
     held: Vec<Vec<u8>>,
     past: VecDeque<Vec<u8>>,
@@ -140,7 +157,7 @@ impl Teller {
         loop {
             while let Some(length) = value(&bytes) {
                 let answer: Vec<u8> = bytes.drain(..length).collect();
-                if is_notice(&answer) {
+                if is_notice(&answer) && self.is_rude() {
                     self.held.push(answer);
                     until = until.or_else(|| Some(Instant::now() + GATHER));
                 } else {
@@ -173,17 +190,17 @@ impl Teller {
     async fn tell_held(&mut self) -> io::Result<()> {
         let mut told = Vec::new();
         let mut badly = 0;
-        let silent = self.silent.load(Ordering::Relaxed);
+        let (silent, manners) = (self.is_silent(), *self.manners.lock());
         for notice in std::mem::take(&mut self.held) {
-            if silent || self.happens(self.manners.lost) {
+            if silent || self.happens(manners.lost) {
                 badly += 1;
                 continue;
             }
-            if self.happens(self.manners.doubled) {
+            if self.happens(manners.doubled) {
                 badly += 1;
                 told.push(notice.clone());
             }
-            if self.happens(self.manners.repeated_late) {
+            if self.happens(manners.repeated_late) {
                 badly += 1;
                 told.extend(self.past.front().cloned());
             }
@@ -194,13 +211,23 @@ impl Teller {
             told.push(notice);
         }
         // Fisher and Yates.
-        for at in (1..told.len()).rev() {
+        let last = if manners.shuffled { told.len() } else { 0 };
+        for at in (1..last).rev() {
             let other = (0..=at).rev().find(|_| self.happens(0.3)).unwrap_or(at);
             badly += u64::from(other != at);
             told.swap(at, other);
         }
         self.tell.send_modify(|count| *count += badly);
         self.to.write_all(&told.concat()).await
+    }
+
+    fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    /// Notices do not simply pass, or do not pass those that still wait.
+    fn is_rude(&self) -> bool {
+        !self.held.is_empty() || self.is_silent() || *self.manners.lock() != Manners::GOOD
     }
 
     fn happens(&mut self, part: f64) -> bool {

@@ -96,6 +96,7 @@ pub async fn send(socket: &mut Socket, message: Message) -> Result<(), String> {
 }
 
 /// Full-jitter exponential backoff, short as tests want it, and the same at every run.
+#[derive(Debug)]
 pub struct Backoff {
     state: u64,
     tries: u32,
@@ -121,6 +122,18 @@ impl Backoff {
         let most = Self::CAP.min(Self::BASE * 2_u32.pow(self.tries.min(10)));
         self.tries += 1;
         most.mul_f64(self.part())
+    }
+
+    /// A number below this small one, evenly spread; 0 when there is none.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "the product of a fraction and a few thousand"
+    )]
+    pub fn below(&mut self, count: usize) -> usize {
+        let drawn = (self.part() * count as f64) as usize;
+        drawn.min(count.saturating_sub(1))
     }
 
     /// A fraction of one, evenly spread (splitmix64).

@@ -221,6 +221,11 @@ impl Recorder {
         self.recording.lock().clone()
     }
 
+    /// What remains stands for so many of the first entries from now on.
+    pub fn forget(&self, first: usize, remains: Vec<Entry>) {
+        self.recording.lock().entries.splice(..first, remains);
+    }
+
     /// Looks without a copy.
     pub fn look<T>(&self, at: impl FnOnce(&Recording) -> T) -> T {
         at(&self.recording.lock())

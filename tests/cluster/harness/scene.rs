@@ -2,10 +2,10 @@
 //! proxy on every line between them. The scene owns all of it, and all of it ends with the scene.
 //!
 //! Everything a test may do to a part of it is a method here: kill, freeze, thaw, stop, restart on
-//! the same port. At the end it hands the checker the log as the database has it and the lists of
-//! people as every node tells them.
+//! the same port. At the end it is judged (`verdict`).
 
 mod node;
+mod verdict;
 
 use std::{
     net::SocketAddr,
@@ -13,32 +13,34 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-pub use self::node::NodeProcess;
+pub use self::{
+    node::NodeProcess,
+    verdict::{Expected, Horizon},
+};
 use super::{
-    check::{Breach, Judged, NodeList, Rule, Steady, Story, check},
     crowd::Crowd,
     gossip::{Gossip, Manners},
     proxy::Proxy,
-    record::{Clock, Said},
+    record::Clock,
 };
 use crate::{
-    common::{Client, LIMIT, program::JWT_SECRET, web::Web},
-    servers::{postgres::Postgres, redis::Redis},
+    common::{Client, program::JWT_SECRET, web::Web},
+    servers::{
+        nginx::{GENEROUS, Nginx},
+        postgres::Postgres,
+        redis::Redis,
+    },
 };
 
 /// How many scenes there are at once: each is a dozen processes, and what it measures would be the
 /// others' load. Most of its time it waits.
 const AT_ONCE: u32 = 3;
 static STAGE: Semaphore = Semaphore::const_new(AT_ONCE as usize);
-/// A socket may outlive its sign-in by so much: the poll of revocations and a slow machine.
-const SIGN_OUT_LIMIT: Duration = Duration::from_secs(8);
-/// How often the end is looked at until everything has arrived.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// How a scene is set.
+#[allow(clippy::struct_excessive_bools, reason = "each is there or not, by itself")]
 pub struct Setup {
     nodes: usize,
     proxied: bool,
@@ -47,6 +49,7 @@ pub struct Setup {
     /// Several nodes hear of each other through Redis.
     redis: bool,
     manners: Option<Manners>,
+    nginx: bool,
     settings: Vec<(String, String)>,
     /// Those of one node, by its place.
     own: Vec<(usize, String, String)>,
@@ -63,24 +66,8 @@ pub struct Cluster {
     pub database: String,
     pub nodes: Vec<NodeProcess>,
     redis: Option<Redis>,
+    nginx: Option<Nginx>,
     _turn: SemaphorePermit<'static>,
-}
-
-/// What a test makes happen that would be wrong otherwise.
-#[derive(Default)]
-pub struct Expected {
-    /// Reasons of `recovered:false`.
-    pub holes: Vec<String>,
-    /// The beginning of the lobby's log, which is not kept any more.
-    pub deleted: Vec<Said>,
-    pub steady: Vec<Steady>,
-}
-
-impl Expected {
-    /// These are there all the time.
-    pub fn steady(names: Vec<String>, from: Duration, to: Duration) -> Self {
-        Self { steady: vec![Steady { names, from, to }], ..Self::default() }
-    }
 }
 
 impl Setup {
@@ -92,6 +79,7 @@ impl Setup {
             durable: false,
             redis: false,
             manners: None,
+            nginx: false,
             settings: vec![],
             own: vec![],
             places: 1,
@@ -118,6 +106,12 @@ impl Setup {
         self
     }
 
+    /// With nginx before the nodes.
+    pub const fn behind_nginx(mut self) -> Self {
+        self.nginx = true;
+        self
+    }
+
     /// It has the machine for itself, as far as it is up to these tests.
     pub const fn undisturbed(mut self) -> Self {
         self.places = AT_ONCE;
@@ -131,7 +125,6 @@ impl Setup {
     }
 
     /// All nodes run this program at first.
-    #[allow(dead_code, reason = "for tests/versions")]
     pub fn built_as(mut self, build: &Path) -> Self {
         self.build = Some(build.to_owned());
         self
@@ -157,42 +150,55 @@ impl Setup {
         let redis = self.redis.then(Redis::start);
         let mut nodes = Vec::new();
         for number in 1..=self.nodes {
-            let mut settings = self.settings.clone();
-            settings.push(("JWT_SECRET".to_owned(), JWT_SECRET.to_owned()));
-            settings.push(("OTEL_SERVICE_NAME".to_owned(), format!("node{number}")));
-            let to_postgres = self.proxy(postgres.port()).await;
-            let at = to_postgres.as_ref().map_or_else(|| local(postgres.port()), Proxy::address);
-            settings.push(("DATABASE_URL".to_owned(), format!("postgres://postgres@{at}/{database}")));
-            let mut node = NodeProcess::new(number, to_postgres);
-            if let Some(redis) = &redis {
-                node.to_redis = self.proxy(redis.port()).await;
-                let mut at = node.to_redis.as_ref().map_or_else(|| local(redis.port()), Proxy::address);
-                if let Some(manners) = self.manners {
-                    let gossip = Gossip::to(at, manners).await;
-                    at = gossip.address();
-                    node.gossip = Some(gossip);
-                }
-                settings.push(("REDIS_URL".to_owned(), format!("redis://{at}")));
-            }
-            node.settings = settings;
-            for (_, name, value) in self.own.iter().filter(|(of, ..)| of + 1 == number) {
-                node.set(name, value);
-            }
-            if let Some(build) = &self.build {
-                node.becomes(build);
-            }
-            nodes.push(node);
+            nodes.push(self.node(number, &postgres, &database, redis.as_ref()).await);
         }
         // All at once, as an orchestrator does it.
         futures_util::future::join_all(nodes.iter_mut().map(NodeProcess::start)).await;
+        let addresses: Vec<SocketAddr> = nodes.iter().map(NodeProcess::address).collect();
         Cluster {
             clock: Clock::start(),
             postgres,
             database,
             nodes,
             redis,
+            nginx: self.nginx.then(|| Nginx::start(&addresses, &GENEROUS)),
             _turn: turn,
         }
+    }
+
+    /// A node that was not started yet, with what stands between it and the servers.
+    async fn node(
+        &self,
+        number: usize,
+        postgres: &Postgres,
+        database: &str,
+        redis: Option<&Redis>,
+    ) -> NodeProcess {
+        let mut settings = self.settings.clone();
+        settings.push(("JWT_SECRET".to_owned(), JWT_SECRET.to_owned()));
+        settings.push(("OTEL_SERVICE_NAME".to_owned(), format!("node{number}")));
+        let to_postgres = self.proxy(postgres.port()).await;
+        let at = to_postgres.as_ref().map_or_else(|| local(postgres.port()), Proxy::address);
+        settings.push(("DATABASE_URL".to_owned(), format!("postgres://postgres@{at}/{database}")));
+        let mut node = NodeProcess::new(number, to_postgres);
+        if let Some(redis) = redis {
+            node.to_redis = self.proxy(redis.port()).await;
+            let mut at = node.to_redis.as_ref().map_or_else(|| local(redis.port()), Proxy::address);
+            if let Some(manners) = self.manners {
+                let gossip = Gossip::to(at, manners).await;
+                at = gossip.address();
+                node.gossip = Some(gossip);
+            }
+            settings.push(("REDIS_URL".to_owned(), format!("redis://{at}")));
+        }
+        node.settings = settings;
+        for (_, name, value) in self.own.iter().filter(|(of, ..)| of + 1 == number) {
+            node.set(name, value);
+        }
+        if let Some(build) = &self.build {
+            node.becomes(build);
+        }
+        node
     }
 
     async fn proxy(&self, port: u16) -> Option<Proxy> {
@@ -208,6 +214,11 @@ impl Cluster {
     /// What carries between the nodes.
     pub const fn redis(&self) -> &Redis {
         self.redis.as_ref().expect("it was set with several nodes")
+    }
+
+    /// Where people come in through nginx, if there is one.
+    pub fn edge(&self) -> Option<SocketAddr> {
+        self.nginx.as_ref().map(|nginx| nginx.address)
     }
 
     /// All nodes, which have stopped, start again on another database of the server.
@@ -242,36 +253,6 @@ impl Cluster {
         (answer.status, super::record::words(&answer.body["causes"]))
     }
 
-    /// A room's log as the database has it.
-    pub fn log(&self, room: &str) -> Vec<Said> {
-        let rows = self.postgres.sql(
-            &self.database,
-            &format!(
-                "SELECT coalesce(json_agg(json_build_array(seq, client_id, username, body) ORDER BY seq), '[]')
-                 FROM messages JOIN rooms ON rooms.id = room_id JOIN users ON users.id = sender_id
-                 WHERE rooms.name = '{room}'"
-            ),
-        );
-        let rows: Vec<(u64, String, String, String)> = serde_json::from_str(&rows).unwrap();
-        let said = |(seq, id, who, text)| Said { seq, id, who, text };
-        rows.into_iter().map(said).collect()
-    }
-
-    /// Who is in a room, as every running node tells it.
-    pub async fn lists(&self, room: &str) -> Vec<NodeList> {
-        let mut lists = Vec::new();
-        for node in self.nodes.iter().filter(|node| node.runs()) {
-            let web = Web::of(node.address());
-            let token = web.sign_in("observer").await;
-            lists.push(NodeList {
-                node: node.name(),
-                room: room.to_owned(),
-                users: whole_list(&web, room, &token).await,
-            });
-        }
-        lists
-    }
-
     /// So many people and a page who have come in there and are in the midst of talking, each at this pace.
     pub async fn that_talks(&self, way_in: SocketAddr, people: usize, pace: Duration) -> Crowd {
         let mut crowd = Crowd::of(self.clock, &[way_in]);
@@ -281,75 +262,5 @@ impl Cluster {
         crowd.talk(pace).await;
         crowd.acked(100).await;
         crowd
-    }
-
-    /// Waits until every node and every client has the people who are there.
-    pub async fn agrees(&self, crowd: &Crowd) {
-        self.agrees_within(LIMIT, crowd).await;
-    }
-
-    /// The same, in this time; answers how long it took.
-    pub async fn agrees_within(&self, limit: Duration, crowd: &Crowd) -> Duration {
-        let mut story = Story { sign_out_limit: SIGN_OUT_LIMIT, ..Story::default() };
-        let began = std::time::Instant::now();
-        loop {
-            story.lists = self.lists("lobby").await;
-            story.recordings = crowd.recordings();
-            let took = began.elapsed();
-            match story.people() {
-                None if took < limit => return took,
-                None => panic!("the lists agree after {took:?} and not within {limit:?}"),
-                Some(breach) => assert!(took < limit, "not within {limit:?}: {breach}"),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Waits until all is said, everybody is there and everything has arrived; then judges.
-    /// Panics with the shortest history that breaks a rule.
-    pub async fn judge(&self, crowd: &Crowd, expected: Expected) -> Judged {
-        crowd.fall_silent().await;
-        let began = std::time::Instant::now();
-        let mut story = Story {
-            holes: expected.holes,
-            steady: expected.steady,
-            sign_out_limit: SIGN_OUT_LIMIT,
-            ..Story::default()
-        };
-        loop {
-            story.lists.clear();
-            for room in crowd.rooms() {
-                let mut log = if room == "lobby" { expected.deleted.clone() } else { vec![] };
-                log.extend(self.log(&room));
-                story.logs.insert(room.clone(), log);
-                story.lists.extend(self.lists(&room).await);
-            }
-            story.recordings = crowd.recordings();
-            match check(&story) {
-                Ok(judged) => return judged,
-                Err(breach) if is_final(&breach) || began.elapsed() > LIMIT => panic!("{breach}"),
-                Err(_) => tokio::time::sleep(LOOK).await,
-            }
-        }
-    }
-}
-
-/// Whether time can't mend it: what has not arrived yet may arrive.
-const fn is_final(breach: &Breach) -> bool {
-    !matches!(breach.rule, Rule::Missed | Rule::People | Rule::SignedOut)
-}
-
-/// All pages of a list of people.
-async fn whole_list(web: &Web, room: &str, token: &str) -> Vec<String> {
-    let mut users = Vec::new();
-    let mut path = format!("/rooms/{room}/users");
-    loop {
-        let answer = web.get(&path, token).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        users.extend(super::record::words(&answer.body["users"]));
-        match &answer.body["next"] {
-            Value::String(next) => path = format!("/rooms/{room}/users?after={next}"),
-            _ => return users,
-        }
     }
 }

@@ -6,15 +6,35 @@ use proptest::prelude::*;
 
 use super::{
     faults::FAULTS,
-    histories::{Move, ROOM, moves, story},
+    histories::{Move, ROOM, moves, story, two_parts},
 };
 use crate::harness::{
-    check::{Rule, Story, check},
+    check::{Rule, Story, check, remains},
     record::{Entry, Event, Joined, List, Recording, Said},
 };
 
 /// More lines than this no breach of these small stories needs: a resume in pages is the longest.
 const MOST_LINES: usize = 8;
+/// What may remain of a recording that was judged.
+const MOST_REMAINS: usize = 6;
+
+/// Every fault that has a place in this story is found in it.
+fn faults_are_found(whole: &Story, pick: usize) -> Result<(), TestCaseError> {
+    for (name, inject, rules) in FAULTS {
+        let mut story = whole.clone();
+        if inject(&mut story, pick).is_none() {
+            continue;
+        }
+        match check(&story) {
+            Ok(_) => return Err(TestCaseError::fail(format!("not found: {name}"))),
+            Err(breach) => {
+                prop_assert!(rules.contains(&breach.rule), "{name} is found as {breach}");
+                prop_assert!(breach.history.len() <= MOST_LINES, "{name} takes long to show: {breach}");
+            }
+        }
+    }
+    Ok(())
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
@@ -29,19 +49,23 @@ proptest! {
 
     #[test]
     fn every_fault_is_found_wherever_it_is(moves in moves(), pick in 0_usize..1_000) {
-        for (name, inject, rules) in FAULTS {
-            let mut story = story(&moves);
-            if inject(&mut story, pick).is_none() {
-                continue;
-            }
-            match check(&story) {
-                Ok(_) => return Err(TestCaseError::fail(format!("not found: {name}"))),
-                Err(breach) => {
-                    prop_assert!(rules.contains(&breach.rule), "{name} is found as {breach}");
-                    prop_assert!(breach.history.len() <= MOST_LINES, "{name} takes long to show: {breach}");
-                }
+        faults_are_found(&story(&moves), pick)?;
+    }
+
+    #[test]
+    fn a_story_whose_first_part_was_forgotten_is_judged_as_well(
+        first in moves(), second in moves(), pick in 0_usize..1_000,
+    ) {
+        let (judged, rest) = two_parts(&first, &second);
+        for (part, story) in [("first", &judged), ("second", &rest)] {
+            if let Err(breach) = check(story) {
+                return Err(TestCaseError::fail(format!("{part} part: {breach}")));
             }
         }
+        for recording in &judged.recordings {
+            prop_assert!(remains(recording).len() <= MOST_REMAINS, "{:?}", remains(recording));
+        }
+        faults_are_found(&rest, pick)?;
     }
 }
 
@@ -155,6 +179,25 @@ fn who_is_there_at_the_end_must_have_seen_it_and_who_has_left_need_not() {
     let mut left = seen();
     left.push(Event::Closed { code: Some(1001), why: String::new() });
     assert!(check(&bob(left, 2)).is_ok());
+}
+
+#[test]
+fn what_was_missed_since_the_rest_was_forgotten_is_found() {
+    let connected = Event::Connected { node: "node1".to_owned() };
+    let judged = bob(vec![connected, joined(0, false, &[]), message(1), message(2)], 2);
+    assert!(check(&judged).is_ok());
+    let rest = |events: &[Event]| {
+        let mut story = bob(vec![], 4);
+        story.logs.get_mut(ROOM).unwrap().remove(0);
+        story.before = [(ROOM.to_owned(), 1)].into();
+        let told = events.iter().map(|event| Entry { at: Duration::from_secs(1), event: event.clone() });
+        story.recordings[0].entries = remains(&judged.recordings[0]).into_iter().chain(told).collect();
+        check(&story)
+    };
+    assert!(rest(&[message(3), message(4)]).is_ok());
+    assert_eq!(rest(&[message(4)]).unwrap_err().rule, Rule::Order);
+    assert_eq!(rest(&[message(2), message(3), message(4)]).unwrap_err().rule, Rule::Order);
+    assert_eq!(rest(&[message(3)]).unwrap_err().rule, Rule::Missed);
 }
 
 #[test]

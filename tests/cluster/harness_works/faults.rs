@@ -219,8 +219,11 @@ fn skip_version(story: &mut Story, nth: usize) -> Option<()> {
 }
 
 fn hole(story: &mut Story, nth: usize) -> Option<()> {
-    let resumed =
-        |of: &Recording, at: usize| matches!(event(of, at), Event::Joined(joined) if joined.recovered);
+    let is_join = |entry: &Entry| matches!(entry.event, Event::Joined(_));
+    let resumed = |of: &Recording, at: usize| {
+        matches!(event(of, at), Event::Joined(joined) if joined.recovered)
+            && of.entries[..at].iter().any(is_join)
+    };
     let (of, at) = pick(&places(story, resumed), nth)?;
     if let Event::Joined(joined) = &mut story.recordings[of].entries[at].event {
         joined.recovered = false;

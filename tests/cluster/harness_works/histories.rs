@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use proptest::prelude::*;
 
 use crate::harness::{
-    check::{NodeList, Steady, Story},
+    check::{NodeList, Steady, Story, remains},
     record::{Entry, Event, Joined, List, Recording, Said},
 };
 
@@ -60,49 +60,64 @@ pub(crate) struct World {
     clients: Vec<Client>,
     page: Recording,
     log: Vec<Said>,
+    /// How much of the log was judged and forgotten.
+    before: usize,
     version: u64,
 }
 
 /// The story of these moves; at the end everything has arrived.
 pub(crate) fn story(moves: &[Move]) -> Story {
-    let client = |number: usize| Client {
-        recording: recording(&format!("person{number}")),
-        online: false,
-        signed_in: false,
-        position: None,
-        unacked: vec![],
-        said: 0,
-        since: Duration::ZERO,
-        losses: 0,
-    };
-    let mut world = World {
-        now: Duration::ZERO,
-        clients: (0..PEOPLE).map(client).collect(),
-        page: recording("oldpage"),
-        log: vec![],
-        version: 1,
-    };
-    world.page_comes();
-    // Somebody is there from the beginning to the end.
-    world.play(Move::Come(0));
-    for step in moves {
-        let stays = matches!(step, Move::Lose(0) | Move::SignOut(0));
-        if !stays {
-            world.play(*step);
-        }
-    }
+    let mut world = World::begin();
+    world.play_all(moves);
     world.end()
 }
 
-fn recording(name: &str) -> Recording {
-    Recording {
-        name: name.to_owned(),
-        client: name.to_owned(),
-        entries: vec![],
-    }
+/// A story, and how it goes on when that was judged and forgotten.
+pub(crate) fn two_parts(first: &[Move], second: &[Move]) -> (Story, Story) {
+    let mut world = World::begin();
+    world.play_all(first);
+    world.settle();
+    let judged = world.told();
+    world.forget();
+    world.play_all(second);
+    (judged, world.end())
 }
 
 impl World {
+    fn begin() -> Self {
+        let client = |number: usize| Client {
+            recording: recording(&format!("person{number}")),
+            online: false,
+            signed_in: false,
+            position: None,
+            unacked: vec![],
+            said: 0,
+            since: Duration::ZERO,
+            losses: 0,
+        };
+        let mut world = Self {
+            now: Duration::ZERO,
+            clients: (0..PEOPLE).map(client).collect(),
+            page: recording("oldpage"),
+            log: vec![],
+            before: 0,
+            version: 1,
+        };
+        world.page_comes();
+        // Somebody is there from the beginning to the end.
+        world.play(Move::Come(0));
+        world
+    }
+
+    fn play_all(&mut self, moves: &[Move]) {
+        for step in moves {
+            let stays = matches!(step, Move::Lose(0) | Move::SignOut(0));
+            if !stays {
+                self.play(*step);
+            }
+        }
+    }
+
     fn play(&mut self, step: Move) {
         self.now += STEP;
         match step {
@@ -257,7 +272,20 @@ impl World {
         }
     }
 
-    fn end(mut self) -> Story {
+    /// Whoever has left comes back, and everything that was said is acknowledged and heard.
+    fn settle(&mut self) {
+        for who in 0..PEOPLE {
+            if self.clients[who].position.is_some() {
+                self.play(Move::Come(who));
+            }
+            while !self.clients[who].unacked.is_empty() {
+                self.play(Move::Ack(who));
+            }
+        }
+        self.arrive();
+    }
+
+    fn arrive(&mut self) {
         for who in 0..PEOPLE {
             while self.clients[who].online && self.clients[who].position < Some(self.log.len()) {
                 self.play(Move::Hear(who));
@@ -265,6 +293,24 @@ impl World {
         }
         // Who has come just now is there a moment later too.
         self.now += STEP;
+    }
+
+    fn forget(&mut self) {
+        for client in &mut self.clients {
+            client.recording.entries = remains(&client.recording);
+        }
+        self.page.entries = remains(&self.page);
+        // Who comes is shown the newest page.
+        self.before = self.log.len().saturating_sub(PAGE);
+    }
+
+    fn end(mut self) -> Story {
+        self.arrive();
+        self.told()
+    }
+
+    /// As everybody has written it down until now.
+    fn told(&self) -> Story {
         let users = self.users();
         let lists = ["node1", "node2"].map(|node| NodeList {
             node: node.to_owned(),
@@ -277,13 +323,23 @@ impl World {
             from: client.since + STEP / 2,
             to: self.now,
         });
+        let recordings = self.clients.iter().map(|client| &client.recording).chain([&self.page]);
         Story {
             steady: steady.collect(),
-            logs: [(ROOM.to_owned(), self.log)].into(),
+            logs: [(ROOM.to_owned(), self.log[self.before..].to_vec())].into(),
+            before: [(ROOM.to_owned(), self.before as u64)].into(),
             lists: lists.to_vec(),
             holes: vec![],
             sign_out_limit: Duration::from_secs(5),
-            recordings: self.clients.into_iter().map(|client| client.recording).chain([self.page]).collect(),
+            recordings: recordings.cloned().collect(),
         }
+    }
+}
+
+fn recording(name: &str) -> Recording {
+    Recording {
+        name: name.to_owned(),
+        client: name.to_owned(),
+        entries: vec![],
     }
 }

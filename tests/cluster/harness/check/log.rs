@@ -7,7 +7,7 @@ use crate::harness::record::{Event, Recording, Said};
 
 pub(super) fn judge(story: &Story, found: &mut Vec<Breach>) {
     for (room, log) in &story.logs {
-        counts_from_one(room, log, found);
+        counts_without_a_gap(room, story.before(room), log, found);
         holds_no_id_twice(room, log, found);
     }
     for recording in &story.recordings {
@@ -15,8 +15,8 @@ pub(super) fn judge(story: &Story, found: &mut Vec<Breach>) {
     }
 }
 
-fn counts_from_one(room: &str, log: &[Said], found: &mut Vec<Breach>) {
-    let wrong = log.iter().zip(1..).find(|(said, seq)| said.seq != *seq);
+fn counts_without_a_gap(room: &str, before: u64, log: &[Said], found: &mut Vec<Breach>) {
+    let wrong = log.iter().zip(before + 1..).find(|(said, seq)| said.seq != *seq);
     if let Some((said, seq)) = wrong {
         found.push(Breach {
             rule: Rule::Log,

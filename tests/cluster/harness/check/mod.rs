@@ -14,6 +14,7 @@
 //!    neither announced nor missing from a list;
 //! 5. a sign-in that ended has no open socket.
 
+mod horizon;
 mod log;
 mod order;
 mod pages;
@@ -25,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::horizon::remains;
 use super::record::{Entry, Event, Joined, Recording, Said};
 
 /// The rules, named as they are reported.
@@ -91,6 +93,8 @@ pub struct Story {
     pub recordings: Vec<Recording>,
     /// Each room's log, in order.
     pub logs: BTreeMap<String, Vec<Said>>,
+    /// How many of each log's first messages are not here, because they were judged before.
+    pub before: BTreeMap<String, u64>,
     pub lists: Vec<NodeList>,
     /// Reasons of `recovered:false`, besides `fresh`, that the test makes happen.
     pub holes: Vec<String>,
@@ -156,9 +160,14 @@ impl Story {
         self.logs.get(room).map_or(&[], Vec::as_slice)
     }
 
+    /// The last number of a log that is not here.
+    fn before(&self, room: &str) -> u64 {
+        self.before.get(room).copied().unwrap_or_default()
+    }
+
     /// What the log holds at a number.
     fn at(&self, room: &str, seq: u64) -> Option<&Said> {
-        let index = usize::try_from(seq.checked_sub(1)?).ok()?;
+        let index = usize::try_from(seq.checked_sub(self.before(room) + 1)?).ok()?;
         self.log(room).get(index).filter(|said| said.seq == seq)
     }
 

@@ -41,8 +41,19 @@ impl Belief {
     }
 }
 
-/// Folds what one client was told about one room, judges each step, and the belief at the end.
-fn believes_what_is(story: &Story, recording: &Recording, room: &str, found: &mut Vec<Breach>) {
+/// What a client believes about a room at the end of its recording, if it is there; as a list.
+pub(super) fn believed(recording: &Recording, room: &str) -> Option<List> {
+    let belief = fold(recording, room, &mut vec![])?;
+    let users: Vec<String> = belief.users.into_iter().collect();
+    Some(List {
+        count: users.len() as u64 + u64::from(!belief.whole),
+        users,
+        version: belief.version,
+    })
+}
+
+/// Folds what one client was told about one room, and judges each step.
+fn fold(recording: &Recording, room: &str, found: &mut Vec<Breach>) -> Option<Belief> {
     let mut belief: Option<Belief> = None;
     for (at, entry) in recording.entries.iter().enumerate() {
         match &entry.event {
@@ -60,6 +71,12 @@ fn believes_what_is(story: &Story, recording: &Recording, room: &str, found: &mu
             _ => {}
         }
     }
+    belief
+}
+
+/// Judges each step of what one client was told about one room, and the belief at the end.
+fn believes_what_is(story: &Story, recording: &Recording, room: &str, found: &mut Vec<Breach>) {
+    let belief = fold(recording, room, found);
     let (Some(belief), Some(_)) = (belief, here_since(recording, room)) else {
         return;
     };

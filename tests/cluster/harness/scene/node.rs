@@ -135,6 +135,11 @@ impl NodeProcess {
         self.program().signal("-CONT").await;
     }
 
+    /// The number of its process, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.program.as_ref().map(Program::id)
+    }
+
     /// Bytes of memory that it has (its resident set).
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.program().id())).unwrap();
