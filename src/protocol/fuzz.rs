@@ -46,7 +46,10 @@ pub fn frame(bytes: &[u8]) -> bool {
 fn is_what_was_sent(frame: &ClientFrame, reference: Option<&Ref>, other: Option<&Value>) {
     let written = written(frame);
     assert_eq!(client::parse_v1(&written.to_string()).ok(), Some((frame.clone(), None)));
-    assert!(reference.is_none_or(|given| !given.as_json().starts_with(['{', '['])), "{reference:?}");
+    assert!(
+        reference.is_none_or(|given| !given.as_json().starts_with(['{', '['])),
+        "{reference:?}"
+    );
     // What is in no field of a frame is hardly looked at, and may be nothing to the other one.
     let Some(other) = other else { return };
     for (name, value) in written.as_object().into_iter().flatten() {
