@@ -43,4 +43,5 @@ pub mod shutdown;
 pub mod store;
 pub mod tally;
 pub mod telemetry;
+pub mod tls;
 pub mod ws;

@@ -50,6 +50,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::hub",
         ],
     ),
+    // How servers are trusted is the same for whoever calls one.
+    ("tls.rs", &["crate::", "tokio::"]),
     (
         "store",
         &[

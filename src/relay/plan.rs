@@ -158,16 +158,16 @@ impl Plan {
     pub fn settle(
         &mut self,
         batch: &[Next],
-        fates: &[Fate],
+        mut fates: &[Fate],
         now: Instant,
         mut chance: impl FnMut() -> f64,
     ) -> Settled {
         let mut settled = Settled::default();
         let retry = self.retry();
         for room in batch.chunk_by(|one, next| one.event.room == next.event.room) {
-            let from = settled.tally.confirmed + settled.tally.again;
-            let fates = fates.iter().skip(usize::try_from(from).unwrap_or(usize::MAX));
-            let confirmed = room.iter().zip(fates).take_while(|(_, fate)| **fate == Fate::Confirmed).count();
+            let (of_room, rest) = fates.split_at(room.len().min(fates.len()));
+            fates = rest;
+            let confirmed = of_room.iter().take_while(|fate| **fate == Fate::Confirmed).count();
             let (has, again) = room.split_at(confirmed);
             settled.tally.confirmed += has.len() as u64;
             settled.tally.again += again.len() as u64;

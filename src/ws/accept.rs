@@ -85,8 +85,7 @@ where
                 let let_in = Instant::now();
                 yield_now().await;
                 if let Some(pause) = pause(let_in.elapsed()) {
-                    // Either way it goes on.
-                    let _ = timeout(pause, IDLE.notified()).await;
+                    rest(pause).await;
                 }
             }
             Err(error) => {
@@ -103,6 +102,11 @@ where
 /// The pause after a round that took this long.
 fn pause(round: Duration) -> Option<Duration> {
     (round > QUICK).then_some(round.min(PAUSE_MOST))
+}
+
+/// Waits for so long, or until a thread of the runtime has nothing to do.
+async fn rest(pause: Duration) {
+    let _ = timeout(pause, IDLE.notified()).await;
 }
 
 async fn serve<S, B>(stream: TcpStream, service: S, stop: CancellationToken)
@@ -141,6 +145,15 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_ends_when_a_thread_has_nothing_to_do() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().on_thread_park(thread_idles).build().unwrap();
+        let (pause, began) = (Duration::from_mins(10), Instant::now());
+        runtime.block_on(rest(pause));
+        assert!(began.elapsed() < pause / 10);
+    }
 
     #[test]
     fn only_a_node_that_is_behind_pauses_and_never_for_long() {

@@ -1,6 +1,6 @@
 //! How Redis is reached: the URL, TLS, and the limits of everything that waits for it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use fred::{
     clients::{Client, WithOptions},
@@ -13,11 +13,10 @@ use fred::{
         },
     },
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::sleep;
 
-use crate::shutdown::Tasks;
+use crate::{shutdown::Tasks, tls};
 
 /// How long making a connection may take, and what is said on it first.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -83,7 +82,10 @@ impl Target {
         config.fail_fast = false;
         config.version = RespVersion::RESP3;
         if secure {
-            config.tls = Some(TlsConfig::from(TlsConnector::from(tls()?)));
+            let client = tls::of_this_machine()
+                .and_then(tls::client)
+                .map_err(|error| OpenError::Url(format!("can't be used with TLS: {error}")))?;
+            config.tls = Some(TlsConfig::from(TlsConnector::from(client)));
         }
         Ok(Self { config })
     }
@@ -165,20 +167,6 @@ async fn keep(client: Client, tasks: Tasks) {
         }
         stopped.run_until_cancelled(sleep(Duration::from_millis(PAUSE.1.into()))).await;
     }
-}
-
-/// TLS with the system's authorities and the same cryptography as everything else here.
-fn tls() -> Result<ClientConfig, OpenError> {
-    let failed = |error: &dyn std::fmt::Display| OpenError::Url(format!("can't be used with TLS: {error}"));
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        return Err(failed(&"there is no authority to trust"));
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

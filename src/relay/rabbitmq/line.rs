@@ -19,7 +19,7 @@ use lapin::{
     AsyncTcpStream,
     uri::{AMQPScheme, AMQPUri},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -29,6 +29,8 @@ use tokio_util::{
     compat::{Compat, TokioAsyncReadCompatExt},
     sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned},
 };
+
+use crate::tls;
 
 /// What the client library runs on: this program's runtime, and lines of this kind.
 pub(super) type Kit = RuntimeParts<Tokio, Lines>;
@@ -54,7 +56,9 @@ impl Dial {
             AMQPScheme::AMQPS => {
                 let name = ServerName::try_from(host.clone());
                 let name = name.map_err(|_| "names a host that no certificate can be for".to_owned())?;
-                Some((TlsConnector::from(Arc::new(trust()?)), name))
+                let config = tls::of_this_machine().and_then(tls::client);
+                let config = config.map_err(|error| format!("can't be used with TLS: {error}"))?;
+                Some((TlsConnector::from(Arc::new(config)), name))
             }
         };
         Ok(Self {
@@ -93,19 +97,6 @@ impl Dial {
             Some((tls, name)) => Stream::Tls(Box::new(tls.connect(name.clone(), plain).await?)),
         })
     }
-}
-
-/// The authorities of this machine, or those that `SSL_CERT_FILE` names.
-fn trust() -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        return Err("can't be used with TLS: there is no authority to trust".to_owned());
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("can't be used with TLS: {error}"))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn cut_off() -> io::Error {

@@ -17,6 +17,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::OpenError;
+use crate::tls;
 
 /// The first key of our advisory locks: "CHOR".
 pub(super) const KEY_SPACE: i32 = 0x4348_4f52;
@@ -165,15 +166,13 @@ impl TlsMode {
 
     /// The authorities: those of `sslrootcert`, else the system's.
     fn roots(&self) -> Result<RootCertStore, String> {
-        let mut store = RootCertStore::empty();
-        let found = match &self.roots {
+        match &self.roots {
             Some(path) if path != "system" => CertificateDer::pem_file_iter(path)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| format!("sslrootcert {path}: {error}"))?,
-            _ => rustls_native_certs::load_native_certs().certs,
-        };
-        let (added, _) = store.add_parsable_certificates(found);
-        if added == 0 { Err("there is no authority to trust".to_owned()) } else { Ok(store) }
+                .map_err(|error| format!("sslrootcert {path}: {error}"))
+                .and_then(tls::trusting),
+            _ => tls::of_this_machine(),
+        }
     }
 }
 
