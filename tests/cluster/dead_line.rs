@@ -91,7 +91,10 @@ async fn carry(mut node: TcpStream, mut server: TcpStream, dies: &Notify) {
 
 /// Whether the other side's kernel has acknowledged all that was written, as `/proc/net/tcp` tells it.
 fn has_arrived(socket: &TcpStream) -> bool {
-    let ports = [socket.local_addr().unwrap().port(), socket.peer_addr().unwrap().port()];
+    let ports = [
+        socket.local_addr().unwrap().port(),
+        socket.peer_addr().unwrap().port(),
+    ];
     let [own, other] = ports.map(|port| format!(":{port:04X}"));
     let all = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let mut fields = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
