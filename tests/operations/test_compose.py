@@ -84,6 +84,8 @@ class Broker(unittest.TestCase):
         self.assertEqual(self.broker["cap_drop"], ["ALL"])
         self.assertNotIn(self.broker["user"].split(":")[0], ("0", "root"))
         self.assertIn("/var/lib/rabbitmq", mounted(self.broker))
+        # It writes a log of upgrades there, or does not start.
+        self.assertIn("/var/log/rabbitmq", [place.split(":")[0] for place in self.broker["tmpfs"]])
         # Its data lies under its name.
         self.assertIn("hostname", self.broker)
         self.assertIn("healthcheck", self.broker)
