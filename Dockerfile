@@ -17,7 +17,7 @@ RUN apt-get update && \
     groupadd --gid 10001 chorus && \
     useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin chorus && \
     install -d -o chorus -g chorus -m 0700 /data && \
-    install -d -o chorus -g chorus -m 0755 /secrets/jwt /secrets/database
+    install -d -o chorus -g chorus -m 0755 /secrets/jwt /secrets/database /secrets/rabbitmq
 LABEL org.opencontainers.image.title="Chorus" \
     org.opencontainers.image.description="Self-hosted real-time chat: the gateway" \
     org.opencontainers.image.licenses="MIT"

@@ -267,6 +267,10 @@ impl Node {
         self.tasks.stop();
         let left = before.saturating_duration_since(time::Instant::now());
         let ended = self.tasks.join(left / 2).await || self.tasks_without_sockets(left / 2).await;
+        if !ended {
+            let (tasks, connections) = self.tasks.running();
+            tracing::warn!(?tasks, connections, "these did not end in time");
+        }
         let closed = timeout_at(end, self.store.close()).await.is_ok();
         parted && ended && closed
     }

@@ -3,9 +3,10 @@
 
 mod gate;
 
-use std::{future::Future, io, panic::AssertUnwindSafe, thread, time::Duration};
+use std::{future::Future, io, panic::AssertUnwindSafe, sync::Arc, thread, time::Duration};
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,6 +19,23 @@ pub struct Tasks {
     stop: CancellationToken,
     failed: CancellationToken,
     gate: Option<Gate>,
+    /// The names of those that run, connections aside.
+    running: Arc<Mutex<Vec<&'static str>>>,
+}
+
+/// A task of this name runs.
+struct Runs {
+    name: &'static str,
+    running: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        let mut running = self.running.lock();
+        if let Some(at) = running.iter().position(|name| *name == self.name) {
+            running.swap_remove(at);
+        }
+    }
 }
 
 impl Tasks {
@@ -72,7 +90,10 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let failed = self.failed.clone();
+        self.running.lock().push(name);
+        let runs = Runs { name, running: Arc::clone(&self.running) };
         self.tracker.track_future(async move {
+            let _runs = runs;
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 tracing::error!(task = name, "a task panicked; the node stops");
                 failed.cancel();
@@ -120,6 +141,14 @@ impl Tasks {
         tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
     }
 
+    /// What has not ended yet: the names of the tasks, and how many connections there are.
+    pub fn running(&self) -> (Vec<&'static str>, usize) {
+        let mut names = self.running.lock().clone();
+        names.sort_unstable();
+        let connections = self.tracker.len().saturating_sub(names.len());
+        (names, connections)
+    }
+
     /// How many tasks there are.
     pub fn len(&self) -> usize {
         self.tracker.len()
@@ -143,6 +172,17 @@ mod tests {
             .await
             .expect("failure is told");
         assert!(tasks.join(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test]
+    async fn what_has_not_ended_is_named() {
+        let tasks = Tasks::new();
+        tasks.spawn("ends", async {});
+        tasks.spawn("stuck", std::future::pending());
+        tasks.spawn("stuck", std::future::pending());
+        tasks.spawn_connection(std::future::pending());
+        assert!(!tasks.join(Duration::from_millis(50)).await);
+        assert_eq!(tasks.running(), (vec!["stuck", "stuck"], 1));
     }
 
     #[tokio::test]

@@ -103,8 +103,9 @@ impl LogWriter {
                 log: Arc::clone(log),
                 outlet: Arc::clone(outlet),
                 queued: queued(),
+                stopped: tasks.stopped().clone(),
             };
-            tasks.spawn("log writer", lane.run(waiting, tasks.stopped().clone()));
+            tasks.spawn("log writer", lane.run(waiting));
             queue
         });
         Self { lanes: lanes.collect(), queued: queued() }
@@ -190,15 +191,18 @@ mod tests {
         writer: LogWriter,
         log: Arc<Told>,
         heard: Arc<Heard>,
+        tasks: Tasks,
     }
 
     fn scene(answer: fn(&[NewEvent]) -> Result<Vec<Appended>>) -> Scene {
         let (log, heard) = (Arc::new(Told { appends: Mutex::default(), answer }), Arc::new(Heard::default()));
         let (seam, outlet): (Arc<dyn Log>, Arc<dyn Outlet>) = (log.clone(), heard.clone());
+        let tasks = Tasks::new();
         Scene {
-            writer: LogWriter::start(&Tasks::new(), &seam, &outlet),
+            writer: LogWriter::start(&tasks, &seam, &outlet),
             log,
             heard,
+            tasks,
         }
     }
 
@@ -264,6 +268,23 @@ mod tests {
         assert!(began.elapsed() < LIMIT * 2);
         assert!(lost.log.appends.lock().len() > 10, "it was tried again and again");
         assert!(lost.heard.0.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_node_that_stops_does_not_try_for_long_what_can_not_be_committed() {
+        let down = scene(|_| Err(StoreError::Unavailable("on purpose".into())));
+        let hangs = scene(all_new);
+        for (scene, id, refusal) in [
+            (down, "a", Code::Unavailable),
+            (hangs, "hangs", Code::OutcomeUnknown),
+        ] {
+            let answer = scene.say(id);
+            scene.say(id);
+            tokio::task::yield_now().await;
+            scene.tasks.stop();
+            assert!(scene.tasks.join(LIMIT / 2).await, "{:?}", scene.tasks.running());
+            assert_eq!(code(answer.await), refusal);
+        }
     }
 
     #[tokio::test]

@@ -72,7 +72,7 @@ pub(crate) async fn everybody_hears_everybody(crowd: &Crowd) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_come_and_go_while_redis_is_away() {
-    let (cluster, mut crowd) = talking(Setup::of(NODES)).await;
+    let (cluster, mut crowd) = talking(Setup::of(NODES).behind_nginx().undisturbed()).await;
     cluster.redis().kill();
     crowd.people[0].tell(Order::Leave).await;
     crowd.people[1].tell(Order::Reload(Some(2))).await;

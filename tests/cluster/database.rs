@@ -16,6 +16,7 @@ use crate::{
     harness::{
         beside,
         crowd::Crowd,
+        line::{self, Credential, Refused},
         proxy::Direction,
         record::{Event, Recording},
         scene::{Cluster, Expected, NodeProcess, Setup},
@@ -29,6 +30,13 @@ use crate::{
 const IN_TIME: Duration = Duration::from_secs(2).saturating_add(BUSY);
 /// Memory that a node may gain while its database hangs: nothing piles up.
 const GAIN: u64 = 32 * 1024 * 1024;
+
+/// How long PostgreSQL stands still; for longer by `POSTGRES_HANGS_SECONDS=20`.
+#[allow(clippy::disallowed_methods, reason = "a test, not the program")]
+fn hangs() -> Duration {
+    let seconds = std::env::var("POSTGRES_HANGS_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(6))
+}
 
 fn refusals(recording: &Recording) -> usize {
     let refused = |event: &Event| matches!(event, Event::Error { .. });
@@ -70,11 +78,16 @@ async fn postgresql_is_killed_and_started_again_under_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_stands_still_under_load() {
     let (cluster, crowd) = talking(Setup::of(NODES).behind_nginx()).await;
+    let token = cluster.web(0).sign_in("latecomer").await;
     let from = cluster.clock.now();
     cluster.postgres.freeze();
     somebody_is_refused(&crowd).await;
     let memory: Vec<u64> = cluster.nodes.iter().map(NodeProcess::memory).collect();
-    all_the_while(Duration::from_secs(6), async || nothing_piles_up(&cluster).await).await;
+    all_the_while(hangs(), async || {
+        nothing_piles_up(&cluster).await;
+        comes_in_vain(&cluster, &token).await;
+    })
+    .await;
     for (node, before) in cluster.nodes.iter().zip(memory) {
         let gained = node.memory().saturating_sub(before);
         println!("{} gained {} KiB", node.name(), gained / 1024);
@@ -83,11 +96,21 @@ async fn postgresql_stands_still_under_load() {
     let to = cluster.clock.now();
     cluster.postgres.thaw();
     crowd.acked_within(IN_TIME, 1).await;
+    cluster.web(0).guest(&token).await;
     crowd.acked(100).await;
     let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
     let judged = cluster.judge(&crowd, expected).await;
     assert_eq!(judged.sockets, 10 + AT_THE_EDGE, "nobody lost a socket over it");
     is_refused_in_time(&crowd, &(from..to));
+}
+
+/// Somebody who comes meanwhile, at a node and at nginx, is told in time that it can't be now.
+async fn comes_in_vain(cluster: &Cluster, token: &str) {
+    for way in [cluster.nodes[0].address(), cluster.edge().unwrap()] {
+        let came = timeout(IN_TIME, line::open(way, Credential::Token(token))).await.expect("in time");
+        let Err(Refused::Other(why)) = came else { panic!("{came:?}") };
+        assert!(why.contains("503"), "{why}");
+    }
 }
 
 /// Each of the people has some messages in the air, and no more than these wait.

@@ -9,7 +9,7 @@ use crate::{
     common::{web::Web, within},
     harness::{
         crowd::Crowd,
-        person::Order,
+        person::{Order, Plan},
         proxy::Proxy,
         scene::{Cluster, Expected, Setup},
     },
@@ -88,7 +88,12 @@ async fn all_who_lose_their_sockets_at_once_are_back_in_time_and_others_get_in()
     let addresses: Vec<_> = lines.iter().map(Proxy::address).collect();
     let nginx = Nginx::start(&addresses, &GENEROUS);
     let mut crowd = Crowd::of(cluster.clock, &[nginx.address]);
-    crowd.enter(ALL).await;
+    for number in 0..ALL {
+        // Half of them as programs come, half as browsers do, with a ticket for each socket.
+        let plan = Plan::of(&format!("person{number:03}"), &[nginx.address], 0);
+        crowd.enter_as(Plan { tickets: number % 2 == 0, ..plan });
+    }
+    crowd.all_here().await;
     cluster.agrees(&crowd).await;
     let visits = crowd.visits();
     let lost = Instant::now();

@@ -17,7 +17,7 @@ use crate::{
     common::LIMIT,
     harness::{
         beside,
-        line::{self, Refused, Socket},
+        line::{self, Credential, Refused, Socket},
     },
 };
 
@@ -129,7 +129,7 @@ impl Guest {
             self.token = Some(line::sign_in(&self.http, node, &self.name).await?);
         }
         let token = self.token.as_deref().unwrap_or_default();
-        match line::open(node, token, false).await {
+        match line::open(node, Credential::Token(token)).await {
             Ok(socket) => Ok(socket),
             Err(Refused::Other(why)) => Err(why),
             Err(Refused::SignIn) => panic!("the sign-in of {} is refused", self.name),

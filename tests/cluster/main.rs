@@ -34,6 +34,7 @@ mod churn;
 mod clocks;
 mod comeback;
 mod database;
+mod dead_line;
 mod desk;
 mod gateway;
 mod guest;

@@ -1,5 +1,6 @@
 //! People who read a byte a second, who don't read at all, and whose line has died without a word. The
-//! node is rid of each in time, they leave the lists, and nobody else has to wait for them.
+//! node is rid of each in time, they leave the lists, and nobody else has to wait for them. Some of each kind
+//! come through nginx, which the node has to be rid of as well: it holds their line as long as they do.
 
 use std::{
     future::pending,
@@ -21,10 +22,10 @@ use crate::{
 
 /// How many there are who read a byte a second.
 const SLOW: u32 = 5;
-/// Where they are, and where those are who say nothing more.
+/// Where those are who come without nginx: who are slow, and who say nothing more.
 const OF_SLOW: usize = 0;
 const OF_SILENT: usize = 2;
-/// How often the latter node pings; silent for two of them, a socket is cut, and looked at that often.
+/// How often a node pings; silent for two of them, a socket is cut, and looked at that often.
 const PING: Duration = Duration::from_secs(1);
 /// A long text, 12 kB of it: what is held for a slow reader fills up soon.
 const LONG: usize = 3_000;
@@ -34,11 +35,9 @@ const MOST: usize = 3_000;
 const NOISE: Duration = Duration::from_millis(250);
 
 fn setup() -> Setup {
-    let setup = Setup::of(NODES).undisturbed();
+    let setup = Setup::of(NODES).behind_nginx().undisturbed();
     let setup = setup.with("PRESENCE_GRACE_SECONDS", "0").with("MESSAGE_MAX_CHARS", "4000");
-    setup
-        .with("OUTBOX_BYTES", "65536")
-        .on(OF_SILENT, "PING_SECONDS", &PING.as_secs().to_string())
+    setup.with("OUTBOX_BYTES", "65536")
 }
 
 /// Somebody through a line of their own.
@@ -78,7 +77,8 @@ async fn who_reads_a_byte_a_second_is_closed_and_nobody_else_waits() {
     let (mut lines, mut readers) = (Vec::new(), Vec::new());
     for number in 0..SLOW {
         let token = cluster.web(OF_SLOW).sign_in(&format!("slow{number}")).await;
-        let line = Proxy::to(cluster.nodes[OF_SLOW].address()).await;
+        let nginx = cluster.edge().filter(|_| number % 2 == 1);
+        let line = Proxy::to(nginx.unwrap_or_else(|| cluster.nodes[OF_SLOW].address())).await;
         readers.push(guest(&line, &token).await);
         line.slow(Direction::Down, 1);
         lines.push(line);
@@ -97,8 +97,11 @@ async fn who_reads_a_byte_a_second_is_closed_and_nobody_else_waits() {
     let slow = began..cluster.clock.now();
     // Each has some seconds to read what it was sent before.
     eventually("they were closed because they are slow", async || {
-        let closed = cluster.nodes[OF_SLOW].metric("chorus_sockets_closed_total{cause=\"too_slow\"}");
-        closed.await >= f64::from(SLOW)
+        let mut closed = 0.0;
+        for node in &cluster.nodes {
+            closed += node.metric("chorus_sockets_closed_total{cause=\"too_slow\"}").await;
+        }
+        closed >= f64::from(SLOW)
     })
     .await;
     drop((lines, readers, talker));
@@ -119,23 +122,27 @@ fn nobody_waited(crowd: &Crowd, calm: &Range<Duration>, slow: &Range<Duration>) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stands_still_and_whose_line_is_dead_is_cut_after_two_pings() {
-    let cluster = setup().start().await;
+    let cluster = setup().with("PING_SECONDS", &PING.as_secs().to_string()).start().await;
     let line = Proxy::to(cluster.nodes[OF_SILENT].address()).await;
+    let to_nginx = Proxy::to(cluster.edge().unwrap()).await;
     let web = cluster.web(OF_SILENT);
     let mut dead = guest(&line, &web.sign_in("silentline").await).await;
+    let mut dead_at_nginx = guest(&to_nginx, &web.sign_in("silentedge").await).await;
     let stopped = cluster.guest(OF_SILENT, "silentclient").await;
     let mut near = cluster.guest(OF_SILENT, "near").await;
     assert!(is_listed(&cluster, "silent").await);
     let began = Instant::now();
     // What it hears it would answer: on the way back nothing arrives.
     line.swallow(Direction::Up);
+    to_nginx.swallow(Direction::Up);
     let cut = within(4 * PING, "they are gone from all lists", async || {
         !is_listed(&cluster, "silent").await
     });
-    // These two go on reading meanwhile.
+    // These go on reading meanwhile.
     tokio::select! {
         took = cut => println!("they are gone after {took:.1?}"),
         () = async { drop((dead.listen_for(6 * PING).await, pending::<()>().await)) } => {}
+        () = async { drop((dead_at_nginx.listen_for(6 * PING).await, pending::<()>().await)) } => {}
         _ = near.listen_for(6 * PING) => panic!("still there after {:?}", began.elapsed()),
     }
     near.say_acked("lobby", "near", "who answers stays").await;

@@ -12,7 +12,7 @@ use crate::{
     NODES,
     common::{Client, LIMIT},
     harness::{
-        line,
+        line::{self, Credential},
         scene::{Cluster, Setup},
     },
 };
@@ -89,7 +89,7 @@ fn log_end(cluster: &Cluster) -> u64 {
 /// A page of the predecessor on the third node, where nothing was said before: its person is as
 /// limited there, once that node has asked the others.
 async fn old_page_is_closed(node: std::net::SocketAddr, token: &str, said: Instant) {
-    let mut page = line::open(node, token, true).await.unwrap();
+    let mut page = line::open(node, Credential::Seed(token)).await.unwrap();
     let opened = Instant::now();
     let frame = json!({ "type": "chat", "message": "a line of the old page" }).to_string();
     let closed = loop {

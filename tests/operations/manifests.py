@@ -23,6 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 VERSIONS = ("1.30", "1.37")
 # Every component is in one of them; `other` is production with the other way in, and all that is optional.
 OVERLAYS = ("development", "production", "other")
+# Of a server that is somewhere else, the setting that says where, and its ports without TLS and with it.
+ELSEWHERE = {"DATABASE_URL": {5432}, "REDIS_URL": {6379, 6380}, "AMQP_URL": {5672, 5671}}
 
 
 def copy(folder):
@@ -307,8 +309,24 @@ class Made:
         for one, other, port in ways:
             if not self.admits(one, other, port):
                 yield f"{one} does not reach {port} of {other}"
+        for name, pod in self.pods:
+            env = self.env(pod)
+            for setting in ELSEWHERE.keys() & {known.removesuffix("_FILE") for known in env}:
+                for port in sorted(ELSEWHERE[setting] - self.out_of(pod)):
+                    yield f"{name} has a {setting}, and {port} is closed"
         if self.lets("ingress", "gateway", "nginx", "metrics") or self.lets("ingress", "gateway", "migrate", "chat"):
             yield "the nodes are open to everybody"
+
+    def out_of(self, pod):
+        """The ports that a pod may call anywhere."""
+        return {
+            port["port"]
+            for policy in self.of("NetworkPolicy")
+            if chosen(policy["spec"]["podSelector"], pod["metadata"]["labels"])
+            for rule in policy["spec"].get("egress", [])
+            if "to" not in rule
+            for port in rule["ports"]
+        }
 
     def admits(self, one, other, port):
         pods = dict(self.pods)

@@ -41,6 +41,9 @@ MISTAKES = {
     "a misspelled route": (f"{COMPONENTS}/gateway-api/route.yaml", "backendRefs", "backends", "backends"),
     "a monitor of no port": (f"{COMPONENTS}/prometheus-operator/monitor.yaml", "port: metrics", "port: numbers", "no Service with a port"),
     "a monitor under another name": (f"{COMPONENTS}/prometheus-operator/monitor.yaml", "jobLabel: app.kubernetes.io/part-of", "jobLabel: app", "not called chorus"),
+    "a broker behind a closed port": (f"{COMPONENTS}/rabbitmq/kustomization.yaml", "port: 5671,", "port: 5673,", "5671 is closed"),
+    "a broker's password for everybody": (f"{COMPONENTS}/rabbitmq/kustomization.yaml", "AMQP_URL_FILE=/secrets/amqp-url", "AMQP_URL=amqp://u:p@h", "a secret that everybody"),
+    "a database behind a closed port": (NETWORK, "port: 5432,", "port: 5433,", "5432 is closed"),
     "a misspelled rule": ("observability/alerts.yaml", "          for: 1m", "          fore: 1m", "fore"),
 }
 
@@ -62,6 +65,14 @@ class Manifests(unittest.TestCase):
         scaled = manifests.Made(manifests.build(self.folder, "other")[1]).named("HorizontalPodAutoscaler", "gateway")
         self.assertEqual([one["type"] for one in scaled["spec"]["metrics"]], ["Resource", "Pods"])
 
+    def test_brokers_are_called_only_where_they_are_wanted(self):
+        brokers = {5671, 5672, 9092, 9093}
+        for overlay, wanted in (("production", set()), ("other", brokers)):
+            made = manifests.Made(manifests.build(self.folder, overlay)[1])
+            nodes = dict(made.pods)["gateway"]
+            self.assertEqual(made.out_of(nodes) & brokers, wanted, overlay)
+            self.assertEqual("AMQP_URL_FILE" in made.env(nodes), bool(wanted), overlay)
+
     def test_a_mistake_does_not_pass(self):
         for name, (file, here, instead, words) in MISTAKES.items():
             with self.subTest(name):
@@ -69,7 +80,7 @@ class Manifests(unittest.TestCase):
                 text = path.read_text()
                 self.assertIn(here, text)
                 path.write_text(text.replace(here, instead))
-                overlay = "production" if "ingress" in file else "other" if COMPONENTS in file or "alerts" in file else "development"
+                overlay = "production" if "ingress" in file else "other" if COMPONENTS in file or "alerts" in file or "5432" in here else "development"
                 said = manifests.problems(self.folder, overlay)
                 path.write_text(text)
                 self.assertTrue(any(words in one for one in said), said)

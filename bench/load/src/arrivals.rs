@@ -1,4 +1,4 @@
-//! When each message had come to the last one of those who wait for it.
+//! When each message had come to the last one of those who wait for it, and when its sender knew that it is kept.
 
 use std::{
     collections::VecDeque,
@@ -67,6 +67,67 @@ impl Arrivals {
     }
 }
 
+/// Both of one sender's messages: that all hear them, and that they are acknowledged.
+pub struct Timing {
+    heard: Arrivals,
+    /// Nothing, where the chat acknowledges nothing.
+    acked: Option<Arrivals>,
+    acks: u64,
+}
+
+/// Milliseconds of each message.
+pub struct Times {
+    /// Until the last one had it.
+    pub heard: Vec<f64>,
+    /// Until its sender knew that it is kept; none where the chat says nothing of that.
+    pub acked: Vec<f64>,
+}
+
+impl Timing {
+    /// Nothing said yet, so many who will hear it.
+    pub fn of(listeners: usize, acknowledges: bool) -> Self {
+        Self {
+            heard: Arrivals::of(listeners),
+            acked: acknowledges.then(|| Arrivals::of(1)),
+            acks: 0,
+        }
+    }
+
+    /// The next message.
+    pub fn said(&mut self, due: SystemTime) {
+        self.heard.said(due);
+        if let Some(acked) = &mut self.acked {
+            acked.said(due);
+        }
+    }
+
+    /// As with [`Arrivals::came`].
+    pub fn came(&mut self, before: u64, more: u64, when: SystemTime) {
+        self.heard.came(before, more, when);
+    }
+
+    /// So many more were acknowledged, in the order in which they were said.
+    pub fn acked(&mut self, more: u64, when: SystemTime) {
+        if let Some(acked) = &mut self.acked {
+            acked.came(self.acks, more, when);
+            self.acks += more;
+        }
+    }
+
+    /// Messages that somebody still waits for.
+    pub fn underway(&self) -> usize {
+        self.heard.underway().max(self.acked.as_ref().map_or(0, Arrivals::underway))
+    }
+
+    /// What came of it.
+    pub fn times(self) -> Times {
+        Times {
+            heard: self.heard.times(),
+            acked: self.acked.map(Arrivals::times).unwrap_or_default(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +149,28 @@ mod tests {
         arrivals.came(1, 1, at(24));
         assert_eq!(arrivals.underway(), 0);
         assert_eq!(arrivals.times(), [15.0, 5.0]);
+    }
+
+    #[test]
+    fn a_message_is_over_when_it_is_heard_and_acknowledged() {
+        let mut timing = Timing::of(1, true);
+        timing.said(at(10));
+        timing.said(at(20));
+        timing.came(0, 2, at(26));
+        assert_eq!(timing.underway(), 2);
+        timing.acked(1, at(13));
+        timing.acked(1, at(24));
+        assert_eq!(timing.underway(), 0);
+        let times = timing.times();
+        assert_eq!((times.heard, times.acked), (vec![16.0, 6.0], vec![3.0, 4.0]));
+    }
+
+    #[test]
+    fn where_nothing_is_acknowledged_nobody_waits_for_that() {
+        let mut timing = Timing::of(1, false);
+        timing.said(at(10));
+        timing.came(0, 1, at(11));
+        assert_eq!(timing.underway(), 0);
+        assert!(timing.times().acked.is_empty());
     }
 }

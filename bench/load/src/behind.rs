@@ -33,6 +33,37 @@ pub struct Cluster {
     redis: BufReader<TcpStream>,
 }
 
+/// Where the parts of a cluster are.
+pub struct Places(HashMap<String, String>);
+
+impl Places {
+    /// The URL of a part.
+    pub fn of(&self, name: &str) -> Outcome<&str> {
+        let url = self.0.get(name).ok_or_else(|| format!("the cluster has no {name}"))?;
+        Ok(url)
+    }
+}
+
+/// Starts `./scripts/cluster` with these arguments, and says where its parts are once all are ready.
+pub fn script(arguments: &[&str]) -> Outcome<(Process, Places)> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/cluster");
+    let mut command = server(&script.to_string_lossy());
+    command
+        .args(arguments)
+        .envs(SETTINGS)
+        .env("PING_SECONDS", "600")
+        .env("CHORUS_BIN", binary()?);
+    let mut said = HashMap::new();
+    Process::start(&mut command, START, move |line| {
+        if line == "ready" {
+            return Some(Places(mem::take(&mut said)));
+        }
+        let (name, url) = line.split_once(' ')?;
+        said.insert(name.to_owned(), url.to_owned());
+        None
+    })
+}
+
 /// How far everything was at a moment.
 pub struct Counters {
     when: Instant,
@@ -64,33 +95,17 @@ struct Log {
 impl Cluster {
     /// Starts so many nodes with what stands behind them.
     pub fn start(nodes: usize) -> Outcome<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/cluster");
-        let mut command = server(&script.to_string_lossy());
-        command
-            .arg(nodes.to_string())
-            .envs(SETTINGS)
-            .env("PING_SECONDS", "600")
-            .env("CHORUS_BIN", binary()?);
+        let (script, places) = script(&[&nodes.to_string()])?;
         // The kernel keeps fifteen letters of a name.
         let node = binary()?.file_name().map(|it| it.to_string_lossy().chars().take(15).collect());
-        let mut said = HashMap::new();
-        let (script, places) = Process::start(&mut command, START, move |line| {
-            if line == "ready" {
-                return Some(mem::take(&mut said));
-            }
-            let (name, url) = line.split_once(' ')?;
-            said.insert(name.to_owned(), url.to_owned());
-            None
-        })?;
-        let place = |name: &str| places.get(name).ok_or_else(|| format!("the cluster has no {name}"));
-        let doors = (1..=nodes).map(|node| address(place(&format!("node{node}"))?));
-        let redis = TcpStream::connect_timeout(&address(place("redis")?)?, LIMIT)?;
+        let doors = (1..=nodes).map(|node| address(places.of(&format!("node{node}"))?));
+        let redis = TcpStream::connect_timeout(&address(places.of("redis")?)?, LIMIT)?;
         redis.set_read_timeout(Some(LIMIT))?;
         Ok(Self {
             script,
             node: node.ok_or("CHORUS_BIN is no program")?,
             doors: doors.collect::<Outcome<_>>()?,
-            postgres: place("postgres")?.clone(),
+            postgres: places.of("postgres")?.to_owned(),
             redis: BufReader::new(redis),
         })
     }
@@ -203,7 +218,7 @@ impl Info {
 }
 
 /// The host and port in a URL.
-fn address(url: &str) -> Outcome<SocketAddr> {
+pub fn address(url: &str) -> Outcome<SocketAddr> {
     let rest = url.split_once("://").ok_or("not a URL")?.1;
     let host = rest.split('/').next().unwrap_or_default();
     Ok(host.rsplit('@').next().unwrap_or_default().parse()?)

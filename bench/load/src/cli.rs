@@ -13,7 +13,7 @@ use crate::{
     peers::Peer,
     process,
     publish::{self, part},
-    stop, storm,
+    relay, stop, storm,
     town::Town,
 };
 
@@ -39,6 +39,8 @@ enum Part {
     Grow(Grown),
     /// What a message costs one, two and three nodes with Redis and PostgreSQL
     Nodes(Clusters),
+    /// Events a second to a RabbitMQ, and what that costs those who chat
+    Relay(Relayed),
     /// What the measured coefficients say for a demand
     Model(Asked),
     /// Writes the tables and plots of bench/figures.json anew
@@ -99,6 +101,15 @@ struct Clusters {
 }
 
 #[derive(Debug, Args)]
+struct Relayed {
+    #[command(flatten)]
+    run: Run,
+    /// How much of the servers' core those who chat keep busy without a broker, from 0 to 1
+    #[arg(long, default_value_t = 0.5)]
+    load: f64,
+}
+
+#[derive(Debug, Args)]
 struct Asked {
     /// Sockets
     #[arg(long, default_value_t = publish::DEMAND.connections)]
@@ -140,6 +151,11 @@ pub fn run() -> Outcome {
         Part::Nodes(asked) => {
             let measured = part(cluster::run(&asked.nodes, asked.run.rounds)?);
             publish::show(Figures { cluster: Some(measured), ..Figures::default() }, asked.run.publish)
+        }
+        Part::Relay(asked) => {
+            let (backlog, beside) = relay::run(asked.run.rounds, asked.load)?;
+            let (backlog, beside) = (Some(part(backlog)), Some(part(beside)));
+            publish::show(Figures { backlog, beside, ..Figures::default() }, asked.run.publish)
         }
         Part::Model(asked) => foretell(&asked),
         Part::Render => publish::render(&publish::kept()?),

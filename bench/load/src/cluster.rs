@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::{
     Outcome,
     behind::Cluster,
-    crowd::{Crowd, Pace, SETTLED},
+    crowd::{Crowd, SETTLED},
     fanout::FLIGHT,
     figures::{self, Effort},
+    pace::Pace,
     report::{rounds, step, turn},
     speech::Speech,
     stats::{digits, percentile},
@@ -89,7 +90,7 @@ fn in_room(
     } else {
         figures.spoken.push(spoken(cluster, &mut crowd, &idle)?);
     }
-    let times = crowd.paced(CALM, |_| Ok(false))?;
+    let times = crowd.paced(CALM, |_| Ok(false))?.heard;
     figures.p50.push(percentile(&times, 50));
     figures.p99.push(percentile(&times, 99));
     Ok(())

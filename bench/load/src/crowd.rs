@@ -18,7 +18,15 @@ use nix::{
     },
 };
 
-use crate::{LIMIT, Outcome, arrivals::Arrivals, frames::MARK, member::Member, speech::Speech, stop};
+use crate::{
+    LIMIT, Outcome,
+    arrivals::{Times, Timing},
+    frames::MARK,
+    member::Member,
+    pace::Pace,
+    speech::Speech,
+    stop,
+};
 
 /// Few events a turn, so that what is due is never late by a whole crowd.
 const EVENTS: usize = 64;
@@ -52,16 +60,7 @@ pub struct Crowd {
     heard: u64,
     delivered: u64,
     bytes: u64,
-    arrivals: Option<Arrivals>,
-}
-
-/// How often something is said, and how many times at least.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// From one to the next.
-    pub every: Duration,
-    /// So many.
-    pub times: usize,
+    timing: Option<Timing>,
 }
 
 impl Crowd {
@@ -83,7 +82,7 @@ impl Crowd {
             heard: 0,
             delivered: 0,
             bytes: 0,
-            arrivals: None,
+            timing: None,
         })
     }
 
@@ -183,16 +182,17 @@ impl Crowd {
     }
 
     /// Somebody of the first room says something at this pace, and goes on for as long as
-    /// `meanwhile` wants; answers the milliseconds of each until the last one of that room had it.
+    /// `meanwhile` wants; answers the milliseconds of each until the last one of that room had it, and
+    /// until who said it knew that it is kept.
     pub fn paced(
         &mut self,
         pace: Pace,
         mut meanwhile: impl FnMut(&mut Self) -> Outcome<bool>,
-    ) -> Outcome<Vec<f64>> {
+    ) -> Outcome<Times> {
         for member in &mut self.members {
             member.heard = 0;
         }
-        self.arrivals = Some(Arrivals::of(self.sizes[0]));
+        self.timing = Some(Timing::of(self.sizes[0], self.speech.acknowledges()));
         let (mut due, mut said) = (SystemTime::now(), 0);
         let began = Instant::now();
         loop {
@@ -205,8 +205,8 @@ impl Crowd {
                 self.wait(early, busy)?;
                 continue;
             }
-            if let Some(arrivals) = &mut self.arrivals {
-                arrivals.said(due);
+            if let Some(timing) = &mut self.timing {
+                timing.said(due);
             }
             self.say(0)?;
             said += 1;
@@ -215,11 +215,11 @@ impl Crowd {
             self.turn(Duration::ZERO)?;
         }
         let began = Instant::now();
-        while self.arrivals.as_ref().is_some_and(|it| it.underway() > 0) {
+        while self.timing.as_ref().is_some_and(|it| it.underway() > 0) {
             self.turn(Duration::from_millis(100))?;
             within_limit(began, "hear everything")?;
         }
-        Ok(self.arrivals.take().map(Arrivals::times).unwrap_or_default())
+        Ok(self.timing.take().ok_or("nothing was timed")?.times())
     }
 
     fn say(&mut self, sender: usize) -> Outcome {
@@ -263,7 +263,7 @@ impl Crowd {
 
     fn read(&mut self, index: usize) -> Outcome {
         let member = &mut self.members[index];
-        let piece = match self.arrivals {
+        let piece = match self.timing {
             Some(_) => member.read_timed(&mut self.buffer)?,
             None => member.read(&mut self.buffer)?,
         };
@@ -282,9 +282,12 @@ impl Crowd {
         self.heard += messages;
         self.delivered += messages;
         if member.room == 0
-            && let Some(arrivals) = &mut self.arrivals
+            && let Some(timing) = &mut self.timing
         {
-            arrivals.came(before, messages, piece.came);
+            timing.came(before, messages, piece.came);
+            if index == 0 {
+                timing.acked(self.speech.acks(&self.buffer[..piece.bytes]), piece.came);
+            }
         }
         Ok(())
     }

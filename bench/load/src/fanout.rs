@@ -5,8 +5,9 @@ use std::{fmt::Write, time::Duration};
 
 use crate::{
     Outcome,
-    crowd::{Crowd, Pace, SETTLED},
+    crowd::{Crowd, SETTLED},
     figures::{Cost, Fanout},
+    pace::Pace,
     peers::{Peer, Running},
     report::{rounds, step, turn},
     stats::{digits, percentile},
@@ -58,17 +59,7 @@ fn one(peer: Peer, plan: &Plan, town: Option<&Town>, figures: &mut Fanout) -> Ou
     figures.eight.push(spoken(&running, &mut crowd, plan.deliveries * 2, FLIGHT)?);
     if let Some(long) = plan.half_load {
         let rate = 0.5e6 / (plan.members as f64 * one.all());
-        let times = (long.as_secs_f64() * rate).ceil().max(20.0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a few hundred"
-        )]
-        let pace = Pace {
-            every: Duration::from_secs_f64(1.0 / rate),
-            times: times as usize,
-        };
-        let times = crowd.paced(pace, |_| Ok(false))?;
+        let times = crowd.paced(Pace::of(rate, long), |_| Ok(false))?.heard;
         figures.rate.push(rate);
         figures.p50.push(percentile(&times, 50));
         figures.p99.push(percentile(&times, 99));

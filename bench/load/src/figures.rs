@@ -5,6 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod relay;
+
+pub use relay::{Backlog, Beside, Spread};
+
 use crate::{
     kernel::Used,
     stats::{digits, median},
@@ -278,4 +282,8 @@ pub struct Figures {
     pub grow: Option<Part<Growth>>,
     /// Several nodes.
     pub cluster: Option<Part<Cluster>>,
+    /// What was said before goes on to a broker.
+    pub backlog: Option<Part<Backlog>>,
+    /// What is being said does, and how the chat is meanwhile.
+    pub beside: Option<Part<Beside>>,
 }

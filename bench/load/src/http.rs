@@ -48,6 +48,17 @@ impl Calls {
         self.answer().map(|it| it.0)
     }
 
+    /// A counter or gauge of a node, as it tells its operator, by its whole name with its labels.
+    pub fn metric(at: SocketAddr, name: &str) -> Outcome<f64> {
+        let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.ok_or_else(|| format!("the node does not tell {name}"))?.trim().parse()?)
+    }
+
     fn answer(&mut self) -> Outcome<(u16, Value)> {
         loop {
             if let Some((answer, end)) = parse(&self.read)? {

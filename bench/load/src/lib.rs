@@ -3,10 +3,11 @@
 //!
 //! Chorus is a program like the others here: this package knows nothing of it but its sockets.
 //!
-//! - `frames`, `speech`, `member`, `arrivals`, `crowd`: the generator, one thread without waits.
+//! - `frames`, `speech`, `member`, `arrivals`, `pace`, `crowd`: the generator, one thread without waits.
 //! - `process`, `kernel`, `peers`, `town`, `http`: what is measured, and what it uses.
 //! - `fanout`, `idle`, `storm`: what is measured of all, in turn.
 //! - `grow`, `cluster`, `behind`: what is measured of Chorus alone.
+//! - `relay`, `amqp`: what it costs that a broker is told everything.
 //! - `figures`, `stats`, `report`, `tables`, `plot`, `plots`, `publish`: what comes out.
 //! - `fit`, `model`, `foretold`: what it says for a demand that nobody here can measure.
 #![allow(
@@ -17,6 +18,7 @@
 #![allow(clippy::cast_precision_loss, reason = "figures are printed with three digits")]
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "the figures of the tests are exact"))]
 
+pub mod amqp;
 pub mod arrivals;
 pub mod behind;
 pub mod cli;
@@ -33,11 +35,13 @@ pub mod idle;
 pub mod kernel;
 pub mod member;
 pub mod model;
+pub mod pace;
 pub mod peers;
 pub mod plot;
 pub mod plots;
 pub mod process;
 pub mod publish;
+pub mod relay;
 pub mod report;
 pub mod speech;
 pub mod stats;

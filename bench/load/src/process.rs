@@ -53,6 +53,24 @@ pub fn server(program: &str) -> Command {
     command
 }
 
+/// Moves a server that is not what is measured over to the generator's core, where it takes what the generator
+/// leaves: all threads of the process, and by their priority all of its group.
+pub fn stand_aside(process: u32, group: u32) -> Outcome {
+    if !several_cores() {
+        return Ok(());
+    }
+    let (core, process, group) = (CORES[1].to_string(), process.to_string(), group.to_string());
+    for (program, arguments) in [
+        ("taskset", ["-a", "-cp", &core, &process]),
+        ("renice", ["-n", "19", "-g", &group]),
+    ] {
+        if !Command::new(program).args(arguments).stdout(Stdio::null()).status()?.success() {
+            return Err(format!("{program} failed").into());
+        }
+    }
+    Ok(())
+}
+
 /// A process that ends with this value.
 pub struct Process {
     child: Child,

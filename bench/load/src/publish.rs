@@ -61,6 +61,8 @@ pub fn show(measured: Figures, publish: bool) -> Outcome {
         storm: measured.storm.or(before.storm),
         grow: measured.grow.or(before.grow),
         cluster: measured.cluster.or(before.cluster),
+        backlog: measured.backlog.or(before.backlog),
+        beside: measured.beside.or(before.beside),
     };
     fs::write(
         file(),
@@ -175,7 +177,8 @@ mod tests {
     #[test]
     fn the_published_document_has_a_place_for_every_table() {
         let document = fs::read_to_string(root().join("docs/performance.md")).unwrap();
-        for name in ["peers", "idle", "storm", "grow", "nodes", "coefficients", "model"] {
+        let figures = ["peers", "idle", "storm", "grow", "nodes", "backlog", "beside"];
+        for name in figures.into_iter().chain(["coefficients", "model"]) {
             assert!(placed(&document, name, "").is_ok(), "{name}");
         }
     }

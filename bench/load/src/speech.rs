@@ -85,6 +85,20 @@ impl Speech {
         Some(String::from_utf8_lossy(&said.copied().collect::<Vec<u8>>()).into_owned())
     }
 
+    /// Whether a sender is told that its message is kept. Only Chorus keeps any.
+    pub const fn acknowledges(self) -> bool {
+        matches!(self, Self::Chorus | Self::ChorusAtTheDoor)
+    }
+
+    /// How often a sender is told that in these bytes.
+    pub fn acks(self, bytes: &[u8]) -> u64 {
+        if self.acknowledges() {
+            memchr::memmem::find_iter(bytes, br#"{"type":"ack""#).count() as u64
+        } else {
+            0
+        }
+    }
+
     /// The frame that says this to everybody in the room. The number makes Chorus's id of it.
     pub fn says(self, room: &str, text: &str, number: u64) -> Vec<u8> {
         let text = match self {
@@ -113,5 +127,12 @@ mod tests {
         assert_eq!(Speech::Chorus.refusal(said).unwrap(), r#"{"type":"error","code":"unavailable""#);
         assert_eq!(Speech::Raw.refusal(said), None);
         assert_eq!(Speech::Chorus.refusal(br#"{"type":"message","message":"error"}"#), None);
+    }
+
+    #[test]
+    fn acknowledgements_of_chorus_are_counted() {
+        let said = br#"..{"type":"ack","id":"1"}..{"type":"message"}..{"type":"ack","id":"2"}"#;
+        assert_eq!(Speech::Chorus.acks(said), 2);
+        assert_eq!(Speech::Raw.acks(said), 0);
     }
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::{
     Outcome,
-    crowd::{COMING, Crowd, Pace, SETTLED},
+    crowd::{COMING, Crowd, SETTLED},
     figures::Storm,
+    pace::Pace,
     peers::Peer,
     report::{rounds, step, turn},
     stats::{digits, percentile},
@@ -65,7 +66,7 @@ fn one(peer: Peer, sockets: usize, town: Option<&Town>) -> Outcome<[f64; 3]> {
     crowd.settle(SETTLED)?;
     // What is compiled, grown or cached at the first messages.
     crowd.paced(PACE, |_| Ok(false))?;
-    let before = crowd.paced(PACE, |_| Ok(false))?;
+    let before = crowd.paced(PACE, |_| Ok(false))?.heard;
     let (began, mut took, mut others) = (Instant::now(), None, others.iter());
     let during = crowd.paced(Pace { times: 1, ..PACE }, |crowd| {
         for other in others.by_ref().take(AT_A_TIME.min(COMING - crowd.coming().min(COMING))) {
@@ -77,5 +78,5 @@ fn one(peer: Peer, sockets: usize, town: Option<&Town>) -> Outcome<[f64; 3]> {
         Ok(took.is_none())
     })?;
     let took = took.unwrap_or_default().as_secs_f64();
-    Ok([took, percentile(&before, 99), percentile(&during, 99)])
+    Ok([took, percentile(&before, 99), percentile(&during.heard, 99)])
 }

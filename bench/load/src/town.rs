@@ -89,27 +89,32 @@ impl Town {
 
     /// A fresh node that knows them.
     pub fn node(&self, more: &[(&str, &str)]) -> Outcome<(Process, SocketAddr)> {
-        let mut command = server(&binary()?.to_string_lossy());
-        command
-            .current_dir(self.folder.path())
-            .env_clear()
-            .envs(path())
-            .envs([("PORT", "0"), ("METRICS_PORT", "0")])
-            .envs(SETTINGS)
-            .env("DATA_DIR", self.folder.path())
-            .envs(more.iter().copied());
-        let (process, port) = Process::start(&mut command, LIMIT, |line| {
-            line.strip_prefix("Chorus is at http://localhost:")?.parse().ok()
-        })?;
-        let door = SocketAddr::from(([127, 0, 0, 1], port));
-        ready(door)?;
-        Ok((process, door))
+        node(self.folder.path(), more)
     }
 
     /// Makes these rooms, as far as they are not there.
     pub fn make_rooms(&self, door: SocketAddr, rooms: &[String]) -> Outcome {
         make_rooms(door, &self.tokens[0], rooms)
     }
+}
+
+/// A fresh node with this folder and these settings, once it is ready.
+pub fn node(folder: &Path, more: &[(&str, &str)]) -> Outcome<(Process, SocketAddr)> {
+    let mut command = server(&binary()?.to_string_lossy());
+    command
+        .current_dir(folder)
+        .env_clear()
+        .envs(path())
+        .envs([("PORT", "0"), ("METRICS_PORT", "0")])
+        .envs(SETTINGS)
+        .env("DATA_DIR", folder)
+        .envs(more.iter().copied());
+    let (process, port) = Process::start(&mut command, LIMIT, |line| {
+        line.strip_prefix("Chorus is at http://localhost:")?.parse().ok()
+    })?;
+    let door = SocketAddr::from(([127, 0, 0, 1], port));
+    ready(door)?;
+    Ok((process, door))
 }
 
 /// Makes these rooms, as far as they are not there.

@@ -4,11 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use chorus_load::{
-    crowd::{Crowd, Pace},
-    peers::Peer,
-    stop,
-};
+use chorus_load::{crowd::Crowd, pace::Pace, peers::Peer, stop};
 
 const MEMBERS: usize = 10;
 
@@ -32,6 +28,8 @@ fn all_hear(peer: Peer) {
         said += 8;
     }
     let times = crowd.paced(Pace { every: Duration::from_millis(5), times: 20 }, |_| Ok(false)).unwrap();
+    assert!(times.acked.is_empty());
+    let times = times.heard;
     assert_eq!(times.len(), 20);
     assert!(times.iter().all(|it| (0.0..1000.0).contains(it)), "{times:?}");
     assert!(said > 100, "{said} messages in a second");

@@ -1,6 +1,6 @@
 //! One lane: it commits what has gathered, answers the senders, and passes on what is new.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use metrics::Gauge;
 use tokio::sync::mpsc;
@@ -17,23 +17,28 @@ use crate::{
     tally::Limit,
 };
 
+/// How long a call that is under way when the node stops may still take; a commit takes some milliseconds.
+const LAST: Duration = Duration::from_millis(300);
+
 /// Where a lane commits and whom it tells.
 pub(super) struct Lane {
     pub(super) log: Arc<dyn Log>,
     pub(super) outlet: Arc<dyn Outlet>,
     /// How many wait, in all lanes.
     pub(super) queued: Gauge,
+    /// The node stops.
+    pub(super) stopped: CancellationToken,
 }
 
 impl Lane {
     /// Commits what waits until the node stops, and then what still waits.
-    pub(super) async fn run(self, mut waiting: mpsc::Receiver<Entry>, stopped: CancellationToken) {
+    pub(super) async fn run(self, mut waiting: mpsc::Receiver<Entry>) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
                 biased;
                 _ = waiting.recv_many(&mut batch, BATCH) => {}
-                () = stopped.cancelled(), if !waiting.is_closed() => waiting.close(),
+                () = self.stopped.cancelled(), if !waiting.is_closed() => waiting.close(),
             }
             if batch.is_empty() {
                 if waiting.is_closed() && waiting.is_empty() {
@@ -76,25 +81,39 @@ impl Lane {
         Ok(appended)
     }
 
-    /// Tried again with the same ids until the oldest entry's time is up.
+    /// Tried again with the same ids until the oldest entry's time is up, or the node stops: then who has said it
+    /// is told soon enough to say it elsewhere.
     async fn append_in_time(&self, part: &[Entry]) -> Result<Vec<Appended>, StoreError> {
         let events: Vec<NewEvent> = part.iter().map(|entry| entry.event.clone()).collect();
         let oldest = part.iter().map(|entry| entry.since).min().unwrap_or_else(clock::now);
         let mut unknown = false;
         loop {
             let left = LIMIT.saturating_sub(clock::now() - oldest).max(PAUSE);
-            let error = match tokio::time::timeout(left, self.log.append_until(&events, oldest + LIMIT)).await
-            {
-                Ok(Ok(outcomes)) => return Ok(outcomes),
-                Ok(Err(error @ (StoreError::Rejected(_) | StoreError::Taken))) => return Err(error),
-                Ok(Err(error)) => error,
-                Err(_) => StoreError::OutcomeUnknown("no answer in time".into()),
+            let append = self.log.append_until(&events, oldest + LIMIT);
+            let error = match self.within(left, append).await {
+                Some(Ok(outcomes)) => return Ok(outcomes),
+                Some(Err(error @ (StoreError::Rejected(_) | StoreError::Taken))) => return Err(error),
+                Some(Err(error)) => error,
+                None => StoreError::OutcomeUnknown("no answer in time".into()),
             };
             unknown |= matches!(error, StoreError::OutcomeUnknown(_));
-            if clock::now() - oldest + PAUSE >= LIMIT {
+            if clock::now() - oldest + PAUSE >= LIMIT || self.stopped.is_cancelled() {
                 return Err(if unknown { StoreError::OutcomeUnknown(error.to_string()) } else { error });
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// What comes of it in this time, and soon after the node has begun to stop.
+    async fn within<T>(&self, limit: Duration, call: impl Future<Output = T>) -> Option<T> {
+        let late = async {
+            self.stopped.cancelled().await;
+            tokio::time::sleep(LAST).await;
+        };
+        tokio::select! {
+            biased;
+            done = tokio::time::timeout(limit, call) => done.ok(),
+            () = late => None,
         }
     }
 

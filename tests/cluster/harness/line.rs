@@ -55,6 +55,21 @@ async fn post(
     Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
 }
 
+/// A ticket of this sign-in, as a browser's socket needs one; it is good once, for 10 s.
+pub async fn ticket(http: &reqwest::Client, node: SocketAddr, token: &str) -> Result<String, Refused> {
+    let other = |error: reqwest::Error| Refused::Other(error.to_string());
+    let request = http.post(format!("http://{node}/ws-ticket")).bearer_auth(token).timeout(PATIENCE);
+    let answer = request.send().await.map_err(other)?;
+    match answer.status().as_u16() {
+        200 => {}
+        401 => return Err(Refused::SignIn),
+        status => return Err(Refused::Other(format!("ws-ticket answers {status}"))),
+    }
+    let body: Value = serde_json::from_slice(&answer.bytes().await.map_err(other)?).unwrap_or_default();
+    let ticket = body["ticket"].as_str().map(str::to_owned);
+    ticket.ok_or_else(|| Refused::Other(format!("ws-ticket answers {body}")))
+}
+
 /// Ends the sign-in of a token.
 pub async fn sign_out(http: &reqwest::Client, node: SocketAddr, token: &str) -> Result<(), String> {
     let request = http.post(format!("http://{node}/logout")).json(&json!({ "token": token }));
@@ -65,19 +80,34 @@ pub async fn sign_out(http: &reqwest::Client, node: SocketAddr, token: &str) -> 
     }
 }
 
-/// Opens a socket of `v1`, or of the seed dialect.
-pub async fn open(node: SocketAddr, token: &str, seed: bool) -> Result<Socket, Refused> {
+/// With what a socket is opened.
+#[derive(Debug, Clone, Copy)]
+pub enum Credential<'a> {
+    /// The token of a program.
+    Token(&'a str),
+    /// The ticket of a browser.
+    Ticket(&'a str),
+    /// The token of a page of the predecessor, which speaks the seed dialect.
+    Seed(&'a str),
+}
+
+/// Opens a socket of the dialect that goes with this credential.
+pub async fn open(node: SocketAddr, credential: Credential<'_>) -> Result<Socket, Refused> {
     let other = |error: String| Refused::Other(error);
-    let path = if seed { format!("/?token={token}") } else { "/ws".to_owned() };
+    let path = match credential {
+        Credential::Token(_) => "/ws".to_owned(),
+        Credential::Ticket(ticket) => format!("/ws?ticket={ticket}"),
+        Credential::Seed(token) => format!("/?token={token}"),
+    };
     let request = format!("ws://{node}{path}").into_client_request();
     let mut request = request.map_err(|error| other(error.to_string()))?;
-    if !seed {
+    let headers = request.headers_mut();
+    if let Credential::Token(token) = credential {
         let bearer = HeaderValue::try_from(format!("Bearer {token}"));
-        request
-            .headers_mut()
-            .insert("Authorization", bearer.map_err(|error| other(error.to_string()))?);
-        let dialect = HeaderValue::from_static("chorus.v1");
-        request.headers_mut().insert("Sec-WebSocket-Protocol", dialect);
+        headers.insert("Authorization", bearer.map_err(|error| other(error.to_string()))?);
+    }
+    if !matches!(credential, Credential::Seed(_)) {
+        headers.insert("Sec-WebSocket-Protocol", HeaderValue::from_static("chorus.v1"));
     }
     match timeout(PATIENCE, connect_async(request)).await {
         Ok(Ok((socket, _))) => Ok(socket),

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     beside,
-    line::{self, Backoff, PATIENCE, Socket},
+    line::{self, Backoff, Credential, PATIENCE, Socket},
     record::{Clock, Event, List, Recorder, word},
 };
 use crate::common::LIMIT;
@@ -71,7 +71,7 @@ impl Life {
             let node = self.nodes[self.node % self.nodes.len()];
             if let Ok(token) = line::sign_in(&http, node, &self.name).await {
                 self.recorder.note(Event::SignedIn);
-                if let Ok(socket) = line::open(node, &token, true).await {
+                if let Ok(socket) = line::open(node, Credential::Seed(&token)).await {
                     backoff.reset();
                     self.recorder.note(Event::Connected { node: node.to_string() });
                     let Some((code, why)) = self.stay(socket).await else { return };

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     beside,
-    line::{self, Backoff, Refused},
+    line::{self, Backoff, Credential, Refused, Socket},
     record::{Clock, Event, Recorder},
 };
 use crate::common::LIMIT;
@@ -39,6 +39,8 @@ pub struct Plan {
     pub rooms: Vec<String>,
     /// How many messages may be unacknowledged before it waits with the next.
     pub ahead: usize,
+    /// Its sockets are opened with tickets, as those of browsers are.
+    pub tickets: bool,
 }
 
 impl Plan {
@@ -51,6 +53,7 @@ impl Plan {
             first,
             rooms: vec!["lobby".to_owned()],
             ahead: 16,
+            tickets: false,
         }
     }
 }
@@ -259,7 +262,7 @@ impl Life {
         }
         let node = self.address();
         let Some(token) = self.credential(node).await else { return Ended::Lost };
-        match line::open(node, &token, false).await {
+        match self.open(node, &token).await {
             Ok(socket) => {
                 self.recorder.note(Event::Connected { node: node.to_string() });
                 let ended = visit::Visit::of(self, socket).stay().await;
@@ -272,6 +275,14 @@ impl Life {
             }
             Err(Refused::Other(_)) => Ended::Lost,
         }
+    }
+
+    async fn open(&self, node: SocketAddr, token: &str) -> Result<Socket, Refused> {
+        if !self.plan.tickets {
+            return line::open(node, Credential::Token(token)).await;
+        }
+        let ticket = line::ticket(&self.http, node, token).await?;
+        line::open(node, Credential::Ticket(&ticket)).await
     }
 
     async fn credential(&mut self, node: SocketAddr) -> Option<String> {

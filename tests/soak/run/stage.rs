@@ -21,6 +21,8 @@ use crate::{
 
 /// Most connections of a node to PostgreSQL, and the one that holds its lock.
 pub const CONNECTIONS: u32 = 8 + 1;
+/// So many of the last lines of a node that ended badly are told.
+const LAST_LINES: usize = 12;
 /// What a run has that is tougher than what a node comes with.
 pub const SETTINGS: [(&str, &str); 6] = [
     ("PRESENCE_GRACE_SECONDS", "2"),
@@ -142,9 +144,14 @@ impl Stage {
     }
 
     async fn has_ended(&mut self, node: usize) {
-        let code = self.cluster.nodes[node].ended().await;
+        let (code, said) = self.cluster.nodes[node].ended_saying().await;
         if code != Some(0) {
-            self.problems.push(format!("node{} was told to stop and ended with {code:?}", node + 1));
+            let last: Vec<&str> = said.lines().rev().take(LAST_LINES).collect();
+            self.problems.push(format!(
+                "node{} was told to stop and ended with {code:?}; from its last line back: {}",
+                node + 1,
+                last.join(" | ")
+            ));
         }
     }
 

@@ -122,7 +122,12 @@ impl NodeProcess {
 
     /// Waits until it has ended by itself: its exit code.
     pub async fn ended(&mut self) -> Option<i32> {
-        self.program.take().expect("it runs").ended().await.0
+        self.ended_saying().await.0
+    }
+
+    /// The same, and all that it said.
+    pub async fn ended_saying(&mut self) -> (Option<i32>, String) {
+        self.program.take().expect("it runs").ended().await
     }
 
     /// Stops the process as it is.
