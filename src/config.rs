@@ -7,6 +7,7 @@
 mod database;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod kafka;
 pub mod kept;
 mod reader;
 pub mod reference;
@@ -20,6 +21,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use database::Database;
+pub use kafka::{Kafka, KafkaLogin};
 use reader::Reader;
 pub use source::{Flags, load_dotenv};
 
@@ -82,9 +84,11 @@ pub struct Config {
     pub database: Option<Database>,
     /// `None` for a node alone.
     pub redis_url: Option<SecretString>,
-    /// `None` when nothing goes on to other systems.
+    /// `None` when nothing goes on to RabbitMQ.
     pub amqp_url: Option<SecretString>,
     pub amqp_exchange: String,
+    /// `None` when nothing goes on to Kafka.
+    pub kafka: Option<Kafka>,
     /// Who is told nothing yet begins with what is said from now on.
     pub relay_from_now: bool,
     pub migrate_on_start: bool,
@@ -360,6 +364,39 @@ mod tests {
         ];
         let problems = parse(&wrong).unwrap_err();
         assert_eq!(names(&problems), ["AMQP_URL", "AMQP_EXCHANGE", "RELAY_FROM"]);
+        assert!(!format!("{problems:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn a_kafka_is_brokers_and_a_topic_and_whom_it_lets_in() {
+        assert!(parse(&[]).unwrap().kafka.is_none());
+        let brokers = ("KAFKA_BROKERS", "a:9092,b:9093");
+        let kafka = parse(&[brokers]).unwrap().kafka.unwrap();
+        assert_eq!((kafka.brokers.len(), kafka.topic.as_str(), kafka.tls), (2, "chorus", false));
+        assert!(kafka.login.is_none());
+        let login = [("KAFKA_USER", "chat"), ("KAFKA_PASSWORD", "hidden")];
+        let config = parse(&[brokers, login[0], login[1]]).unwrap();
+        assert!(!format!("{config:?}").contains("hidden"));
+        assert_eq!(config.kafka.unwrap().login.unwrap().mechanism, "scram-sha-512");
+        for (half, missing) in [(login[0], "KAFKA_PASSWORD"), (login[1], "KAFKA_USER")] {
+            assert_eq!(names(&parse(&[brokers, half]).unwrap_err()), [missing]);
+        }
+        let wrong = [
+            ("KAFKA_BROKERS", "http://a"),
+            ("KAFKA_TOPIC", "a b"),
+            ("KAFKA_TLS", "perhaps"),
+            ("KAFKA_USER", "chat"),
+            ("KAFKA_SASL", "hidden"),
+        ];
+        let problems = parse(&wrong).unwrap_err();
+        let all = [
+            "KAFKA_BROKERS",
+            "KAFKA_TOPIC",
+            "KAFKA_TLS",
+            "KAFKA_SASL",
+            "KAFKA_PASSWORD",
+        ];
+        assert_eq!(names(&problems), all);
         assert!(!format!("{problems:?}").contains("hidden"));
     }
 

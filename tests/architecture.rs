@@ -268,6 +268,7 @@ const NAMES_A_BACKEND: &[&str] = &[
     "store/postgres",
     "cluster/local.rs",
     "cluster/redis",
+    "relay/kafka",
     "relay/rabbitmq",
     "cli",
 ];
@@ -354,8 +355,10 @@ fn only_the_composition_root_names_a_backend() {
                     "LocalCluster",
                     "RedisCluster",
                     "RabbitMq",
+                    "Kafka::new",
                     "fred::",
                     "lapin::",
+                    "kafka_protocol::",
                 ]
                 .iter()
                 .any(|name| line.contains(name))
@@ -394,6 +397,7 @@ const BUILT_ON: &[&str] = &[
     "tokio",
     "axum",
     "fred",
+    "kafka-protocol",
     "lapin",
     "deadpool-postgres",
     "tokio-postgres",

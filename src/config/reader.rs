@@ -5,8 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Config, Database, Environment, Problem, SECRET_MIN_BYTES,
+    Config, Database, Environment, Kafka, KafkaLogin, Problem, SECRET_MIN_BYTES,
     database::{self, Parts},
+    kafka,
     settings::{self, Kind, Setting},
     values,
 };
@@ -43,6 +44,7 @@ impl<'a> Reader<'a> {
             redis_url: self.secret(&s::REDIS_URL, database::redis_url),
             amqp_url: self.secret(&s::AMQP_URL, database::amqp_url),
             amqp_exchange: self.value(&s::AMQP_EXCHANGE, values::exchange).unwrap_or_default(),
+            kafka: self.kafka(),
             relay_from_now: self.is_first(&s::RELAY_FROM, "now", "start"),
             migrate_on_start: self.flag(&s::MIGRATE_ON_START),
             retention: self.retention(),
@@ -193,6 +195,29 @@ impl<'a> Reader<'a> {
             replicas: replicas.map(Into::into).collect(),
             connections,
         })
+    }
+
+    /// `KAFKA_BROKERS`, and what belongs to it.
+    fn kafka(&mut self) -> Option<Kafka> {
+        use settings as s;
+        let brokers = self.value(&s::KAFKA_BROKERS, kafka::brokers);
+        let topic = self.value(&s::KAFKA_TOPIC, kafka::topic);
+        let tls = self.flag(&s::KAFKA_TLS);
+        let (user, password) = (self.text(&s::KAFKA_USER), self.secret(&s::KAFKA_PASSWORD, |_| Ok(())));
+        let mechanism = self.value(&s::KAFKA_SASL, kafka::mechanism);
+        let login = match (user, password) {
+            (Some(user), Some(password)) => {
+                Some(KafkaLogin { user, password, mechanism: mechanism.unwrap_or_default() })
+            }
+            (None, None) => None,
+            (user, _) => {
+                let missing = if user.is_some() { s::KAFKA_PASSWORD } else { s::KAFKA_USER };
+                self.problems
+                    .push(Problem::new(missing.name, "is missing: a login is a user and a password"));
+                None
+            }
+        };
+        Some(Kafka { brokers: brokers?, topic: topic?, tls, login })
     }
 
     /// Whether anything was given, right or wrong.

@@ -84,6 +84,12 @@ settings! {
     REDIS_URL: Secret, "", "Makes this one of several nodes of a chat, all with the same PostgreSQL and Redis: redis://user:password@host:6379/0, rediss:// with TLS, redis-cluster://host:port?node=host:port, redis-sentinel://host:26379?sentinelServiceName=name&node=host:port", "Without it a node is alone and locks its database.";
     AMQP_URL: Secret, "", "RabbitMQ, to which everything that is said goes on: amqp://user:password@host:5672/vhost, amqps:// with TLS", "See [events](events.md). The virtual host `/` is written `%2f`, or left out. Whether it can be reached says nothing about whether the node is ready.";
     AMQP_EXCHANGE: Text("name"), "chorus", "The topic exchange there; it is made if it is not there";
+    KAFKA_BROKERS: Text("hosts and ports, comma-separated"), "", "Kafka, to which everything that is said goes on: some of its brokers, kafka-1.internal:9092,kafka-2.internal:9092", "See [events](events.md#on-kafka). Beside RabbitMQ, or alone. Whether they can be reached says nothing about whether the node is ready.";
+    KAFKA_TOPIC: Text("name"), "chorus", "The topic there; it must be there", "How many partitions it has, and how many of its replicas must have a message, is the cluster's to say.";
+    KAFKA_TLS: Flag, "false", "Speak TLS to the brokers", "With the authorities of the machine, or of the file that `SSL_CERT_FILE` names.";
+    KAFKA_USER: Text("name"), "", "Who the node is to the brokers, with KAFKA_PASSWORD; without it nobody in particular", "Needs the right to `WRITE` and `DESCRIBE` the topic.";
+    KAFKA_PASSWORD: Secret, "", "That user's password";
+    KAFKA_SASL: Text("scram-sha-512, scram-sha-256 or plain"), "scram-sha-512", "How the password is shown to the brokers", "`plain` sends it: use it with `KAFKA_TLS`.";
     RELAY_FROM: Text("start or now"), "start", "Where it begins that has been told nothing yet: with the oldest message that is kept, or with what is said from now on", "Counts at the first start with it alone: from then on it goes on where it was.";
     MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start", "`false`: run `chorus migrate` yourself before the nodes.";
     RETENTION_DAYS: number(0, 36_500, "days"), "0", "How long messages are kept; 0 keeps them for ever", "The same on every node. Of each room the newest of the older ones stays until the one after it is as old, so that whoever was here since comes back without a gap. What was deleted is in backups only.";

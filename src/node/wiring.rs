@@ -12,7 +12,7 @@ use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
     cluster::{Envelope, Incarnation, Notice, redis},
-    config::{Config, Problem},
+    config::{self, Config, Problem},
     domain::{PASSWORD_MAX, PASSWORD_MIN, RoomId, USERNAME_MAX, USERNAME_MIN},
     http,
     hub::{self, Hub},
@@ -20,6 +20,7 @@ use crate::{
     readiness,
     relay::{
         self, Nudge,
+        kafka::{self, Kafka},
         rabbitmq::{self, RabbitMq},
     },
     shutdown::Tasks,
@@ -39,7 +40,7 @@ pub(super) fn describe_metrics() {
     sqlite::describe_metrics();
     postgres::describe_metrics();
     redis::describe_metrics();
-    relay::describe_metrics(&[rabbitmq::NAME]);
+    relay::describe_metrics(&[rabbitmq::NAME, kafka::NAME]);
     rabbitmq::describe_metrics();
     expiry::describe_metrics();
     upkeep::describe_metrics();
@@ -84,6 +85,10 @@ pub(super) fn relay(
         let sink = RabbitMq::new(url, &config.amqp_exchange);
         sinks.push(Box::new(sink.map_err(|why| Problem::new("AMQP_URL", why))?));
     }
+    if let Some(settings) = &config.kafka {
+        let sink = Kafka::new(kafka_settings(settings));
+        sinks.push(Box::new(sink.map_err(|why| Problem::new("KAFKA_TLS", why))?));
+    }
     let start = |sink| {
         let parts = relay::Parts {
             store: Arc::clone(&backends.store),
@@ -95,6 +100,24 @@ pub(super) fn relay(
     };
     let nudges: Vec<Nudge> = sinks.into_iter().map(start).collect();
     Ok(Arc::new(move |room| nudges.iter().for_each(|nudge| nudge.committed(room))))
+}
+
+fn kafka_settings(config: &config::Kafka) -> kafka::Settings {
+    let login = |login: &config::KafkaLogin| kafka::Login {
+        user: login.user.clone(),
+        password: login.password.clone(),
+        mechanism: match login.mechanism.as_str() {
+            "plain" => kafka::Mechanism::Plain,
+            "scram-sha-256" => kafka::Mechanism::ScramSha256,
+            _ => kafka::Mechanism::ScramSha512,
+        },
+    };
+    kafka::Settings {
+        brokers: config.brokers.clone(),
+        topic: config.topic.clone(),
+        tls: config.tls,
+        login: config.login.as_ref().map(login),
+    }
 }
 
 /// Chat on this node, its tasks started. What it hears that is not its own goes to `auth` and to the

@@ -4,8 +4,8 @@
 //! There is no second write path. A sink is told what the log holds: the [`worker`] finds the rooms of which it has
 //! not all, reads them, publishes, and moves the room's cursor when the sink has confirmed. Of all nodes one leads a
 //! sink ([`lead`]); the others wait. What decides (which rooms come next, how many events at once, what was
-//! confirmed, when to try again) is the pure [`plan`]. A sink is behind the seam [`sink`]; [`rabbitmq`] is one. What
-//! it is told is in [`envelope`].
+//! confirmed, when to try again) is the pure [`plan`]. A sink is behind the seam [`sink`]; [`rabbitmq`] and
+//! [`kafka`] are two. What they are told is in [`envelope`].
 //!
 //! The contract for whoever consumes: of a room everything from the first event on that was not confirmed is
 //! published again, and each event names the one before it. Who takes an event only if `prevseq <= last < seq` sees
@@ -17,11 +17,13 @@
 mod backoff;
 mod counts;
 pub mod envelope;
+pub mod kafka;
 mod lead;
 mod nudge;
 pub mod plan;
 pub mod rabbitmq;
 pub mod sink;
+mod stream;
 mod worker;
 
 use std::sync::Arc;

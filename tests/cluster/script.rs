@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     common::{eventually, web::Web},
-    relay::{Way, consumer::Consumer},
+    relay::{Way, consumer::Consumer, kafka},
 };
 
 /// Everything starts and ends within this, on a busy machine too.
@@ -102,9 +102,9 @@ async fn it_says_where_everything_is_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_has_a_rabbitmq_when_asked() {
+async fn it_has_a_rabbitmq_and_a_kafka_when_asked() {
     let below = folder();
-    let mut script = cluster(below.path(), &[], &["--rabbitmq"]);
+    let mut script = cluster(below.path(), &[], &["--rabbitmq", "--kafka"]);
     let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
     let mut said = HashMap::new();
     while !said.contains_key("ready") {
@@ -114,10 +114,11 @@ async fn it_has_a_rabbitmq_when_asked() {
         said.insert(name.to_owned(), url.to_owned());
     }
     let consumer = Consumer::of(&Way::to(&said["rabbitmq"]), "#").await;
+    let other = kafka::consume(&kafka::Way::to(said["kafka"].clone()), &[]);
     let web = Web::of(said["gateway"].strip_prefix("http://").unwrap().parse().unwrap());
     let token = web.sign_in("alice").await;
     web.post("/rooms/lobby/messages", &token, json!({ "message": "Hello" })).await;
-    eventually("it goes on", async || consumer.count("lobby") == 1).await;
+    eventually("it goes on", async || consumer.count("lobby") == 1 && other.count("lobby") == 1).await;
     assert_eq!(terminate(&mut script).await, Some(143));
     assert!(is_empty(below.path()), "its folder is gone");
 }

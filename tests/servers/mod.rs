@@ -3,6 +3,7 @@
 //! installed, and no other server is touched.
 #![allow(dead_code, unreachable_pub, reason = "each suite uses its own part of them")]
 
+pub mod kafka;
 pub mod nginx;
 pub mod postgres;
 pub mod rabbitmq;

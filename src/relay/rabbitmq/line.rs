@@ -24,13 +24,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 use tokio_util::{
     compat::{Compat, TokioAsyncReadCompatExt},
     sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned},
 };
 
-use crate::tls;
+use crate::{relay::stream::Stream, tls};
 
 /// What the client library runs on: this program's runtime, and lines of this kind.
 pub(super) type Kit = RuntimeParts<Tokio, Lines>;
@@ -90,23 +90,13 @@ impl Dial {
     }
 
     async fn connect(&self) -> io::Result<Stream> {
-        let plain = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        plain.set_nodelay(true)?;
-        Ok(match &self.tls {
-            None => Stream::Plain(plain),
-            Some((tls, name)) => Stream::Tls(Box::new(tls.connect(name.clone(), plain).await?)),
-        })
+        let tls = self.tls.as_ref().map(|(connector, name)| (connector, name.clone()));
+        Stream::connect(&self.host, self.port, tls).await
     }
 }
 
 fn cut_off() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "the line was given up")
-}
-
-/// The bytes' way.
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// A line that fails as soon as it is cut.
@@ -132,16 +122,6 @@ impl Line {
     }
 }
 
-/// Does the same with either stream.
-macro_rules! either {
-    ($line:ident, $method:ident, $($argument:expr),*) => {
-        match &mut $line.stream {
-            Stream::Plain(stream) => Pin::new(stream).$method($($argument),*),
-            Stream::Tls(stream) => Pin::new(stream).$method($($argument),*),
-        }
-    };
-}
-
 impl AsyncRead for Line {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -149,7 +129,7 @@ impl AsyncRead for Line {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
-        either!(self, poll_read, context, buffer)
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -162,15 +142,15 @@ impl AsyncWrite for Line {
         if self.is_cut.is_cancelled() {
             return Poll::Ready(Err(cut_off()));
         }
-        either!(self, poll_write, context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, poll_flush, context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, poll_shutdown, context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

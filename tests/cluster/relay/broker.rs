@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::{Way, consumer::Consumer, has_all, leader, own, relaying, shared, told};
+use super::{Way, consumer::Consumer, has_all, leader, own, relaying, shared, told, told_of};
 use crate::{
     common::eventually,
     harness::{
         crowd::Crowd,
-        proxy::Direction,
+        proxy::{Direction, Proxy},
         scene::{Cluster, Setup},
     },
     nodes::PACE,
@@ -33,7 +33,7 @@ pub(super) async fn meanwhile(broker: &Arc<RabbitMq>, deed: impl FnOnce(&RabbitM
 }
 
 /// Everybody hears everybody, and balancers send people.
-async fn is_well(cluster: &Cluster, crowd: &Crowd) {
+pub(super) async fn is_well(cluster: &Cluster, crowd: &Crowd) {
     crowd.acked(50).await;
     for node in 0..cluster.nodes.len() {
         assert_eq!(cluster.ready(node).await, (200, vec![]), "node {node}");
@@ -99,26 +99,55 @@ async fn a_broker_without_room_is_waited_for() {
     assert!(node.said().contains("RabbitMQ takes no messages"), "{}", node.said());
 }
 
+/// Several times the broker gets what is published, and that it has it nobody hears.
+pub(super) async fn bears_lost_words<P: Clone + Send + 'static>(
+    sink: &str,
+    cluster: &Cluster,
+    consumer: &Consumer<P>,
+    (line, times): (&Proxy, usize),
+) {
+    let (crowd, node) = (talking(cluster, 3).await, &cluster.nodes[0]);
+    for _ in 0..times {
+        consumer.more(20).await;
+        line.swallow(Direction::Down);
+        eventually("it waits no longer", async || told_of(sink, node, "connected").await == 0.0).await;
+        line.reset();
+        line.heal();
+    }
+    crowd.fall_silent().await;
+    has_all(consumer, cluster, &crowd.rooms()).await;
+    let doubled = consumer.came().iter().filter(|one| !one.taken).count();
+    assert!(doubled > 0, "what was not confirmed came again");
+    assert!(told_of(sink, node, "retries_total").await > 0.0);
+}
+
+/// The line stands still; the node ends and comes back.
+pub(super) async fn bears_a_still_line<P: Clone + Send + 'static>(
+    sink: &str,
+    cluster: &mut Cluster,
+    consumer: &Consumer<P>,
+    line: &Proxy,
+) {
+    let crowd = talking(cluster, 2).await;
+    consumer.more(10).await;
+    line.stall();
+    let node = &cluster.nodes[0];
+    eventually("it gives it up", async || told_of(sink, node, "connected").await == 0.0).await;
+    is_well(cluster, &crowd).await;
+    crowd.fall_silent().await;
+    assert_eq!(cluster.nodes[0].stop().await, Some(0), "{}", "it ends in time");
+    line.reset();
+    line.heal();
+    cluster.nodes[0].start().await;
+    has_all(consumer, cluster, &crowd.rooms()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_word_that_is_lost_on_its_way_back_doubles_events_for_nobody() {
     let (way, consumer) = shared().await;
     let (way, line) = way.by_a_line().await;
     let cluster = relaying(Setup::alone(), &way).start().await;
-    let crowd = talking(&cluster, 3).await;
-    let node = &cluster.nodes[0];
-    for _ in 0..3 {
-        consumer.more(20).await;
-        // The broker gets what is published; that it has it nobody hears.
-        line.swallow(Direction::Down);
-        eventually("it waits no longer", async || told(node, "connected").await == 0.0).await;
-        line.reset();
-        line.heal();
-    }
-    crowd.fall_silent().await;
-    has_all(&consumer, &cluster, &crowd.rooms()).await;
-    let doubled = consumer.came().iter().filter(|one| !one.taken).count();
-    assert!(doubled > 0, "what was not confirmed came again");
-    assert!(told(node, "retries_total").await > 0.0);
+    bears_lost_words("rabbitmq", &cluster, &consumer, (&line, 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,18 +155,7 @@ async fn a_line_that_stands_still_is_given_up_and_the_node_ends_in_time_all_the_
     let (way, consumer) = shared().await;
     let (way, line) = way.by_a_line().await;
     let mut cluster = relaying(Setup::alone(), &way).start().await;
-    let crowd = talking(&cluster, 2).await;
-    consumer.more(10).await;
-    line.stall();
-    let node = &cluster.nodes[0];
-    eventually("it gives it up", async || told(node, "connected").await == 0.0).await;
-    is_well(&cluster, &crowd).await;
-    crowd.fall_silent().await;
-    assert_eq!(cluster.nodes[0].stop().await, Some(0), "{}", "it ends in time");
-    line.reset();
-    line.heal();
-    cluster.nodes[0].start().await;
-    has_all(&consumer, &cluster, &crowd.rooms()).await;
+    bears_a_still_line("rabbitmq", &mut cluster, &consumer, &line).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ const TIMES: usize = 2;
 
 /// The seed of this run.
 #[allow(clippy::disallowed_methods, reason = "a test, not the program")]
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     std::env::var("RELAY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
@@ -46,21 +46,24 @@ const DEEDS: [Deed; 6] = [
 ];
 
 /// Dice that fall the same way for the same seed.
-struct Dice(Backoff);
+pub(super) struct Dice(Backoff);
 
 impl Dice {
+    pub(super) fn of(seed: u64) -> Self {
+        Self(Backoff::of(&format!("relay {seed}")))
+    }
+
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss
     )]
-    fn below(&mut self, count: usize) -> usize {
+    pub(super) fn below(&mut self, count: usize) -> usize {
         ((self.0.part() * count as f64) as usize).min(count - 1)
     }
 
-    /// All deeds, in an order that the dice choose.
-    fn deeds(&mut self) -> Vec<Deed> {
-        let mut deeds = DEEDS.repeat(TIMES);
+    /// These, in an order that the dice choose.
+    pub(super) fn mixed<D>(&mut self, mut deeds: Vec<D>) -> Vec<D> {
         for last in (1..deeds.len()).rev() {
             deeds.swap(last, self.below(last + 1));
         }
@@ -68,36 +71,52 @@ impl Dice {
     }
 }
 
+/// A node is killed, and comes back.
+pub(super) async fn kills(cluster: &mut Cluster, place: usize, pause: Duration) {
+    cluster.nodes[place].kill().await;
+    tokio::time::sleep(pause).await;
+    cluster.nodes[place].start().await;
+}
+
+/// A node stands still for a while.
+pub(super) async fn freezes(cluster: &mut Cluster, place: usize, pause: Duration) {
+    cluster.nodes[place].freeze().await;
+    tokio::time::sleep(pause).await;
+    cluster.nodes[place].thaw().await;
+}
+
+/// What comes back on a line is lost.
+pub(super) async fn loses_words(line: &Proxy, pause: Duration) {
+    line.swallow(Direction::Down);
+    tokio::time::sleep(pause).await;
+    line.reset();
+    line.heal();
+}
+
+/// A line is cut.
+pub(super) async fn cuts(line: &Proxy, pause: Duration) {
+    line.cut();
+    tokio::time::sleep(pause).await;
+    line.heal();
+}
+
 async fn does(deed: Deed, cluster: &mut Cluster, broker: &Arc<RabbitMq>, line: &Proxy, pause: Duration) {
     match deed {
         Deed::KillLeader => {
             let place = leader(cluster).await;
-            cluster.nodes[place].kill().await;
-            tokio::time::sleep(pause).await;
-            cluster.nodes[place].start().await;
+            kills(cluster, place, pause).await;
         }
         Deed::FreezeLeader => {
             let place = leader(cluster).await;
-            cluster.nodes[place].freeze().await;
-            tokio::time::sleep(pause * 4).await;
-            cluster.nodes[place].thaw().await;
+            freezes(cluster, place, pause * 4).await;
         }
         Deed::KillBroker => {
             meanwhile(broker, RabbitMq::kill).await;
             tokio::time::sleep(pause).await;
             meanwhile(broker, RabbitMq::restart).await;
         }
-        Deed::LoseWords => {
-            line.swallow(Direction::Down);
-            tokio::time::sleep(pause).await;
-            line.reset();
-            line.heal();
-        }
-        Deed::CutLine => {
-            line.cut();
-            tokio::time::sleep(pause).await;
-            line.heal();
-        }
+        Deed::LoseWords => loses_words(line, pause).await,
+        Deed::CutLine => cuts(line, pause).await,
         Deed::SlowLine => {
             line.delay(Duration::from_millis(300));
             tokio::time::sleep(pause).await;
@@ -114,8 +133,8 @@ async fn whatever_dies_a_consumer_sees_each_event_once_and_in_order() {
     let (way, line) = way.by_a_line().await;
     let mut cluster = relaying(Setup::of(NODES), &way).start().await;
     let crowd = talking(&cluster, 9).await;
-    let mut dice = Dice(Backoff::of(&format!("relay {seed}")));
-    for (step, deed) in dice.deeds().into_iter().enumerate() {
+    let mut dice = Dice::of(seed);
+    for (step, deed) in dice.mixed(DEEDS.repeat(TIMES)).into_iter().enumerate() {
         let pause = Duration::from_millis(100 + 100 * dice.below(15) as u64);
         println!("seed {seed}, step {step}: {deed:?} for {pause:?}");
         does(deed, &mut cluster, &broker, &line, pause).await;

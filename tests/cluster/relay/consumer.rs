@@ -22,28 +22,27 @@ use tokio::{task::AbortHandle, time::sleep};
 use super::Way;
 use crate::{common::eventually, harness::beside};
 
-/// What it has taken and met.
-#[derive(Default)]
-struct Memory {
+/// What it has taken and met; `P` is what comes beside an event.
+pub(super) struct Memory<P> {
     /// By room and run of the log: the last number.
     last: BTreeMap<(String, String), u64>,
     /// By room: what was taken, number and text.
     seen: BTreeMap<String, Vec<(u64, String)>>,
     /// Everything that came, taken or not, with its routing key and properties.
-    came: Vec<Came>,
+    came: Vec<Came<P>>,
 }
 
 /// One delivery.
 #[derive(Clone)]
-pub(crate) struct Came {
+pub(crate) struct Came<P = BasicProperties> {
     pub(crate) key: String,
-    pub(crate) properties: BasicProperties,
+    pub(crate) properties: P,
     pub(crate) event: Value,
     pub(crate) taken: bool,
 }
 
-pub(crate) struct Consumer {
-    memory: Arc<Mutex<Memory>>,
+pub(crate) struct Consumer<P = BasicProperties> {
+    memory: Arc<Mutex<Memory<P>>>,
     task: AbortHandle,
 }
 
@@ -56,15 +55,24 @@ impl Consumer {
 
     /// One that takes what is in the queue.
     pub(crate) fn resume(way: &Way) -> Self {
-        let memory: Arc<Mutex<Memory>> = Arc::default();
-        let (way, heard) = (way.clone(), Arc::clone(&memory));
-        let task = beside(async move {
+        let way = way.clone();
+        Self::hearing(|heard| async move {
             loop {
                 // A broker that is gone comes back.
                 let _ = consume(&way, &heard).await;
                 sleep(Duration::from_millis(100)).await;
             }
-        });
+        })
+    }
+}
+
+impl<P: Clone + Send + 'static> Consumer<P> {
+    /// One that goes on hearing so.
+    pub(super) fn hearing<F: Future<Output = ()> + Send + 'static>(
+        hear: impl FnOnce(Arc<Mutex<Memory<P>>>) -> F,
+    ) -> Self {
+        let memory: Arc<Mutex<Memory<P>>> = Arc::default();
+        let task = beside(hear(Arc::clone(&memory)));
         Self { memory, task: task.abort_handle() }
     }
 
@@ -79,7 +87,7 @@ impl Consumer {
     }
 
     /// All that came.
-    pub(crate) fn came(&self) -> Vec<Came> {
+    pub(crate) fn came(&self) -> Vec<Came<P>> {
         self.memory.lock().unwrap().came.clone()
     }
 
@@ -90,7 +98,7 @@ impl Consumer {
     }
 }
 
-impl Drop for Consumer {
+impl<P> Drop for Consumer<P> {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -118,7 +126,7 @@ pub(crate) async fn declare(way: &Way, pattern: &str) -> lapin::Result<()> {
     connection.close(200, "declared".into()).await
 }
 
-async fn consume(way: &Way, memory: &Mutex<Memory>) -> lapin::Result<()> {
+async fn consume(way: &Way, memory: &Mutex<Memory<BasicProperties>>) -> lapin::Result<()> {
     let connection = Connection::connect(&way.url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.basic_qos(100, BasicQosOptions::default()).await?;
@@ -138,8 +146,18 @@ async fn consume(way: &Way, memory: &Mutex<Memory>) -> lapin::Result<()> {
     Ok(())
 }
 
-impl Memory {
-    fn take(&mut self, key: &str, properties: BasicProperties, event: Value) {
+impl<P> Default for Memory<P> {
+    fn default() -> Self {
+        Self {
+            last: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            came: Vec::new(),
+        }
+    }
+}
+
+impl<P> Memory<P> {
+    pub(super) fn take(&mut self, key: &str, properties: P, event: Value) {
         let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{event}")).to_owned();
         let number = |value: &Value| text(value).parse::<u64>().unwrap();
         let (room, epoch) = (text(&event["subject"]), text(&event["epoch"]));

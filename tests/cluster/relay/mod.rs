@@ -1,9 +1,11 @@
-//! What was said goes on to RabbitMQ: each event at least once and in the order of its room, whatever dies. A consumer
-//! that keeps the rule of `docs/events.md` sees each once. The broker is real.
+//! What was said goes on to RabbitMQ and to Kafka: each event at least once and in the order of its room, whatever dies.
+//! A consumer that keeps the rule of `docs/events.md` sees each once. The RabbitMQ is real; what the Kafka is,
+//! [`servers::kafka`](crate::servers::kafka) says.
 
 mod broker;
 mod chaos;
 pub(crate) mod consumer;
+pub(crate) mod kafka;
 mod nodes;
 mod story;
 
@@ -63,15 +65,25 @@ fn relaying(setup: Setup, way: &Way) -> Setup {
 
 /// The value of a gauge or counter of the relay on a node.
 async fn told(node: &NodeProcess, name: &str) -> f64 {
-    node.metric(&format!("chorus_relay_{name}{{sink=\"rabbitmq\"}}")).await
+    told_of("rabbitmq", node, name).await
+}
+
+/// The same of this sink.
+async fn told_of(sink: &str, node: &NodeProcess, name: &str) -> f64 {
+    node.metric(&format!("chorus_relay_{name}{{sink=\"{sink}\"}}")).await
 }
 
 /// The place of the node that relays, when there is one.
 async fn leader(cluster: &Cluster) -> usize {
+    leader_of("rabbitmq", cluster).await
+}
+
+/// The same of this sink.
+async fn leader_of(sink: &str, cluster: &Cluster) -> usize {
     let found = Mutex::new(None);
     eventually("a node relays", async || {
         for (place, node) in cluster.nodes.iter().enumerate().filter(|(_, node)| node.runs()) {
-            if told(node, "leading").await > 0.0 {
+            if told_of(sink, node, "leading").await > 0.0 {
                 *found.lock().unwrap() = Some(place);
                 return true;
             }
@@ -85,7 +97,7 @@ async fn leader(cluster: &Cluster) -> usize {
 
 /// Waits until the consumer has seen all that is in the log of these rooms, and judges that it saw each once and in
 /// order.
-async fn has_all(consumer: &Consumer, cluster: &Cluster, rooms: &[String]) {
+async fn has_all<P: Clone + Send + 'static>(consumer: &Consumer<P>, cluster: &Cluster, rooms: &[String]) {
     for room in rooms {
         let log = cluster.log(room);
         eventually("the consumer has seen all", async || consumer.count(room) >= log.len()).await;

@@ -12,7 +12,10 @@ use std::{
 use serde_json::json;
 use tokio::{process::Command, task::spawn_blocking};
 
-use super::{Way, broker::meanwhile, consumer, consumer::Consumer, has_all, leader, relaying, shared, told};
+use super::{
+    Way, broker::meanwhile, consumer, consumer::Consumer, has_all, leader, leader_of, relaying, shared, told,
+    told_of,
+};
 use crate::{
     common::{
         eventually,
@@ -26,6 +29,12 @@ use crate::{
 
 /// From the acknowledgement to the consumer, on a machine with nothing else to do it is milliseconds.
 const SOON: Duration = Duration::from_millis(500);
+
+/// What an event is.
+pub(super) fn schema() -> jsonschema::Validator {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/event.json");
+    jsonschema::validator_for(&serde_json::from_str(&fs::read_to_string(schema).unwrap()).unwrap()).unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_on_any_node_comes_once_in_order_and_as_the_schema_says() {
@@ -42,9 +51,7 @@ async fn what_is_said_on_any_node_comes_once_in_order_and_as_the_schema_says() {
         }
     }
     has_all(&consumer, &cluster, &["lobby".to_owned(), "plans-2_b".to_owned()]).await;
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/event.json");
-    let schema = serde_json::from_str(&fs::read_to_string(schema).unwrap()).unwrap();
-    let schema = jsonschema::validator_for(&schema).unwrap();
+    let schema = schema();
     let came = consumer.came();
     for one in &came {
         assert!(schema.is_valid(&one.event), "{}", one.event);
@@ -256,12 +263,26 @@ async fn what_is_said_after_a_restore_is_told_though_its_numbers_were_given_befo
 }
 
 /// Rooms that were talked in for years, as far as the database can tell.
-const FULL: &str = "
+pub(super) const FULL: &str = "
     INSERT INTO rooms (name) SELECT 'full-' || n FROM generate_series(1, 40) n;
     INSERT INTO messages (room_id, seq, sender_id, client_id, body, ts)
         SELECT r.id, n, (SELECT min(id) FROM users), 'id' || n, 'text ' || n, chorus_now()
         FROM rooms r CROSS JOIN generate_series(1, 500) n WHERE r.name LIKE 'full-%';
     UPDATE rooms SET last_seq = 500, last_ts = chorus_now() WHERE name LIKE 'full-%'";
+
+/// Waits until all of that is confirmed, and says how fast that was; which rooms it was.
+pub(super) async fn confirms_all(sink: &str, cluster: &Cluster) -> Vec<String> {
+    leader_of(sink, cluster).await;
+    let (began, node) = (Instant::now(), &cluster.nodes[0]);
+    let confirmed = async || told_of(sink, node, "confirmed_total").await >= 20_000.0;
+    eventually("all is confirmed", confirmed).await;
+    let took = began.elapsed();
+    println!(
+        "20,000 events of 40 rooms confirmed in {took:.1?}: {:.0} a second",
+        20_000.0 / took.as_secs_f64()
+    );
+    (1..=40).map(|n| format!("full-{n}")).collect()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_gathered_for_years_goes_on_in_order() {
@@ -273,14 +294,6 @@ async fn what_has_gathered_for_years_goes_on_in_order() {
     cluster.nodes[0].set("AMQP_URL", &way.url);
     cluster.nodes[0].set("AMQP_EXCHANGE", &way.exchange);
     cluster.nodes[0].start().await;
-    leader(&cluster).await;
-    let (began, node) = (Instant::now(), &cluster.nodes[0]);
-    eventually("all is confirmed", async || told(node, "confirmed_total").await >= 20_000.0).await;
-    let took = began.elapsed();
-    println!(
-        "20,000 events of 40 rooms confirmed in {took:.1?}: {:.0} a second",
-        20_000.0 / took.as_secs_f64()
-    );
-    let rooms: Vec<String> = (1..=40).map(|n| format!("full-{n}")).collect();
+    let rooms = confirms_all("rabbitmq", &cluster).await;
     has_all(&consumer, &cluster, &rooms).await;
 }
