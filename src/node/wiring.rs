@@ -21,6 +21,7 @@ use crate::{
     relay::{
         self, Nudge,
         rabbitmq::{self, RabbitMq},
+        webhook::{Endpoint, Keys, Webhook},
     },
     shutdown::Tasks,
     store::{DbClock, StartAt, postgres, sqlite},
@@ -84,6 +85,7 @@ pub(super) fn relay(
         let sink = RabbitMq::new(url, &config.amqp_exchange);
         sinks.push(Box::new(sink.map_err(|why| Problem::new("AMQP_URL", why))?));
     }
+    sinks.extend(webhooks(config)?);
     let start = |sink| {
         let parts = relay::Parts {
             store: Arc::clone(&backends.store),
@@ -95,6 +97,19 @@ pub(super) fn relay(
     };
     let nudges: Vec<Nudge> = sinks.into_iter().map(start).collect();
     Ok(Arc::new(move |room| nudges.iter().for_each(|nudge| nudge.committed(room))))
+}
+
+/// The receivers of webhooks that the settings name.
+fn webhooks(config: &Config) -> Result<Vec<Box<dyn relay::Sink>>, Problem> {
+    let settings = &config.webhooks;
+    let each = settings.endpoints.iter().zip(std::iter::repeat(settings.keys.as_ref()));
+    let receiver = |(endpoint, keys): (&Endpoint, Option<&Keys>)| {
+        let keys = keys.ok_or_else(|| Problem::new("WEBHOOK_SECRET", "is required with WEBHOOKS"))?;
+        let webhook = Webhook::new(endpoint.clone(), keys.clone(), settings.allowed.clone());
+        let webhook = webhook.map_err(|why| Problem::new("WEBHOOKS", why))?;
+        Ok(Box::new(webhook) as Box<dyn relay::Sink>)
+    };
+    each.map(receiver).collect()
 }
 
 /// Chat on this node, its tasks started. What it hears that is not its own goes to `auth` and to the

@@ -4,7 +4,7 @@
 //! There is no second write path. A sink is told what the log holds: the [`worker`] finds the rooms of which it has
 //! not all, reads them, publishes, and moves the room's cursor when the sink has confirmed. Of all nodes one leads a
 //! sink ([`lead`]); the others wait. What decides (which rooms come next, how many events at once, what was
-//! confirmed, when to try again) is the pure [`plan`]. A sink is behind the seam [`sink`]; [`rabbitmq`] is one.
+//! confirmed, when to try again) is the pure [`plan`]. A sink is behind the seam [`sink`]: [`rabbitmq`], [`webhook`].
 //! What it is told is in [`envelope`].
 //!
 //! The contract for whoever consumes: of a room everything from the first event on that was not confirmed is
@@ -22,6 +22,7 @@ mod nudge;
 pub mod plan;
 pub mod rabbitmq;
 pub mod sink;
+pub mod webhook;
 mod worker;
 
 use std::sync::Arc;
