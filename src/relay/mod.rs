@@ -14,6 +14,7 @@
 //!
 //! Whether a sink can be reached says nothing about whether a node is ready.
 
+mod again;
 mod backoff;
 mod counts;
 pub mod envelope;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use self::{
+    again::{AgainError, tell_again},
     counts::describe_metrics,
     nudge::Nudge,
     sink::{Fate, Lost, Outgoing, Published, Sink},

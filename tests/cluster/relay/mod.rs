@@ -6,6 +6,7 @@ mod chaos;
 pub(crate) mod consumer;
 mod nodes;
 mod story;
+mod webhooks;
 
 use std::sync::{
     Mutex, OnceLock,
