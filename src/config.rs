@@ -14,6 +14,7 @@ pub mod reference;
 pub mod settings;
 mod source;
 mod values;
+mod webhooks;
 
 use std::{fmt, io::Write, net::IpAddr, path::PathBuf, time::Duration};
 
@@ -24,6 +25,7 @@ pub use database::Database;
 pub use kafka::{Kafka, KafkaLogin};
 use reader::Reader;
 pub use source::{Flags, load_dotenv};
+pub use webhooks::Webhooks;
 
 /// Fewest bytes of a secret that signs: as many as SHA-256 has.
 pub const SECRET_MIN_BYTES: usize = 32;
@@ -89,6 +91,7 @@ pub struct Config {
     pub amqp_exchange: String,
     /// `None` when nothing goes on to Kafka.
     pub kafka: Option<Kafka>,
+    pub webhooks: Webhooks,
     /// Who is told nothing yet begins with what is said from now on.
     pub relay_from_now: bool,
     pub migrate_on_start: bool,
@@ -398,6 +401,28 @@ mod tests {
         ];
         assert_eq!(names(&problems), all);
         assert!(!format!("{problems:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn webhooks_go_where_they_may_and_are_signed() {
+        const SIGNS: (&str, &str) = ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let two = ("WEBHOOKS", "search=https://a.example/?key=hidden, bot=http://10.1.2.3:8080");
+        let allow = ("WEBHOOK_ALLOW", "10.1.0.0/16");
+        let config = parse(&[two, SIGNS, allow]).unwrap();
+        assert_eq!((config.webhooks.endpoints.len(), config.webhooks.allowed.len()), (2, 1));
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hidden") && !shown.contains("MfKQ"), "{shown}");
+        assert_eq!(names(&parse(&[two, SIGNS]).unwrap_err()), ["WEBHOOKS"]);
+        assert_eq!(names(&parse(&[two, allow]).unwrap_err()), ["WEBHOOK_SECRET"]);
+        let wrong = [
+            ("WEBHOOKS", "hidden"),
+            ("WEBHOOK_SECRET", "hidden"),
+            ("WEBHOOK_ALLOW", "hidden"),
+        ];
+        let problems = parse(&wrong).unwrap_err();
+        assert_eq!(names(&problems), ["WEBHOOKS", "WEBHOOK_SECRET", "WEBHOOK_ALLOW"]);
+        assert!(!format!("{problems:?}").contains("hidden"));
+        assert!(parse(&[]).unwrap().webhooks.endpoints.is_empty());
     }
 
     #[test]

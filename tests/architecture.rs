@@ -170,13 +170,19 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::readiness",
             "crate::ws",
             "axum::",
-            "hyper::",
             "store::sqlite",
             "store::postgres",
             "fred::",
             "rusqlite::",
         ],
     ),
+    // Only webhooks speak HTTP.
+    ("relay/plan.rs", &["tokio::net", "hyper::", "lapin::"]),
+    ("relay/plan", &["tokio::net", "hyper::", "lapin::"]),
+    ("relay/worker.rs", &["tokio::net", "hyper::", "lapin::"]),
+    ("relay/worker", &["tokio::net", "hyper::", "lapin::"]),
+    ("relay/rabbitmq", &["hyper::"]),
+    ("relay/webhook/reach.rs", &["crate::", "tokio::"]),
     (
         "auth",
         &[

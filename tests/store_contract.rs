@@ -131,7 +131,10 @@ macro_rules! contract {
                 a_new_sink_begins_at_the_oldest_or_now,
                 sinks_know_nothing_of_each_other,
                 what_was_deleted_before_it_was_told_is_stepped_over,
-                of_racing_moves_none_is_lost_and_nothing_goes_back;
+                of_racing_moves_none_is_lost_and_nothing_goes_back,
+                what_is_put_aside_is_known_and_its_room_goes_on,
+                without_the_lead_nothing_is_put_aside,
+                what_was_put_aside_is_kept_in_bounds;
             histories:
                 generated_histories_follow_the_model,
                 concurrent_writers_leave_no_gap_and_no_double;

@@ -53,7 +53,7 @@ pub(super) fn run(args: &ExportArgs, config: &Config) -> Result<String, Failure>
 }
 
 /// Nothing is changed there, not even its schema.
-async fn server(database: &Database) -> Result<PostgresStore, Failure> {
+pub(super) async fn server(database: &Database) -> Result<PostgresStore, Failure> {
     let options = PostgresOptions {
         url: database.url.clone(),
         migrate: false,

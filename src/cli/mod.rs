@@ -10,6 +10,7 @@ mod admin;
 mod ask;
 mod backup;
 mod export;
+mod letters;
 mod operator;
 mod prompt;
 mod table;
@@ -30,6 +31,7 @@ use clap::{Parser, Subcommand};
 pub use self::{
     admin::{Admin, AdminCommand},
     export::ExportArgs,
+    letters::LettersCommand,
     token::TokenCommand,
     user::UserCommand,
 };
@@ -79,6 +81,9 @@ pub enum Command {
         /// The file, which must not be there yet
         file: PathBuf,
     },
+    /// See what receivers of webhooks have refused for good, and post it once more
+    #[command(subcommand)]
+    DeadLetters(LettersCommand),
     /// See and steer the running nodes: who is connected, announcements, drains
     Admin(Admin),
 }
@@ -105,6 +110,7 @@ pub fn run(command: &Command, config: &Config) -> ExitCode {
         Command::Token(what) => token::run(what, config),
         Command::Export(what) => export::run(what, config),
         Command::Backup { file } => backup::run(file, config),
+        Command::DeadLetters(what) => letters::run(what, config),
         Command::Admin(what) => admin::run(what, config),
     };
     match done {

@@ -10,7 +10,9 @@ use super::{
     kafka,
     settings::{self, Kind, Setting},
     values,
+    webhooks::{self, Webhooks},
 };
+use crate::relay::webhook::Keys;
 
 /// Reads one setting after the other and collects what is wrong.
 pub(super) struct Reader<'a> {
@@ -45,6 +47,7 @@ impl<'a> Reader<'a> {
             amqp_url: self.secret(&s::AMQP_URL, database::amqp_url),
             amqp_exchange: self.value(&s::AMQP_EXCHANGE, values::exchange).unwrap_or_default(),
             kafka: self.kafka(),
+            webhooks: self.webhooks(),
             relay_from_now: self.is_first(&s::RELAY_FROM, "now", "start"),
             migrate_on_start: self.flag(&s::MIGRATE_ON_START),
             retention: self.retention(),
@@ -218,6 +221,23 @@ impl<'a> Reader<'a> {
             }
         };
         Some(Kafka { brokers: brokers?, topic: topic?, tls, login })
+    }
+
+    /// What may be called is judged by what is allowed, and told of in the order of the table.
+    fn webhooks(&mut self) -> Webhooks {
+        use settings as s;
+        let allowed = self.text(&s::WEBHOOK_ALLOW).and_then(|text| webhooks::allowed(&text).ok());
+        let allowed = allowed.unwrap_or_default();
+        let endpoints = self.value(&s::WEBHOOKS, |text| webhooks::endpoints(text, &allowed));
+        let keys = self.value(&s::WEBHOOK_SECRET, Keys::parse);
+        self.value(&s::WEBHOOK_ALLOW, webhooks::allowed);
+        let endpoints = endpoints.unwrap_or_default();
+        if !endpoints.is_empty() && !self.is_given(&s::WEBHOOK_SECRET) {
+            let reason =
+                "is required with WEBHOOKS; `echo whsec_$(openssl rand -base64 32)` makes a good one";
+            self.problems.push(Problem::new("WEBHOOK_SECRET", reason));
+        }
+        Webhooks { endpoints, keys, allowed }
     }
 
     /// Whether anything was given, right or wrong.

@@ -90,6 +90,9 @@ settings! {
     KAFKA_USER: Text("name"), "", "Who the node is to the brokers, with KAFKA_PASSWORD; without it nobody in particular", "Needs the right to `WRITE` and `DESCRIBE` the topic.";
     KAFKA_PASSWORD: Secret, "", "That user's password";
     KAFKA_SASL: Text("scram-sha-512, scram-sha-256 or plain"), "scram-sha-512", "How the password is shown to the brokers", "`plain` sends it: use it with `KAFKA_TLS`.";
+    WEBHOOKS: Secret, "", "Receivers that everything that is said is posted to, at most 8: name=https://host/path name=https://…", "With commas or white space between them; a comma in a URL is `%2C`. The name stays: it says how far a receiver is. See [events](events.md#by-webhooks).";
+    WEBHOOK_SECRET: Secret, "", "Signs what is posted: whsec_ and base64 of 24 to 64 bytes; while it is changed the new one and the former, with a space between them", "Required with `WEBHOOKS`. `echo whsec_$(openssl rand -base64 32)` makes a good one.";
+    WEBHOOK_ALLOW: Text("networks"), "", "Networks where receivers may be though they are not public, or are spoken to without TLS", "Such as `10.1.2.0/24`. Whoever can choose what a name resolves to can make the nodes post there: no wider than it must be.";
     RELAY_FROM: Text("start or now"), "start", "Where it begins that has been told nothing yet: with the oldest message that is kept, or with what is said from now on", "Counts at the first start with it alone: from then on it goes on where it was.";
     MIGRATE_ON_START: Flag, "true", "Bring the database's schema up to date at start", "`false`: run `chorus migrate` yourself before the nodes.";
     RETENTION_DAYS: number(0, 36_500, "days"), "0", "How long messages are kept; 0 keeps them for ever", "The same on every node. Of each room the newest of the older ones stays until the one after it is as old, so that whoever was here since comes back without a gap. What was deleted is in backups only.";

@@ -55,7 +55,7 @@ fn known(nets: &'static [&str]) -> impl Iterator<Item = IpNet> {
     nets.iter().filter_map(|net| net.parse().ok())
 }
 
-fn network(word: &str) -> Result<IpNet, String> {
+pub(super) fn network(word: &str) -> Result<IpNet, String> {
     word.parse::<IpNet>()
         .or_else(|_| word.parse::<IpAddr>().map(IpNet::from))
         .map_err(|_| "must list networks (10.0.0.0/8), addresses, loopback, private or none".to_owned())

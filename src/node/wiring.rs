@@ -22,6 +22,7 @@ use crate::{
         self, Nudge,
         kafka::{self, Kafka},
         rabbitmq::{self, RabbitMq},
+        webhook::{Endpoint, Keys, Webhook},
     },
     shutdown::Tasks,
     store::{DbClock, StartAt, postgres, sqlite},
@@ -89,6 +90,7 @@ pub(super) fn relay(
         let sink = Kafka::new(kafka_settings(settings));
         sinks.push(Box::new(sink.map_err(|why| Problem::new("KAFKA_TLS", why))?));
     }
+    sinks.extend(webhooks(config)?);
     let start = |sink| {
         let parts = relay::Parts {
             store: Arc::clone(&backends.store),
@@ -118,6 +120,19 @@ fn kafka_settings(config: &config::Kafka) -> kafka::Settings {
         tls: config.tls,
         login: config.login.as_ref().map(login),
     }
+}
+
+/// The receivers of webhooks that the settings name.
+fn webhooks(config: &Config) -> Result<Vec<Box<dyn relay::Sink>>, Problem> {
+    let settings = &config.webhooks;
+    let each = settings.endpoints.iter().zip(std::iter::repeat(settings.keys.as_ref()));
+    let receiver = |(endpoint, keys): (&Endpoint, Option<&Keys>)| {
+        let keys = keys.ok_or_else(|| Problem::new("WEBHOOK_SECRET", "is required with WEBHOOKS"))?;
+        let webhook = Webhook::new(endpoint.clone(), keys.clone(), settings.allowed.clone());
+        let webhook = webhook.map_err(|why| Problem::new("WEBHOOKS", why))?;
+        Ok(Box::new(webhook) as Box<dyn relay::Sink>)
+    };
+    each.map(receiver).collect()
 }
 
 /// Chat on this node, its tasks started. What it hears that is not its own goes to `auth` and to the

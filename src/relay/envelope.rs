@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{plan::Next, sink::Outgoing};
 use crate::{
-    domain::{ClientId, MessageBody, RoomName, Seq, Timestamp, Username},
-    store::Lead,
+    domain::{ClientId, Event, MessageBody, RoomName, Seq, Timestamp, Username},
+    store::LogId,
 };
 
 /// The media type of an event.
@@ -45,20 +45,25 @@ struct Data<'a> {
     timestamp: Timestamp,
 }
 
+/// By which an event is known again: where it is, who said it and by which id, because a log that was restored may
+/// give the number to another one.
+pub(super) fn id(event: &Event) -> String {
+    format!("{}.{}.{}.{}", event.room.0, event.seq.0, event.sender.0, event.id)
+}
+
 /// The event on its way out.
-pub(super) fn outgoing(next: &Next, lead: Lead) -> Outgoing {
-    let Next { event, name, prev } = next;
-    // Where it is, who said it and by which id: a log that was restored may give the number to another one.
-    let id = format!("{}.{}.{}.{}", event.room.0, event.seq.0, event.sender.0, event.id);
+pub(super) fn outgoing(next: &Next, log: LogId) -> Outgoing {
+    let Next { event, name, prev, .. } = next;
+    let id = id(event);
     let envelope = Envelope {
         specversion: "1.0",
         r#type: MESSAGE,
-        source: format!("urn:uuid:{}", lead.chat),
+        source: format!("urn:uuid:{}", log.chat),
         id: &id,
         time: event.timestamp,
         subject: name,
         datacontenttype: "application/json",
-        epoch: lead.epoch.simple().to_string(),
+        epoch: log.epoch.simple().to_string(),
         seq: event.seq.0.to_string(),
         prevseq: prev.0.to_string(),
         data: Data {
@@ -87,10 +92,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{
-        domain::{Event, RoomId, UserId},
-        store::Fence,
-    };
+    use crate::domain::{RoomId, UserId};
 
     fn next(text: &str, seq: u64, prev: u64) -> Next {
         let event = Event {
@@ -106,19 +108,16 @@ mod tests {
             event: Arc::new(event),
             name: RoomName::lobby(),
             prev: Seq(prev),
+            gone: 0,
         }
     }
 
-    fn lead() -> Lead {
-        Lead {
-            fence: Fence(3),
-            chat: Uuid::from_u128(1),
-            epoch: Uuid::from_u128(2),
-        }
+    fn log() -> LogId {
+        LogId { chat: Uuid::from_u128(1), epoch: Uuid::from_u128(2) }
     }
 
     fn told(next: &Next) -> Value {
-        serde_json::from_slice(&outgoing(next, lead()).body).unwrap()
+        serde_json::from_slice(&outgoing(next, log()).body).unwrap()
     }
 
     fn schema() -> jsonschema::Validator {
@@ -175,7 +174,7 @@ mod tests {
             let event = told(&next);
             prop_assert!(schema().is_valid(&event), "{event}");
             prop_assert_eq!(event["data"]["message"].as_str(), Some(text.as_str()));
-            prop_assert!(outgoing(&next, lead()).id.len() <= 200);
+            prop_assert!(outgoing(&next, log()).id.len() <= 200);
         }
     }
 }

@@ -3,10 +3,12 @@
 //! Rooms that are behind are taken in turn, of each some events that follow each other. Of what was published the
 //! beginning counts that was confirmed without a break; from the first event on that was not, everything comes
 //! again, because a consumer skips what follows a gap. A room in trouble is tried again later and with one event,
-//! and gets its full share back bit by bit; it keeps no other room waiting.
+//! and gets its full share back bit by bit; it keeps no other room waiting. An event that a sink refuses for good is
+//! put aside in the end, if the sink is one of which that is wanted ([`Patience`]).
 
 #[cfg(test)]
 mod histories;
+mod patience;
 #[cfg(test)]
 mod tests;
 mod track;
@@ -21,6 +23,7 @@ use std::{
 use tokio::time::Instant;
 
 use self::track::Track;
+pub use self::{patience::Patience, track::GivenUp};
 pub use super::counts::Tally;
 use super::{backoff::Backoff, sink::Fate};
 use crate::{
@@ -41,6 +44,8 @@ pub struct Limits {
     pub window: u64,
     /// The first wait of a room in trouble, and the longest.
     pub retry: (Duration, Duration),
+    /// When an event is put aside; `None`: never.
+    pub patience: Option<Patience>,
 }
 
 impl Default for Limits {
@@ -51,6 +56,7 @@ impl Default for Limits {
             batch_events: 1_024,
             window: 256,
             retry: (Duration::from_millis(100), Duration::from_secs(10)),
+            patience: None,
         }
     }
 }
@@ -64,6 +70,8 @@ pub struct Next {
     pub name: RoomName,
     /// The event before it, of those that the sink is told.
     pub prev: Seq,
+    /// How many were deleted just before it.
+    pub gone: u64,
 }
 
 /// What came of a batch.
@@ -71,6 +79,8 @@ pub struct Next {
 pub struct Settled {
     /// Up to where the sink has these rooms now.
     pub moves: Vec<(RoomId, Seq)>,
+    /// What is put aside: the sink is not told it.
+    pub given_up: Vec<GivenUp>,
     /// What is counted of it.
     pub tally: Tally,
 }
@@ -82,12 +92,22 @@ pub struct Plan {
     rooms: BTreeMap<RoomId, Track>,
     /// The room that came last; the next batch begins after it.
     served: Option<RoomId>,
+    /// The sink is left alone until then.
+    paused: Option<Instant>,
+    /// When the sink last took anything.
+    took: Option<Instant>,
 }
 
 impl Plan {
     /// Nothing is known to be behind.
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, rooms: BTreeMap::new(), served: None }
+        Self {
+            limits,
+            rooms: BTreeMap::new(),
+            served: None,
+            paused: None,
+            took: None,
+        }
     }
 
     /// A look has found this room behind.
@@ -101,13 +121,18 @@ impl Plan {
 
     /// Makes room by forgetting the one that waits longest; a later look finds it again. Whether there is one.
     fn let_go(&mut self) -> bool {
-        let waiting = self.rooms.iter().filter_map(|(room, track)| Some((track.not_before?, *room)));
+        let idle = self.rooms.iter().filter(|(_, track)| !track.under_way);
+        let waiting = idle.filter_map(|(room, track)| Some((track.not_before?, *room)));
         let last = waiting.max().map(|(_, room)| room);
         last.is_some_and(|room| self.rooms.remove(&room).is_some())
     }
 
     /// What is to be read now, for the next batch. Nothing when nothing is due.
     pub fn ranges(&mut self, now: Instant) -> Vec<Missing> {
+        if self.paused.is_some_and(|until| now < until) {
+            return Vec::new();
+        }
+        self.paused = None;
         let (mut ranges, mut events) = (Vec::new(), 0);
         for room in self.in_turn() {
             if ranges.len() >= self.limits.batch_rooms || events >= self.limits.batch_events {
@@ -132,7 +157,9 @@ impl Plan {
 
     /// When the next of the rooms is due that all wait; `None` when there is none.
     pub fn next_due(&self) -> Option<Instant> {
-        self.rooms.values().filter_map(|track| track.not_before).min()
+        let idle = self.rooms.values().filter(|track| !track.under_way);
+        let due = idle.filter_map(|track| track.not_before).min();
+        if self.rooms.is_empty() { None } else { self.paused.or(due) }
     }
 
     /// The batch, of what was read in these ranges (ascending in each room).
@@ -163,30 +190,63 @@ impl Plan {
         mut chance: impl FnMut() -> f64,
     ) -> Settled {
         let mut settled = Settled::default();
-        let retry = self.retry();
         for room in batch.chunk_by(|one, next| one.event.room == next.event.room) {
             let (of_room, rest) = fates.split_at(room.len().min(fates.len()));
             fates = rest;
             let confirmed = of_room.iter().take_while(|fate| **fate == Fate::Confirmed).count();
             let (has, again) = room.split_at(confirmed);
+            let held = of_room.iter().skip(confirmed).filter(|fate| **fate == Fate::Held).count();
             settled.tally.confirmed += has.len() as u64;
-            settled.tally.again += again.len() as u64;
-            settled.tally.deleted += has.iter().map(|next| next.event.seq.0 - next.prev.0 - 1).sum::<u64>();
-            let Some(Next { event, .. }) = has.last().or(again.first()) else { continue };
-            let id = event.room;
-            if !has.is_empty() {
-                settled.moves.push((id, event.seq));
+            settled.tally.again += (again.len() - held) as u64;
+            settled.tally.deleted += has.iter().map(|next| next.gone).sum::<u64>();
+            if let Some(Next { event, .. }) = has.last() {
+                settled.moves.push((event.room, event.seq));
+                self.took = Some(now);
             }
-            let Some(track) = self.rooms.get_mut(&id) else { continue };
-            track.settle(has, again.is_empty(), self.limits.window);
-            if !again.is_empty() {
-                track.wait(now + retry.wait(track.failures, chance()));
-            }
-            if track.cursor >= track.last {
-                self.rooms.remove(&id);
-            }
+            let stopped = again.first().map(|next| {
+                let fate = of_room.get(confirmed).copied().unwrap_or(Fate::Unknown);
+                (next, fate)
+            });
+            self.settle_room(has, stopped, now, chance(), &mut settled);
         }
         settled
+    }
+
+    /// The sink has these events of a room; at the next one, if any, it stopped with this fate.
+    fn settle_room(
+        &mut self,
+        has: &[Next],
+        stopped: Option<(&Next, Fate)>,
+        now: Instant,
+        chance: f64,
+        settled: &mut Settled,
+    ) {
+        let retry = self.retry();
+        let Some(room) = has.last().or(stopped.map(|(next, _)| next)).map(|next| next.event.room) else {
+            return;
+        };
+        let Some(track) = self.rooms.get_mut(&room) else { return };
+        track.confirmed(has);
+        match stopped {
+            None => track.widen(self.limits.window),
+            Some((_, Fate::Held)) => {}
+            Some((next, fate)) => {
+                track.stumbled(fate, now);
+                if track.is_hopeless(self.limits.patience, now, self.took) {
+                    settled.tally.again -= 1;
+                    settled.tally.dead += 1;
+                    settled.tally.deleted += next.gone;
+                    settled.given_up.extend(track.put_aside(next, fate));
+                } else if let Fate::Later(pause) = fate {
+                    self.paused = self.paused.max(Some(now + pause));
+                } else {
+                    track.wait(now + retry.wait(track.failures, chance));
+                }
+            }
+        }
+        if track.cursor >= track.last {
+            self.rooms.remove(&room);
+        }
     }
 
     const fn retry(&self) -> Backoff {

@@ -3,9 +3,12 @@
 //! A sink publishes a batch and says of each event what became of it; it keeps nothing, retries nothing and decides
 //! nothing. What was not confirmed is given to it again, from the first such event of a room on.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::plan::Limits;
 use crate::domain::{RoomId, RoomName, Seq, Timestamp};
 
 /// An event on its way out.
@@ -36,6 +39,14 @@ pub enum Fate {
     Returned,
     /// No word came.
     Unknown,
+    /// The sink can't take it now; the number is what it said.
+    Failed(u16),
+    /// The sink asks to be left alone for so long.
+    Later(Duration),
+    /// The sink says that it won't take this one, however often; the number is what it said.
+    Declined(u16),
+    /// It was not published: the one before it was not confirmed, or there was no time.
+    Held,
 }
 
 /// The sink is not to be used before it is opened again.
@@ -64,7 +75,18 @@ impl Published {
 #[async_trait]
 pub trait Sink: Send {
     /// Its name, in metrics, in the log and in the store, where its cursors are kept under it: never another one.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
+
+    /// How it wants to be given events.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    /// More lines to the same place, so that rooms go there side by side, each line with one batch at a time. They
+    /// open themselves when they are used, after this one was opened.
+    fn beside(&self) -> Vec<Box<dyn Sink>> {
+        Vec::new()
+    }
 
     /// Gets ready to publish.
     ///

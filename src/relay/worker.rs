@@ -1,28 +1,30 @@
 //! The relay's loop on one node, for one sink: look which rooms are behind, read, publish, move the cursors.
 //!
-//! One batch is under way at a time, of many rooms. Every wait in it is bounded: calls by the store, publishing by
-//! the sink, and both by the end of the node.
+//! A sink has one line or several, each with one batch under way at a time; a room is on one of them only. Every wait
+//! is bounded: calls by the store, publishing by the sink, and both by the end of the node.
+
+mod door;
+mod keeping;
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
+use self::door::Door;
 use super::{
-    backoff::{Backoff, chance},
+    backoff::chance,
     counts::Counts,
     envelope::outgoing,
     nudge::Nudge,
     plan::{Limits, Next, Plan},
-    sink::{Fate, Lost, Published, Sink},
+    sink::{Outgoing, Published, Sink},
 };
-use crate::{
-    domain::{RoomId, Seq},
-    store::{Among, DbClock, Lead, Result, Store},
-};
+use crate::store::{Among, DbClock, Lead, Result, Store};
 
 /// How often all rooms are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,34 +36,38 @@ const NAMED: usize = 256;
 const BYTES: usize = 1 << 20;
 /// How long a batch that is under way may take when the node stops.
 const DRAIN: Duration = Duration::from_secs(1);
-/// Between two tries to move the cursors.
-const SAVE_AGAIN: Duration = Duration::from_millis(200);
-/// Between two tries to open the sink.
-const OPEN_AGAIN: Backoff = Backoff {
-    first: Duration::from_millis(250),
-    most: Duration::from_secs(10),
-};
-/// What happens again and again is told no more often.
-const TOLD: Duration = Duration::from_mins(1);
+/// Between two tries to ask the database.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What the loop stands on.
 pub(super) struct Worker {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: DbClock,
-    pub(super) sink: Box<dyn Sink>,
+    /// The sink's name.
+    pub(super) name: Arc<str>,
+    pub(super) limits: Limits,
+    /// The lines of the sink that nothing is under way on. The last one is used first.
+    pub(super) lines: Vec<Box<dyn Sink>>,
     pub(super) led: watch::Receiver<Option<Lead>>,
     pub(super) nudge: Nudge,
     pub(super) counts: Counts,
     pub(super) stop: CancellationToken,
 }
 
-/// Whether the sink can be published to, and when that is tried again if not.
-struct Door {
-    is_open: bool,
-    failures: u32,
-    not_before: Instant,
-    /// When it was last told that nobody takes something.
-    told_returned: Option<Instant>,
+/// What there is as long as a lead lasts.
+struct Course {
+    lead: Lead,
+    plan: Plan,
+    door: Door,
+    /// The batches that are under way.
+    flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+}
+
+/// A batch with what became of it, and the line that it went by.
+struct Landed {
+    line: Box<dyn Sink>,
+    batch: Vec<Next>,
+    published: Published,
 }
 
 impl Worker {
@@ -71,7 +77,7 @@ impl Worker {
             self.nudge.listens(true);
             self.serve(lead).await;
             self.nudge.listens(false);
-            self.sink.close().await;
+            self.close().await;
             self.counts.is_open(false);
             self.counts.lag(0, 0.0);
         }
@@ -86,24 +92,29 @@ impl Worker {
 
     /// Relays as long as this lead lasts.
     async fn serve(&mut self, lead: Lead) {
-        let mut plan = Plan::new(Limits::default());
+        let mut course = Course {
+            lead,
+            plan: Plan::new(self.limits),
+            door: Door::new(),
+            flights: FuturesUnordered::new(),
+        };
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut door = Door {
-            is_open: false,
-            failures: 0,
-            not_before: Instant::now(),
-            told_returned: None,
-        };
         let mut due = true;
         while self.goes_on(lead) {
-            if let Err(error) = self.look(&mut plan, due).await {
+            if let Err(error) = self.look(&mut course.plan, due).await {
                 tracing::debug!(%error, "the relay can't ask the database");
-                sleep(SAVE_AGAIN).await;
+                sleep(ASK_AGAIN).await;
             }
-            self.open(&mut door).await;
-            let worked = door.is_open && self.one_batch(lead, &mut plan, &mut door).await;
-            due = if worked { looks_due(&mut looks) } else { self.wait(&plan, &door, &mut looks).await };
+            self.open(&mut course.door).await;
+            due = if self.send(&mut course).await {
+                looks_due(&mut looks)
+            } else {
+                self.wait(&mut course, &mut looks).await
+            };
+        }
+        while let Some(landed) = course.flights.next().await {
+            self.landed(&mut course, landed).await;
         }
     }
 
@@ -115,13 +126,13 @@ impl Worker {
     async fn look(&mut self, plan: &mut Plan, all: bool) -> Result<()> {
         let named = self.nudge.take(NAMED);
         if !named.is_empty() {
-            let found = self.store.behind(self.sink.name(), Among::These(&named)).await?;
+            let found = self.store.behind(&self.name, Among::These(&named)).await?;
             found.behind.into_iter().for_each(|behind| plan.found(behind));
         }
         if all {
             let mut after = None;
             for _ in 0..LOOK_STEPS {
-                let found = self.store.behind(self.sink.name(), Among::After(after)).await?;
+                let found = self.store.behind(&self.name, Among::After(after)).await?;
                 found.behind.into_iter().for_each(|behind| plan.found(behind));
                 after = found.next;
                 if after.is_none() {
@@ -139,39 +150,15 @@ impl Worker {
         self.counts.lag(events, Duration::from_millis(waited.unsigned_abs()).as_secs_f64());
     }
 
-    /// Opens the sink, if that is due.
-    async fn open(&mut self, door: &mut Door) {
-        if door.is_open || door.not_before > Instant::now() {
-            return;
-        }
-        let Some(opened) = self.stop.clone().run_until_cancelled(self.sink.open()).await else {
-            return;
-        };
-        match opened {
-            Ok(()) => {
-                tracing::info!(sink = self.sink.name(), "the sink of the relay is open");
-                (door.is_open, door.failures) = (true, 0);
-                self.counts.is_open(true);
-            }
-            Err(error) => self.lost(door, &error).await,
-        }
+    /// Whether a batch could be sent, if there is one.
+    const fn can_send(&self, door: &Door) -> bool {
+        door.is_open && !self.lines.is_empty()
     }
 
-    /// The sink is opened again a little later.
-    async fn lost(&mut self, door: &mut Door, error: &Lost) {
-        let name = self.sink.name();
-        door.failures = door.failures.saturating_add(1);
-        let wait = OPEN_AGAIN.wait(door.failures, chance());
-        tracing::warn!(sink = name, %error, again_in = ?wait, "what was said waits for the sink of the relay");
-        door.is_open = false;
-        door.not_before = Instant::now() + wait;
-        self.counts.is_open(false);
-        self.sink.close().await;
-    }
-
-    /// Reads, publishes and settles one batch. Whether there was one.
-    async fn one_batch(&mut self, lead: Lead, plan: &mut Plan, door: &mut Door) -> bool {
-        let ranges = plan.ranges(Instant::now());
+    /// Reads one batch and sends it on its way. Whether there was one.
+    async fn send(&mut self, course: &mut Course) -> bool {
+        let plan = &mut course.plan;
+        let ranges = if self.can_send(&course.door) { plan.ranges(Instant::now()) } else { Vec::new() };
         if ranges.is_empty() {
             return false;
         }
@@ -183,89 +170,72 @@ impl Worker {
             }
         };
         let batch = plan.batch(&ranges, read, Instant::now(), chance());
-        if batch.is_empty() {
-            return true;
-        }
-        let published = self.publish(lead, &batch).await;
-        let settled = plan.settle(&batch, &published.fates, Instant::now(), chance);
-        self.counts.count(settled.tally, &published.fates);
-        self.tell_returned(door, &published.fates);
-        self.save(lead, &settled.moves).await;
-        self.show(plan);
-        if let Some(error) = published.lost {
-            self.lost(door, &error).await;
+        if let Some(line) = self.lines.pop_if(|_| !batch.is_empty()) {
+            let out = batch.iter().map(|next| outgoing(next, course.lead.log)).collect();
+            course.flights.push(fly(line, batch, out, self.stop.clone()).boxed());
         }
         true
     }
 
-    async fn publish(&mut self, lead: Lead, batch: &[Next]) -> Published {
-        let out: Vec<_> = batch.iter().map(|next| outgoing(next, lead)).collect();
-        let stop = self.stop.clone();
-        let late = async {
-            stop.cancelled().await;
-            sleep(DRAIN).await;
-        };
-        tokio::select! {
-            biased;
-            published = self.sink.publish(&out) => published,
-            () = late => Published::unknown(out.len(), None),
+    /// Settles a batch of which words have come.
+    async fn landed(&mut self, course: &mut Course, landed: Landed) {
+        let Landed { mut line, batch, published } = landed;
+        let settled = course.plan.settle(&batch, &published.fates, Instant::now(), chance);
+        self.counts.count(settled.tally, &published.fates);
+        course.door.tell(&self.name, &published.fates, &settled.given_up);
+        self.save(course.lead, &settled.moves).await;
+        self.put_aside(course.lead, &settled.given_up).await;
+        self.show(&course.plan);
+        if let Some(error) = published.lost {
+            self.lost(&mut course.door, &error).await;
         }
-    }
-
-    /// Moves the cursors, or tries to as long as this node leads: what the sink has is not published again because
-    /// the database is away for a moment.
-    async fn save(&mut self, lead: Lead, moves: &[(RoomId, Seq)]) {
-        while !moves.is_empty() {
-            match self.store.move_cursors(self.sink.name(), lead.fence, moves).await {
-                Ok(true) => return,
-                Ok(false) => {
-                    tracing::warn!(
-                        sink = self.sink.name(),
-                        "the relay moves no cursor: another node leads by now, or the log is elsewhere"
-                    );
-                    let mut known = self.led.clone();
-                    // The next asking for the lead finds out.
-                    let other = known.wait_for(|now| *now != Some(lead));
-                    let _ = self.stop.clone().run_until_cancelled(other).await;
-                    return;
-                }
-                Err(error) => tracing::debug!(%error, "the cursors of the relay can't be moved"),
-            }
-            if !self.goes_on(lead) {
-                return;
-            }
-            sleep(SAVE_AGAIN).await;
+        if !course.door.is_open {
+            line.close().await;
         }
-    }
-
-    /// That nobody has asked for something is told, but not for each event.
-    fn tell_returned(&self, door: &mut Door, fates: &[Fate]) {
-        let is_new = door.told_returned.is_none_or(|moment| moment.elapsed() >= TOLD);
-        if is_new && fates.contains(&Fate::Returned) {
-            door.told_returned = Some(Instant::now());
-            tracing::warn!(
-                sink = self.sink.name(),
-                "nobody takes what is published of some rooms: no queue is bound; it is published again"
-            );
-        }
+        self.lines.push(line);
     }
 
     /// Waits until there may be something to do. Whether all rooms are to be looked at.
-    async fn wait(&mut self, plan: &Plan, door: &Door, looks: &mut Interval) -> bool {
-        let soon = if door.is_open { plan.next_due() } else { Some(door.not_before) };
+    async fn wait(&mut self, course: &mut Course, looks: &mut Interval) -> bool {
+        let can_send = self.can_send(&course.door);
+        let can_open = !course.door.is_open && !self.lines.is_empty();
+        let soon = if can_send { course.plan.next_due() } else { Some(course.door.not_before) };
         let soon = soon.unwrap_or_else(|| Instant::now() + LOOK);
-        tokio::select! {
-            () = self.stop.cancelled() => false,
-            _ = self.led.changed() => false,
-            () = self.nudge.heard(), if door.is_open => false,
-            () = sleep_until(soon) => false,
-            _ = looks.tick() => true,
+        let landed = tokio::select! {
+            () = self.stop.cancelled() => None,
+            _ = self.led.changed() => None,
+            landed = course.flights.next(), if !course.flights.is_empty() => landed,
+            () = self.nudge.heard(), if can_send => None,
+            () = sleep_until(soon), if can_send || can_open => None,
+            _ = looks.tick() => return true,
+        };
+        if let Some(landed) = landed {
+            self.landed(course, landed).await;
         }
+        false
     }
+}
+
+/// Publishes a batch; given up a little after the node has begun to stop.
+async fn fly(
+    mut line: Box<dyn Sink>,
+    batch: Vec<Next>,
+    out: Vec<Outgoing>,
+    stop: CancellationToken,
+) -> Landed {
+    let late = async {
+        stop.cancelled().await;
+        sleep(DRAIN).await;
+    };
+    let published = tokio::select! {
+        biased;
+        published = line.publish(&out) => published,
+        () = late => Published::unknown(out.len(), None),
+    };
+    Landed { line, batch, published }
 }
 
 /// Whether all rooms are to be looked at, though there is something to do without that.
 fn looks_due(looks: &mut Interval) -> bool {
-    use futures_util::FutureExt;
     looks.tick().now_or_never().is_some()
 }

@@ -28,7 +28,10 @@ pub use clock::DbClock;
 pub use cookies::{CookieHash, CookieSalt, CookieUse, CookieUsed, Cookies, NewCookie};
 pub use lagging::LaggingReads;
 pub use log::{Appended, Head, Log, Missing, NewEvent, Page, Room, Slice};
-pub use relaying::{Among, Behind, Candidate, Fence, Lead, Relaying, StartAt, Survey};
+pub use relaying::{
+    Among, Behind, Candidate, DEAD_LETTERS_KEPT, DEAD_LETTERS_MOST, DeadLetter, Fence, Lead, LogId, PutAside,
+    Relaying, StartAt, Survey,
+};
 pub use retention::{Expired, Retention};
 pub use schema::SchemaError;
 pub use sign_ins::{NewToken, Redeemed, SignIn, SignIns, TicketUse, TokenHash};
@@ -71,7 +74,7 @@ pub trait Store: Accounts + SignIns + Cookies + Bots + Log + Retention + Relayin
     async fn exchange_health(&self, node: Uuid, bus_reached: bool) -> Result<bool>;
 
     /// Deletes, in bounded steps, what has expired: tokens, cookies, sign-ins, used tickets,
-    /// revocations older than their window. Answers how many rows went.
+    /// revocations older than their window, dead letters beyond their bounds. Answers how many rows went.
     async fn sweep(&self) -> Result<u64>;
 
     /// Finishes what was begun and closes. Calls that come later are `Unavailable`.

@@ -15,6 +15,7 @@
 pub mod page;
 pub mod program;
 pub mod raw_socket;
+pub mod receiver;
 pub mod schema;
 pub mod web;
 pub mod wire;

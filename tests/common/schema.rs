@@ -5,7 +5,8 @@ use std::{fs, path::Path, sync::LazyLock};
 use jsonschema::Validator;
 use serde_json::Value;
 
-fn validator(name: &str) -> Validator {
+/// The schema in this file of `docs/schema`.
+pub fn validator(name: &str) -> Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(name);
     jsonschema::validator_for(&serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()).unwrap()
 }

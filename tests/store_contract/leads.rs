@@ -15,7 +15,7 @@ use chorus::{
 use crate::{
     fixture::{fill, lobby, person},
     postgres::{open, shared},
-    relaying::candidate,
+    relaying::{candidate, letter},
 };
 
 const SINK: &str = "queue";
@@ -127,8 +127,11 @@ async fn a_restored_log_is_the_same_chat_and_another_run() {
     let store = open(server, &restored, NodeLock::Shared).await.unwrap();
     // The lease was in the dump, and so was whose it is.
     let next = store.lead(SINK, mine).await.unwrap().unwrap();
-    assert_eq!(next.chat, led.chat);
-    assert!(next.epoch != led.epoch && next.fence > led.fence, "{next:?} after {led:?}");
+    assert_eq!(next.log.chat, led.log.chat);
+    assert!(
+        next.log.epoch != led.log.epoch && next.fence > led.fence,
+        "{next:?} after {led:?}"
+    );
     let found = store.behind(SINK, Among::After(None)).await.unwrap().behind;
     assert_eq!((found[0].cursor, found[0].last_seq), (Seq(2), Seq(3)));
     assert_eq!(store.lead(SINK, mine).await.unwrap(), Some(next), "it stays that");
@@ -149,7 +152,10 @@ async fn what_was_told_of_a_log_that_is_suddenly_elsewhere_moves_nothing_before_
     shared().server.sql(&database, "UPDATE relay_log SET place = 'another server'");
     assert!(!first.move_cursors(SINK, led.fence, &[(room, Seq(3))]).await.unwrap());
     let next = first.lead(SINK, mine).await.unwrap().unwrap();
-    assert!(next.epoch != led.epoch && next.fence > led.fence, "{next:?} after {led:?}");
+    assert!(
+        next.log.epoch != led.log.epoch && next.fence > led.fence,
+        "{next:?} after {led:?}"
+    );
     assert!(!first.move_cursors(SINK, led.fence, &[(room, Seq(3))]).await.unwrap());
     assert!(first.move_cursors(SINK, next.fence, &[(room, Seq(3))]).await.unwrap());
     first.close().await;
@@ -166,13 +172,69 @@ async fn a_log_in_a_file_that_was_copied_is_another_run() {
     store.close().await;
     let store = SqliteStore::open(home.path()).unwrap();
     let again = store.lead(SINK, candidate()).await.unwrap().unwrap();
-    assert_eq!((again.chat, again.epoch), (led.chat, led.epoch), "a restart is no other log");
+    assert_eq!(
+        (again.log.chat, again.log.epoch),
+        (led.log.chat, led.log.epoch),
+        "a restart is no other log"
+    );
     assert!(again.fence > led.fence);
     store.close().await;
     SqliteStore::back_up(home.path(), &copy.path().join("chorus.db")).unwrap();
     let store = SqliteStore::open(copy.path()).unwrap();
     let next = store.lead(SINK, mine).await.unwrap().unwrap();
-    assert_eq!(next.chat, led.chat);
-    assert!(next.epoch != led.epoch && next.fence > again.fence, "{next:?} after {again:?}");
+    assert_eq!(next.log.chat, led.log.chat);
+    assert!(
+        next.log.epoch != led.log.epoch && next.fence > again.fence,
+        "{next:?} after {again:?}"
+    );
     store.close().await;
+}
+
+/// Thirty-one days, in ms.
+const OLD: i64 = 31 * 24 * 3_600_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_aside_a_month_ago_is_forgotten() {
+    let (first, second, database) = two_nodes().await;
+    let room = lobby(&first).await;
+    let led = first.lead(SINK, candidate()).await.unwrap().unwrap();
+    assert!(first.put_aside(SINK, led.fence, &[letter(room, 1, 0), letter(room, 2, 0)]).await.unwrap());
+    let older = format!("UPDATE relay_dead_letters SET at = at - {OLD} WHERE seq = 1");
+    shared().server.sql(&database, &older);
+    assert_eq!(first.sweep().await.unwrap(), 1);
+    assert_eq!(first.dead_letters(9).await.unwrap()[0].seq, Seq(2));
+    first.close().await;
+    second.close().await;
+
+    let home = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(home.path()).unwrap();
+    let (room, led) = (lobby(&store).await, store.lead(SINK, candidate()).await.unwrap().unwrap());
+    assert!(store.put_aside(SINK, led.fence, &[letter(room, 1, 0), letter(room, 2, 0)]).await.unwrap());
+    let older = format!("UPDATE relay_dead_letters SET at = at - {OLD} WHERE seq = 1");
+    rusqlite::Connection::open(home.path().join("chorus.db"))
+        .unwrap()
+        .execute_batch(&older)
+        .unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 1);
+    assert_eq!(store.dead_letters(9).await.unwrap()[0].seq, Seq(2));
+    store.close().await;
+}
+
+/// What a node of the release before says to the database: it knows no `told`.
+const BEFORE: &str =
+    "SELECT chorus_relay_move('queue', (SELECT fence FROM relay_sinks), ARRAY[room], ARRAY[3])
+    FROM (SELECT room_id AS room FROM relay_cursors) c";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_the_release_before_moves_cursors_beside_this_one() {
+    let (first, second, database) = two_nodes().await;
+    let room = lobby(&first).await;
+    fill(&first, room, person(&first, "alice").await, 4).await;
+    let led = first.lead(SINK, candidate()).await.unwrap().unwrap();
+    assert!(first.put_aside(SINK, led.fence, &[letter(room, 1, 0)]).await.unwrap());
+    assert_eq!(shared().server.sql(&database, BEFORE), "t");
+    let found = first.behind(SINK, Among::After(None)).await.unwrap().behind;
+    assert_eq!((found[0].cursor, found[0].told), (Seq(3), Seq(3)));
+    first.close().await;
+    second.close().await;
 }

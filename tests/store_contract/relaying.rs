@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use chorus::{
     domain::{RoomId, Seq},
-    store::{Among, Behind, Candidate, Lead, Missing, StartAt, Store, Survey},
+    store::{
+        Among, Behind, Candidate, DEAD_LETTERS_MOST, DeadLetter, Lead, Missing, PutAside, StartAt, Store,
+        Survey,
+    },
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -56,7 +59,11 @@ pub(crate) async fn who_leads_keeps_the_lead_and_each_taking_has_a_higher_number
     store.give_up_lead(SINK, led.fence).await.unwrap();
     let next = store.lead(SINK, second).await.unwrap().unwrap();
     assert!(next.fence > led.fence, "{next:?} after {led:?}");
-    assert_eq!((next.chat, next.epoch), (led.chat, led.epoch), "it is the same log");
+    assert_eq!(
+        (next.log.chat, next.log.epoch),
+        (led.log.chat, led.log.epoch),
+        "it is the same log"
+    );
     store.give_up_lead(SINK, led.fence).await.unwrap();
     assert_eq!(
         store.lead(SINK, second).await.unwrap(),
@@ -150,7 +157,7 @@ pub(crate) async fn sinks_know_nothing_of_each_other(store: &Arc<dyn Store>) {
     assert!(store.move_cursors("one", one.fence, &[(room, Seq(2))]).await.unwrap());
     assert_eq!(all_behind(&**store, "one").await, []);
     assert_eq!(places(&all_behind(&**store, "other").await), [(room, 0, 2)]);
-    assert_eq!((one.chat, one.epoch), (other.chat, other.epoch));
+    assert_eq!((one.log.chat, one.log.epoch), (other.log.chat, other.log.epoch));
 }
 
 pub(crate) async fn what_was_deleted_before_it_was_told_is_stepped_over(store: &Arc<dyn Store>) {
@@ -187,4 +194,92 @@ pub(crate) async fn of_racing_moves_none_is_lost_and_nothing_goes_back(store: &A
     }
     assert!(moving.join_all().await.into_iter().all(|moved| moved));
     assert!(places(&all_behind(&**store, SINK).await).iter().all(|(_, cursor, _)| *cursor == 40));
+}
+
+/// A letter about this event, after that one.
+pub(crate) fn letter(room: RoomId, seq: u64, told: u64) -> DeadLetter {
+    DeadLetter {
+        room,
+        seq: Seq(seq),
+        told: Seq(told),
+        message_id: format!("{}.{seq}.1.id", room.0),
+        reason: "status 422".to_owned(),
+        attempts: 5,
+    }
+}
+
+fn numbers(letters: &[PutAside]) -> Vec<(RoomId, u64)> {
+    letters.iter().map(|letter| (letter.room, letter.seq.0)).collect()
+}
+
+pub(crate) async fn what_is_put_aside_is_known_and_its_room_goes_on(store: &Arc<dyn Store>) {
+    let (room, other) = (room_of(&**store, 6).await, room_of(&**store, 1).await);
+    let lead = lead(&**store, SINK).await;
+    let before = store.now().await.unwrap();
+    assert!(store.move_cursors(SINK, lead.fence, &[(room, Seq(2))]).await.unwrap());
+    let letters = [letter(room, 3, 2), letter(other, 1, 0)];
+    for _ in 0..2 {
+        // Again, because an answer was lost.
+        assert!(store.put_aside(SINK, lead.fence, &letters).await.unwrap());
+    }
+    let so_far = store.now().await.unwrap();
+    while store.now().await.unwrap() <= so_far {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.put_aside(SINK, lead.fence, &[letter(room, 4, 2)]).await.unwrap());
+    let found = all_behind(&**store, SINK).await;
+    assert_eq!(places(&found), [(room, 4, 6)]);
+    assert_eq!(found[0].told, Seq(2), "what the next one is told to come after");
+    let kept = store.dead_letters(10).await.unwrap();
+    assert_eq!(numbers(&kept)[0], (room, 4), "the newest first");
+    assert_eq!(kept.len(), 3);
+    let first = kept.iter().find(|kept| (kept.room, kept.seq) == (room, Seq(3))).unwrap();
+    assert_eq!(
+        (first.sink.as_str(), first.attempts, first.reason.as_str()),
+        (SINK, 5, "status 422")
+    );
+    assert_eq!(
+        (first.message_id.as_str(), first.at >= before),
+        (letters[0].message_id.as_str(), true)
+    );
+    assert_eq!(first.name, found[0].name);
+    assert_eq!(store.dead_letters(1).await.unwrap(), kept[..1]);
+    assert!(store.move_cursors(SINK, lead.fence, &[(room, Seq(5))]).await.unwrap());
+    assert!(
+        store.put_aside(SINK, lead.fence, &[letter(room, 4, 2)]).await.unwrap(),
+        "it comes late"
+    );
+    let found = all_behind(&**store, SINK).await;
+    assert_eq!(
+        (places(&found), found[0].told),
+        (vec![(room, 5, 6)], Seq(5)),
+        "the sink has that"
+    );
+}
+
+pub(crate) async fn without_the_lead_nothing_is_put_aside(store: &Arc<dyn Store>) {
+    let room = room_of(&**store, 3).await;
+    let old = lead(&**store, SINK).await;
+    store.give_up_lead(SINK, old.fence).await.unwrap();
+    let new = lead(&**store, SINK).await;
+    assert!(
+        !store.put_aside(SINK, old.fence, &[letter(room, 1, 0)]).await.unwrap(),
+        "it has slept"
+    );
+    assert!(!store.put_aside("unheard-of", new.fence, &[letter(room, 1, 0)]).await.unwrap());
+    assert_eq!(places(&all_behind(&**store, SINK).await), [(room, 0, 3)]);
+    assert_eq!(store.dead_letters(10).await.unwrap(), []);
+}
+
+pub(crate) async fn what_was_put_aside_is_kept_in_bounds(store: &Arc<dyn Store>) {
+    let (room, lead) = (room_of(&**store, 1).await, lead(&**store, SINK).await);
+    let letters: Vec<_> = (1..=DEAD_LETTERS_MOST + 700).map(|seq| letter(room, seq, 0)).collect();
+    for some in letters.chunks(2_000) {
+        assert!(store.put_aside(SINK, lead.fence, some).await.unwrap());
+    }
+    assert_eq!(store.sweep().await.unwrap(), 700);
+    let kept = store.dead_letters(u32::MAX).await.unwrap();
+    assert_eq!(kept.len() as u64, DEAD_LETTERS_MOST);
+    assert_eq!(kept.last().unwrap().seq, Seq(701), "the oldest have gone");
+    assert_eq!(store.sweep().await.unwrap(), 0);
 }

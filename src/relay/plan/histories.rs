@@ -1,6 +1,8 @@
 //! Generated histories: a log that grows and is deleted from its beginning, a broker that takes, refuses and loses
-//! words as it likes, relays that die and come back with the cursors of before. A consumer that keeps the rule sees
-//! each event once and in order.
+//! words as it likes, or won't have an event at all, relays that die and come back with the cursors of before. A
+//! consumer that keeps the rule sees each event once and in order, but for those that were put aside.
+
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
@@ -19,6 +21,7 @@ fn limits() -> Limits {
         batch_rooms: 2,
         batch_events: 6,
         window: 4,
+        patience: Some(Patience { declined: 2, failing: LONGEST * 3, alone: LONGEST * 5 }),
         ..Limits::default()
     }
 }
@@ -28,13 +31,16 @@ fn room(index: usize) -> RoomId {
 }
 
 /// A log of one room, its end, what is kept of it, and how far the store says the sink is.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Room {
     last: u64,
     deleted: u64,
     cursor: u64,
+    told: u64,
     /// What a consumer has taken last.
     seen: u64,
+    /// What was put aside.
+    dead: BTreeSet<u64>,
 }
 
 /// What a broker does with an event.
@@ -43,6 +49,9 @@ enum Broker {
     Takes,
     Refuses,
     Returns,
+    Declines,
+    AsksToWait,
+    Holds,
     TakesAndLosesTheWord,
     Loses,
 }
@@ -74,14 +83,15 @@ impl World {
     fn look(&mut self) {
         for (index, known) in self.rooms.iter().enumerate() {
             if known.last > known.cursor {
-                self.plan.found(behind(room(index), known.cursor, known.last));
+                let told = Seq(known.told);
+                self.plan.found(Behind { told, ..behind(room(index), known.cursor, known.last) });
             }
         }
     }
 
     fn read(&self, ranges: &[Missing]) -> Vec<Event> {
         let of = |range: &Missing| {
-            let known = self.rooms[usize::try_from(range.room.0 - 1).unwrap()];
+            let known = &self.rooms[usize::try_from(range.room.0 - 1).unwrap()];
             let from = range.after.0.max(known.deleted) + 1;
             (from..=range.upto.0.min(known.last))
                 .map(|seq| event(range.room, seq))
@@ -109,17 +119,41 @@ impl World {
                     Broker::Takes => Fate::Confirmed,
                     Broker::Refuses => Fate::Refused,
                     Broker::Returns => Fate::Returned,
+                    Broker::Declines => Fate::Declined(422),
+                    Broker::AsksToWait => Fate::Later(LONGEST / 2),
+                    Broker::Holds => Fate::Held,
                     Broker::TakesAndLosesTheWord | Broker::Loses => Fate::Unknown,
                 }
             })
             .collect();
         let settled = self.plan.settle(&batch, &fates, self.now, || 0.5);
-        let counted = settled.tally.confirmed + settled.tally.again;
-        assert_eq!(counted, batch.len() as u64, "each is counted once");
-        for (id, seq) in settled.moves.into_iter().filter(|_| saves) {
+        let tally = settled.tally;
+        let held = fates.iter().filter(|fate| **fate == Fate::Held).count() as u64;
+        let counted = tally.confirmed + tally.again + tally.dead;
+        assert!(
+            counted <= batch.len() as u64 && counted + held >= batch.len() as u64,
+            "each once"
+        );
+        assert_eq!(tally.dead, settled.given_up.len() as u64);
+        if saves {
+            self.save(settled);
+        }
+    }
+
+    /// What the store keeps.
+    fn save(&mut self, settled: Settled) {
+        for (id, seq) in settled.moves {
             let known = &mut self.rooms[usize::try_from(id.0 - 1).unwrap()];
             assert!(seq.0 > known.cursor && seq.0 <= known.last, "cursors go on, within the log");
-            known.cursor = seq.0;
+            (known.cursor, known.told) = (seq.0, seq.0);
+        }
+        for given_up in settled.given_up {
+            let (id, seq) = (given_up.event.room.0, given_up.event.seq.0);
+            let known = &mut self.rooms[usize::try_from(id - 1).unwrap()];
+            assert!(seq > known.cursor && seq <= known.last, "so do these");
+            assert_eq!(given_up.told.0, known.told, "what is told before it is what the sink has");
+            known.cursor = seq;
+            known.dead.insert(seq);
         }
     }
 
@@ -129,7 +163,7 @@ impl World {
         let (prev, seq) = (next.prev.0, next.event.seq.0);
         if prev <= known.seen && known.seen < seq {
             assert!(
-                known.seen + 1 == seq || known.deleted >= seq - 1,
+                (known.seen + 1..seq).all(|gone| gone <= known.deleted || known.dead.contains(&gone)),
                 "{known:?} takes {seq} after {prev}"
             );
             known.seen = seq;
@@ -142,6 +176,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Broker::Takes),
         1 => Just(Broker::Refuses),
         1 => Just(Broker::Returns),
+        4 => Just(Broker::Declines),
+        1 => Just(Broker::AsksToWait),
+        1 => Just(Broker::Holds),
         1 => Just(Broker::TakesAndLosesTheWord),
         1 => Just(Broker::Loses),
     ];
@@ -176,7 +213,10 @@ proptest! {
             world.relay(&mut std::iter::empty(), true);
         }
         for room in world.rooms {
-            prop_assert_eq!((room.cursor, room.seen), (room.last, room.last));
+            prop_assert_eq!(room.cursor, room.last);
+            let alive = (room.deleted + 1..=room.last).rev().find(|seq| !room.dead.contains(seq));
+            // What was taken although its word was lost may have been put aside later.
+            prop_assert!(room.seen >= alive.unwrap_or(0), "{room:?}");
         }
         prop_assert_eq!(world.plan.lag(), (0, None));
     }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Next;
+use super::{
+    Fate, Next,
+    patience::{Patience, Trouble},
+};
 use crate::{
     domain::{Event, RoomName, Seq, Timestamp},
     store::{Behind, Missing},
@@ -14,8 +17,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Track {
     name: RoomName,
-    /// The sink has everything up to this.
+    /// The sink is done with everything up to this.
     pub(super) cursor: Seq,
+    /// The last event that it has: an earlier one when those after it were put aside.
+    told: Seq,
     /// The room's newest event, as far as is known.
     pub(super) last: Seq,
     /// How many events are published at once.
@@ -28,6 +33,23 @@ pub(super) struct Track {
     pub(super) since: Option<Timestamp>,
     /// The next events are gone: the first one that is kept is looked for.
     deleted: bool,
+    /// Some of it is being published.
+    pub(super) under_way: bool,
+    /// What the next event has come to so far.
+    trouble: Option<Trouble>,
+}
+
+/// An event that is put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The event.
+    pub event: Arc<Event>,
+    /// The last one before it that the sink has.
+    pub told: Seq,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What came of it the last time.
+    pub fate: Fate,
 }
 
 impl Track {
@@ -36,12 +58,15 @@ impl Track {
         Self {
             name: behind.name,
             cursor: behind.cursor,
+            told: behind.told,
             last: behind.last_seq,
             window,
             failures: 0,
             not_before: None,
             since: behind.since,
             deleted: false,
+            under_way: false,
+            trouble: None,
         }
     }
 
@@ -54,7 +79,7 @@ impl Track {
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.not_before.is_none_or(|moment| moment <= now)
+        !self.under_way && self.not_before.is_none_or(|moment| moment <= now)
     }
 
     /// Up to where is read for the next batch.
@@ -76,33 +101,71 @@ impl Track {
         self.deleted = true;
     }
 
-    /// What was read, as far as the window allows.
-    pub(super) fn next(&self, read: Vec<Event>) -> Vec<Next> {
-        let mut prev = self.cursor;
+    /// What was read, as far as the window allows: it is under way until something comes of it.
+    pub(super) fn next(&mut self, read: Vec<Event>) -> Vec<Next> {
+        let (mut prev, mut done) = (self.told, self.cursor);
         let window = usize::try_from(self.window).unwrap_or(usize::MAX);
+        self.under_way = !read.is_empty();
+        let name = &self.name;
         let each = |event: Event| {
-            let next = Next { prev, name: self.name.clone(), event: Arc::new(event) };
-            prev = next.event.seq;
+            let gone = event.seq.0.saturating_sub(done.0.saturating_add(1));
+            let next = Next { prev, name: name.clone(), event: Arc::new(event), gone };
+            (prev, done) = (next.event.seq, next.event.seq);
             next
         };
         read.into_iter().take(window).map(each).collect()
     }
 
-    /// The sink has these, and what was published beside them unless not `all`.
-    pub(super) fn settle(&mut self, has: &[Next], all: bool, most: u64) {
+    /// Nothing is under way any more, and the sink has these.
+    pub(super) fn confirmed(&mut self, has: &[Next]) {
+        self.under_way = false;
         if let Some(Next { event, .. }) = has.last() {
-            self.cursor = event.seq;
-            self.since = Some(event.timestamp);
-            self.deleted = false;
-            self.failures = 0;
-            self.not_before = None;
+            self.told = event.seq;
+            self.goes_on(event);
         }
-        if all {
-            self.window = self.window.saturating_mul(2).min(most);
-        } else {
-            self.window = 1;
-            self.failures = self.failures.saturating_add(1);
-        }
+    }
+
+    /// All of it was taken: more is dared.
+    pub(super) fn widen(&mut self, most: u64) {
+        self.window = self.window.saturating_mul(2).min(most);
+    }
+
+    /// The next event was not taken.
+    pub(super) fn stumbled(&mut self, fate: Fate, now: Instant) {
+        self.window = 1;
+        self.failures = self.failures.saturating_add(1);
+        let trouble = self.trouble.get_or_insert(Trouble { since: now, attempts: 0, declined: 0 });
+        trouble.attempts = trouble.attempts.saturating_add(1);
+        trouble.declined = trouble.declined.saturating_add(u32::from(matches!(fate, Fate::Declined(_))));
+    }
+
+    /// Whether the next event is to be put aside.
+    pub(super) fn is_hopeless(
+        &self,
+        patience: Option<Patience>,
+        now: Instant,
+        took: Option<Instant>,
+    ) -> bool {
+        let both = patience.zip(self.trouble);
+        both.is_some_and(|(patience, trouble)| patience.is_over(trouble, now, took))
+    }
+
+    /// The room goes on after this event, which the sink is not told.
+    pub(super) fn put_aside(&mut self, next: &Next, fate: Fate) -> Option<GivenUp> {
+        let attempts = self.trouble?.attempts;
+        let (told, event) = (self.told, Arc::clone(&next.event));
+        self.goes_on(&event);
+        Some(GivenUp { event, told, attempts, fate })
+    }
+
+    /// The sink is done with everything up to this event.
+    const fn goes_on(&mut self, event: &Event) {
+        self.cursor = event.seq;
+        self.since = Some(event.timestamp);
+        self.deleted = false;
+        self.failures = 0;
+        self.not_before = None;
+        self.trouble = None;
     }
 
     /// It is not due before that.

@@ -200,6 +200,13 @@ impl Store for PostgresStore {
                 break;
             }
         }
+        for _ in 0..SWEEP_STEPS {
+            let gone = self.forget_dead_letters(SWEEP_ROWS).await?;
+            total += gone;
+            if gone == 0 {
+                break;
+            }
+        }
         Ok(total)
     }
 

@@ -1,6 +1,8 @@
 //! How far other systems are, in `SQLite`. There is no other node: the lead is had by asking, and only its number
 //! matters.
 
+mod letters;
+
 use std::{
     fs,
     os::unix::fs::MetadataExt,
@@ -18,7 +20,9 @@ use super::{
 };
 use crate::{
     domain::{RoomId, Seq, Timestamp},
-    store::{Among, Behind, Candidate, Fence, Lead, Relaying, Result, StartAt, Survey},
+    store::{
+        Among, Behind, Candidate, DeadLetter, Fence, Lead, LogId, PutAside, Relaying, Result, StartAt, Survey,
+    },
 };
 
 /// Rooms that one look goes through.
@@ -63,6 +67,19 @@ impl Relaying for SqliteStore {
         let (sink, to) = (sink.to_owned(), to.to_vec());
         self.write(move |connection| move_cursors(connection, &sink, fence, &to)).await
     }
+
+    async fn put_aside(&self, sink: &str, fence: Fence, letters: &[DeadLetter]) -> Result<bool> {
+        let (sink, letters) = (sink.to_owned(), letters.to_vec());
+        self.write(move |connection| letters::put_aside(connection, &sink, fence, &letters)).await
+    }
+
+    async fn log_id(&self) -> Result<LogId> {
+        self.read(log_id).await
+    }
+
+    async fn dead_letters(&self, most: u32) -> Result<Vec<PutAside>> {
+        self.read(move |connection| letters::newest(connection, most)).await
+    }
 }
 
 /// The lead, if it is this one's and the log is where it was.
@@ -75,8 +92,7 @@ fn held(connection: &Connection, sink: &str, me: Uuid) -> Result<Option<Lead>> {
         .query_row(params![sink, me.to_string(), place(connection)], |row| {
             Ok(Lead {
                 fence: Fence(row.get(0)?),
-                chat: uuid(row, 1)?,
-                epoch: uuid(row, 2)?,
+                log: LogId { chat: uuid(row, 1)?, epoch: uuid(row, 2)? },
             })
         })
         .optional()?;
@@ -84,7 +100,7 @@ fn held(connection: &Connection, sink: &str, me: Uuid) -> Result<Option<Lead>> {
 }
 
 fn lead(connection: &Connection, sink: &str, candidate: Candidate) -> Result<Lead> {
-    let (chat, epoch) = identity(connection)?;
+    let log = identity(connection)?;
     let begun = connection
         .prepare_cached("INSERT INTO relay_sinks (sink, fence) VALUES (?1, 0) ON CONFLICT DO NOTHING")?
         .execute([sink])?;
@@ -99,11 +115,11 @@ fn lead(connection: &Connection, sink: &str, candidate: Candidate) -> Result<Lea
              RETURNING fence",
         )?
         .query_row(params![sink, candidate.me.to_string()], |row| row.get(0))?;
-    Ok(Lead { fence: Fence(fence), chat, epoch })
+    Ok(Lead { fence: Fence(fence), log })
 }
 
 /// The chat and the run of its log. Whoever leads a log that is in another file than before begins anew.
-fn identity(connection: &Connection) -> Result<(Uuid, Uuid)> {
+fn identity(connection: &Connection) -> Result<LogId> {
     let here = place(connection);
     let moved = connection
         .prepare_cached("UPDATE relay_log SET place = ?1, epoch = ?2 WHERE place <> ?1")?
@@ -111,10 +127,12 @@ fn identity(connection: &Connection) -> Result<(Uuid, Uuid)> {
     if moved > 0 {
         connection.prepare_cached("UPDATE relay_sinks SET holder = NULL")?.execute([])?;
     }
-    let known = connection
-        .prepare_cached("SELECT chat, epoch FROM relay_log")?
-        .query_row([], |row| Ok((uuid(row, 0)?, uuid(row, 1)?)))?;
-    Ok(known)
+    log_id(connection)
+}
+
+fn log_id(connection: &Connection) -> Result<LogId> {
+    let mut look = connection.prepare_cached("SELECT chat, epoch FROM relay_log")?;
+    Ok(look.query_row([], |row| Ok(LogId { chat: uuid(row, 0)?, epoch: uuid(row, 1)? }))?)
 }
 
 fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
@@ -156,7 +174,7 @@ fn these(connection: &Connection, sink: &str, rooms: &[RoomId]) -> Result<Survey
     let mut look = connection.prepare_cached(
         "SELECT r.id, r.name, coalesce(c.seq, 0), r.last_seq,
                 (SELECT m.ts FROM messages m WHERE m.room_id = r.id AND m.seq > coalesce(c.seq, 0)
-                 ORDER BY m.seq LIMIT 1)
+                 ORDER BY m.seq LIMIT 1), coalesce(c.told, c.seq, 0)
          FROM rooms r LEFT JOIN relay_cursors c ON c.sink = ?1 AND c.room_id = r.id
          WHERE r.id = ?2 AND r.last_seq > coalesce(c.seq, 0)",
     )?;
@@ -182,21 +200,25 @@ fn one(look: &mut Statement<'_>, sink: &str, room: RoomId) -> Result<Option<Behi
             cursor: seq(row, 2)?,
             last_seq: seq(row, 3)?,
             since: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+            told: seq(row, 5)?,
         })
     });
     Ok(behind.optional()?)
 }
 
+/// Whether this is the sink's lead.
+fn leads(connection: &Connection, sink: &str, fence: Fence) -> Result<bool> {
+    let mut look = connection.prepare_cached("SELECT 1 FROM relay_sinks WHERE sink = ?1 AND fence = ?2")?;
+    Ok(look.exists(params![sink, fence.0])?)
+}
+
 fn move_cursors(connection: &Connection, sink: &str, fence: Fence, to: &[(RoomId, Seq)]) -> Result<bool> {
-    let leads = connection
-        .prepare_cached("SELECT 1 FROM relay_sinks WHERE sink = ?1 AND fence = ?2")?
-        .exists(params![sink, fence.0])?;
-    if !leads {
+    if !leads(connection, sink, fence)? {
         return Ok(false);
     }
     let mut set = connection.prepare_cached(
         "INSERT INTO relay_cursors (sink, room_id, seq) VALUES (?1, ?2, ?3)
-         ON CONFLICT (sink, room_id) DO UPDATE SET seq = max(seq, excluded.seq)",
+         ON CONFLICT (sink, room_id) DO UPDATE SET seq = excluded.seq, told = NULL WHERE seq < excluded.seq",
     )?;
     for (room, seq) in to {
         set.execute(params![sink, room.0, signed(seq.0)])?;

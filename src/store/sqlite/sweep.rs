@@ -3,7 +3,10 @@
 use rusqlite::{Connection, params};
 
 use super::signed;
-use crate::{domain::Timestamp, store::Result};
+use crate::{
+    domain::Timestamp,
+    store::{DEAD_LETTERS_KEPT, DEAD_LETTERS_MOST, Result},
+};
 
 /// Most rows of one table that one step deletes.
 const STEP_ROWS: u64 = 500;
@@ -33,7 +36,7 @@ const EXPIRED_COOKIES: &str = "DELETE FROM refresh_cookies WHERE sid IN
     (SELECT sid FROM refresh_cookies WHERE expires_at <= ?1 LIMIT ?2) RETURNING sid";
 
 /// Tables whose rows go by their time alone.
-const BY_TIME: [(&str, i64); 3] = [
+const BY_TIME: [(&str, i64); 4] = [
     (
         "DELETE FROM sign_ins WHERE sid IN (SELECT sid FROM sign_ins WHERE ended_at <= ?1 LIMIT ?2)",
         MARGIN,
@@ -47,7 +50,16 @@ const BY_TIME: [(&str, i64); 3] = [
         "DELETE FROM revocations WHERE sid IN (SELECT sid FROM revocations WHERE at < ?1 LIMIT ?2)",
         REVOCATION_KEPT,
     ),
+    (
+        "DELETE FROM relay_dead_letters WHERE (sink, room_id, seq) IN
+             (SELECT sink, room_id, seq FROM relay_dead_letters WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        DEAD_LETTERS_KEPT.as_secs().cast_signed() * 1000,
+    ),
 ];
+
+/// Dead letters that are too many: the oldest.
+const BY_COUNT: &str = "DELETE FROM relay_dead_letters WHERE (sink, room_id, seq) IN
+    (SELECT sink, room_id, seq FROM relay_dead_letters ORDER BY at DESC, room_id DESC, seq DESC LIMIT ?2 OFFSET ?1)";
 
 /// One step through all tables.
 pub(super) fn step(connection: &Connection, now: Timestamp) -> Result<Step> {
@@ -63,6 +75,10 @@ pub(super) fn step(connection: &Connection, now: Timestamp) -> Result<Step> {
         step.deleted += deleted;
         step.more |= deleted >= STEP_ROWS;
     }
+    let too_many = params![signed(DEAD_LETTERS_MOST), signed(STEP_ROWS)];
+    let deleted = connection.prepare_cached(BY_COUNT)?.execute(too_many)? as u64;
+    step.deleted += deleted;
+    step.more |= deleted >= STEP_ROWS;
     Ok(step)
 }
 

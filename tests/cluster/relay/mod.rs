@@ -8,6 +8,7 @@ pub(crate) mod consumer;
 pub(crate) mod kafka;
 mod nodes;
 mod story;
+mod webhooks;
 
 use std::sync::{
     Mutex, OnceLock,

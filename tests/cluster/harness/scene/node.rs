@@ -10,7 +10,7 @@ use reqwest::Method;
 
 use crate::{
     common::{
-        program::{Program, built, command},
+        program::{Program, built, command, run},
         web::Web,
     },
     harness::{gossip::Gossip, proxy::Proxy},
@@ -138,6 +138,15 @@ impl NodeProcess {
     /// Lets it go on.
     pub async fn thaw(&self) {
         self.program().signal("-CONT").await;
+    }
+
+    /// Runs a command of the program with its settings, to its end: what it prints.
+    pub async fn command(&self, dir: &Path, arguments: &[&str]) -> String {
+        let settings: Vec<_> =
+            self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let output = run(dir, &settings, arguments, "").await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// The number of its process, while it runs.
