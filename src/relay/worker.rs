@@ -34,6 +34,9 @@ const LOOK_STEPS: usize = 20;
 const NAMED: usize = 256;
 /// What is read for one batch.
 const BYTES: usize = 1 << 20;
+/// How long nothing is sent after the sink has had all that was known, so that what is said meanwhile goes together:
+/// each batch costs the database two reads and a write. Who says something after a silence does not wait for it.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long a batch that is under way may take when the node stops.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Between two tries to ask the database.
@@ -59,6 +62,8 @@ struct Course {
     lead: Lead,
     plan: Plan,
     door: Door,
+    /// Until then nothing is sent.
+    rests: Instant,
     /// The batches that are under way.
     flights: FuturesUnordered<BoxFuture<'static, Landed>>,
 }
@@ -96,6 +101,7 @@ impl Worker {
             lead,
             plan: Plan::new(self.limits),
             door: Door::new(),
+            rests: Instant::now(),
             flights: FuturesUnordered::new(),
         };
         let mut looks = interval(LOOK);
@@ -150,15 +156,16 @@ impl Worker {
         self.counts.lag(events, Duration::from_millis(waited.unsigned_abs()).as_secs_f64());
     }
 
-    /// Whether a batch could be sent, if there is one.
+    /// Whether a batch could be sent, if there is one and it need not wait for others.
     const fn can_send(&self, door: &Door) -> bool {
         door.is_open && !self.lines.is_empty()
     }
 
     /// Reads one batch and sends it on its way. Whether there was one.
     async fn send(&mut self, course: &mut Course) -> bool {
-        let plan = &mut course.plan;
-        let ranges = if self.can_send(&course.door) { plan.ranges(Instant::now()) } else { Vec::new() };
+        let (plan, now) = (&mut course.plan, Instant::now());
+        let may_send = self.can_send(&course.door) && now >= course.rests;
+        let ranges = if may_send { plan.ranges(now) } else { Vec::new() };
         if ranges.is_empty() {
             return false;
         }
@@ -186,6 +193,9 @@ impl Worker {
         self.save(course.lead, &settled.moves).await;
         self.put_aside(course.lead, &settled.given_up).await;
         self.show(&course.plan);
+        if course.plan.lag().0 == 0 {
+            course.rests = Instant::now() + GATHER;
+        }
         if let Some(error) = published.lost {
             self.lost(&mut course.door, &error).await;
         }
@@ -200,12 +210,16 @@ impl Worker {
         let can_send = self.can_send(&course.door);
         let can_open = !course.door.is_open && !self.lines.is_empty();
         let soon = if can_send { course.plan.next_due() } else { Some(course.door.not_before) };
-        let soon = soon.unwrap_or_else(|| Instant::now() + LOOK);
+        let soon = soon.unwrap_or_else(|| Instant::now() + LOOK).max(course.rests);
+        let nudged = async {
+            sleep_until(course.rests).await;
+            self.nudge.heard().await;
+        };
         let landed = tokio::select! {
             () = self.stop.cancelled() => None,
             _ = self.led.changed() => None,
             landed = course.flights.next(), if !course.flights.is_empty() => landed,
-            () = self.nudge.heard(), if can_send => None,
+            () = nudged, if can_send => None,
             () = sleep_until(soon), if can_send || can_open => None,
             _ = looks.tick() => return true,
         };
