@@ -24,7 +24,7 @@ VERSIONS = ("1.30", "1.37")
 # Every component is in one of them; `other` is production with the other way in, and all that is optional.
 OVERLAYS = ("development", "production", "other")
 # Of a server that is somewhere else, the setting that says where, and its ports without TLS and with it.
-ELSEWHERE = {"DATABASE_URL": {5432}, "REDIS_URL": {6379, 6380}, "AMQP_URL": {5672, 5671}}
+ELSEWHERE = {"DATABASE_URL": {5432}, "REDIS_URL": {6379, 6380}, "AMQP_URL": {5672, 5671}, "KAFKA_BROKERS": {9092, 9093}}
 
 
 def copy(folder):

@@ -42,6 +42,7 @@ MISTAKES = {
     "a monitor of no port": (f"{COMPONENTS}/prometheus-operator/monitor.yaml", "port: metrics", "port: numbers", "no Service with a port"),
     "a monitor under another name": (f"{COMPONENTS}/prometheus-operator/monitor.yaml", "jobLabel: app.kubernetes.io/part-of", "jobLabel: app", "not called chorus"),
     "a broker behind a closed port": (f"{COMPONENTS}/rabbitmq/kustomization.yaml", "port: 5671,", "port: 5673,", "5671 is closed"),
+    "a Kafka behind a closed port": (f"{COMPONENTS}/kafka/kustomization.yaml", "port: 9093,", "port: 9094,", "9093 is closed"),
     "a broker's password for everybody": (f"{COMPONENTS}/rabbitmq/kustomization.yaml", "AMQP_URL_FILE=/secrets/amqp-url", "AMQP_URL=amqp://u:p@h", "a secret that everybody"),
     "a database behind a closed port": (NETWORK, "port: 5432,", "port: 5433,", "5432 is closed"),
     "a misspelled rule": ("observability/alerts.yaml", "          for: 1m", "          fore: 1m", "fore"),
