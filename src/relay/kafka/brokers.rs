@@ -4,7 +4,7 @@
 //! moment.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     time::Duration,
 };
@@ -29,7 +29,8 @@ pub(super) type Place = (String, u16);
 const TRY: Duration = Duration::from_secs(3);
 /// After that it is asked again who leads, whatever happens: partitions may have been added.
 const STALE: Duration = Duration::from_mins(5);
-/// For how long a broker that did not answer is left alone, so that it does not keep all others waiting each time.
+/// For how long a broker that did not answer, or a partition that could not be written to, is left alone, so that it does
+/// not keep all others waiting each time.
 const REST: Duration = Duration::from_secs(5);
 
 /// What came of giving something to a broker.
@@ -52,6 +53,9 @@ pub(super) struct Brokers {
     known: HashMap<i32, Place>,
     leaders: HashMap<i32, i32>,
     resting: HashMap<i32, Instant>,
+    resting_partitions: HashMap<i32, Instant>,
+    /// Counts who is asked first, so that it is not always the same.
+    turn: usize,
     learned: Instant,
     /// The last one that was called gives numbers to producers.
     numbers: bool,
@@ -70,6 +74,8 @@ impl Brokers {
             known: HashMap::new(),
             leaders: HashMap::new(),
             resting: HashMap::new(),
+            resting_partitions: HashMap::new(),
+            turn: 0,
             learned: Instant::now(),
             numbers: false,
             told: false,
@@ -83,6 +89,7 @@ impl Brokers {
         self.known.clear();
         self.leaders.clear();
         self.resting.clear();
+        self.resting_partitions.clear();
         let another = usize::from(self.named.len() > 1);
         self.named.rotate_left(another);
     }
@@ -102,14 +109,23 @@ impl Brokers {
         self.leaders.get(&partition).copied().filter(|leader| self.known.contains_key(leader))
     }
 
-    /// Whether a broker is left alone.
-    pub(super) fn is_resting(&self, broker: i32) -> bool {
-        self.resting.get(&broker).is_some_and(|until| *until > Instant::now())
+    /// Why a partition is left alone, if it is.
+    pub(super) fn resting(&self, partition: i32) -> Option<String> {
+        let now = Instant::now();
+        let rests =
+            |resting: &HashMap<i32, Instant>, who| resting.get(&who).is_some_and(|until| *until > now);
+        if rests(&self.resting_partitions, partition) {
+            return Some(format!("partition {partition} could not be written to a moment ago"));
+        }
+        let leader = self.leader(partition).filter(|leader| rests(&self.resting, *leader))?;
+        Some(format!("broker {leader} did not answer a moment ago"))
     }
 
-    /// Leaves a broker alone for a while.
-    pub(super) fn rests(&mut self, broker: i32) {
-        self.resting.insert(broker, Instant::now() + REST);
+    /// Leaves these alone for a while.
+    pub(super) fn rest(&mut self, brokers: &BTreeSet<i32>, partitions: &BTreeSet<i32>) {
+        let until = Instant::now() + REST;
+        self.resting.extend(brokers.iter().map(|broker| (*broker, until)));
+        self.resting_partitions.extend(partitions.iter().map(|partition| (*partition, until)));
     }
 
     /// Asks who leads.
@@ -138,7 +154,16 @@ impl Brokers {
                 None => self.spare = Some((place, line)),
             }
         }
-        self.leaders = topic.leaders.into_iter().collect();
+        let leaders: HashMap<i32, i32> = topic.leaders.into_iter().collect();
+        if !self.leaders.is_empty() && self.leaders.len() != leaders.len() {
+            tracing::warn!(
+                before = self.leaders.len(),
+                now = leaders.len(),
+                topic = self.topic,
+                "the topic's partitions are not as many as before: rooms change theirs, and consumers may lose them"
+            );
+        }
+        self.leaders = leaders;
         self.learned = Instant::now();
     }
 
@@ -192,13 +217,12 @@ impl Brokers {
 
     /// Asks those to whom there is a line already; it is there no more when they don't answer.
     async fn any_open<A>(&mut self, ask: &Ask<A>, until: Instant) -> Option<A> {
-        if let Some((place, mut line)) = self.spare.take()
-            && let Ok(Ok(answer)) = timeout_at(limit(until), line.ask(ask)).await
-        {
-            self.spare = Some((place, line));
-            return Some(answer);
-        }
-        let open: Vec<i32> = self.lines.keys().copied().collect();
+        let mut open: Vec<i32> = self.lines.keys().copied().collect();
+        open.sort_unstable();
+        // What one of them knows may be old, for as long as it is cut off from the others.
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn.checked_rem(open.len()).unwrap_or_default();
+        open.rotate_left(first);
         for id in open {
             let Some(mut line) = self.lines.remove(&id) else { continue };
             if let Ok(Ok(answer)) = timeout_at(limit(until), line.ask(ask)).await {
@@ -206,7 +230,10 @@ impl Brokers {
                 return Some(answer);
             }
         }
-        None
+        let (place, mut line) = self.spare.take()?;
+        let answer = timeout_at(limit(until), line.ask(ask)).await.ok()?.ok()?;
+        self.spare = Some((place, line));
+        Some(answer)
     }
 
     /// Gives each leader what is for it, all of them at once.

@@ -162,6 +162,7 @@ impl<'a> Flight<'a> {
             // Who consumes would skip what comes after it, and it comes again.
             let refused: Vec<_> = lot.iter().map(|place| self.batch[*place].room).collect();
             queue.waiting.retain(|place| !refused.contains(&self.batch[*place].room));
+            queue.most = usize::MAX;
         }
         if queue.waiting.is_empty() {
             self.queues.remove(&partition);

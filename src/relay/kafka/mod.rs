@@ -44,12 +44,16 @@ pub const NAME: &str = "kafka";
 const OPEN: Duration = Duration::from_secs(8);
 /// How long a batch may take, whatever happens.
 const PUBLISH: Duration = Duration::from_secs(5);
+/// How long it may take, when that is over, to ask once more who leads.
+const LAST: Duration = Duration::from_secs(2);
 /// For how long what was not taken is sent again from here.
 const AGAIN: Duration = Duration::from_secs(2);
 /// Between two of these tries, the first and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
-/// The longest that a broker is left alone because it asks for it.
-const THROTTLE: Duration = Duration::from_secs(2);
+/// The longest that brokers are left alone because one asks for it.
+const THROTTLE: Duration = Duration::from_mins(1);
+/// For so long that is waited for here; longer, and nothing is under way meanwhile.
+const WAITED: Duration = Duration::from_secs(2);
 /// Kafka's code for an error that it has no other code for.
 const UNHEARD: i16 = -1;
 /// What happens again and again is told no more often.
@@ -89,6 +93,8 @@ struct Course {
     why: Option<String>,
     /// Brokers that have not answered.
     silent: BTreeSet<i32>,
+    /// Partitions of which something was to be sent again, when they were last heard of.
+    trouble: BTreeSet<i32>,
 }
 
 impl Kafka {
@@ -132,13 +138,17 @@ impl Kafka {
             if calm && Instant::now() < until {
                 continue;
             }
-            if Instant::now() >= again_until {
+            let is_last = Instant::now() >= again_until;
+            if !is_last {
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
+            }
+            // After the last try, too: somebody else may lead by now, and it is to be known whether anybody answers.
+            self.brokers.learn(until.max(Instant::now() + LAST)).await?;
+            course.heard = true;
+            if is_last {
                 break;
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
-            self.brokers.learn(until).await?;
-            course.heard = true;
         }
         if !flight.is_in_doubt() {
             self.producer = Some(producer);
@@ -156,17 +166,18 @@ impl Kafka {
     ) -> Result<bool, String> {
         let (mut by_leader, mut calm) = (BTreeMap::<i32, Vec<(i32, Bytes)>>::new(), true);
         for Lot { partition, places } in flight.next() {
-            let Some(leader) = self.brokers.leader(partition) else {
-                course.fails(format!("nobody leads partition {partition}"));
-                calm = false;
-                continue;
-            };
-            if self.brokers.is_resting(leader) {
-                course.fails(format!("broker {leader} did not answer a moment ago"));
+            if let Some(why) = self.brokers.resting(partition) {
+                course.fails(why);
                 course.heard = true;
                 flight.ended(partition);
                 continue;
             }
+            let Some(leader) = self.brokers.leader(partition) else {
+                course.fails(format!("nobody leads partition {partition}"));
+                course.trouble.insert(partition);
+                calm = false;
+                continue;
+            };
             let lot = records(places.iter().map(|place| flight.event(*place)), partition, producer)?;
             flight.sent(partition);
             by_leader.entry(leader).or_default().push((partition, lot));
@@ -203,7 +214,12 @@ impl Kafka {
             if word != Word::Has {
                 course.fails(format!("partition {partition}: {}", named(code)));
             }
-            calm &= word != Word::Again;
+            if word == Word::Again {
+                course.trouble.insert(partition);
+                calm = false;
+            } else {
+                course.trouble.remove(&partition);
+            }
             producer.has(partition, flight.told(partition, word));
         }
         calm
@@ -248,6 +264,10 @@ impl Sink for Kafka {
         if !self.is_open {
             return Published::unknown(batch.len(), Some(Lost("it is not open".to_owned())));
         }
+        let rest = self.not_before.saturating_duration_since(Instant::now());
+        if rest > WAITED {
+            return Published { fates: vec![Fate::Later(rest); batch.len()], lost: None };
+        }
         sleep_until(self.not_before).await;
         let until = Instant::now() + PUBLISH;
         let (mut flight, mut course) = (Flight::of(batch, self.brokers.partitions()), Course::default());
@@ -260,7 +280,7 @@ impl Sink for Kafka {
             if fates.iter().any(|fate| *fate != Fate::Confirmed) {
                 self.tell(&course);
             }
-            course.silent.iter().for_each(|broker| self.brokers.rests(*broker));
+            self.brokers.rest(&course.silent, &course.trouble);
         }
         Published { fates, lost }
     }

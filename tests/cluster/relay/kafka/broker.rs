@@ -7,8 +7,8 @@ use tokio::{
 
 use super::{NAME, PARTITIONS, Way, by_a_line, consume, leader, own, relaying, told};
 use crate::{
-    common::eventually,
-    harness::scene::Setup,
+    common::{eventually, within},
+    harness::{proxy::Proxy, scene::Setup},
     relay::{
         broker::{bears_a_still_line, bears_lost_words, is_well, talking},
         has_all,
@@ -142,4 +142,37 @@ async fn a_broker_that_is_gone_keeps_no_room_waiting_that_is_another_ones() {
     assert!(told(node, "connected").await > 0.0);
     kafka.up(2);
     has_all(&consumer, &cluster, &["lobby".to_owned(), "plans-2_b".to_owned()]).await;
+}
+
+/// FAULTS knows no figure for it: the relay waits for a silent broker for some seconds, and then asks who leads.
+const FOLLOWED: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_silent_is_left_when_another_one_leads() {
+    let kafka = spawn_blocking(|| Kafka::start(2)).await.unwrap();
+    kafka.topic("chorus", PARTITIONS);
+    let mut lines = Vec::new();
+    for broker in [1, 2] {
+        let line = Proxy::to_port(kafka.port(broker)).await;
+        kafka.listens(broker, line.address().port());
+        lines.push(line);
+    }
+    // The lobby's partition is the second broker's.
+    for (partition, broker) in [(0, 1), (1, 1), (2, 2), (3, 1)] {
+        kafka.leads("chorus", partition, broker);
+    }
+    let way = Way::to(format!("{},{}", lines[0].address(), lines[1].address()));
+    let consumer = consume(&way, &["socket.timeout.ms=2000", "topic.metadata.refresh.interval.ms=500"]);
+    let cluster = relaying(Setup::alone(), &way).start().await;
+    let crowd = talking(&cluster, 2).await;
+    consumer.more(10).await;
+    lines[1].stall();
+    let node = &cluster.nodes[0];
+    eventually("something waits", async || told(node, "lag_seconds").await > 1.0).await;
+    kafka.leads("chorus", 2, 1);
+    let came = async || told(node, "lag_seconds").await < 0.5;
+    let took = within(FOLLOWED, "what was said meanwhile is told to whoever leads now", came).await;
+    println!("followed after {took:.1?}");
+    crowd.fall_silent().await;
+    has_all(&consumer, &cluster, &crowd.rooms()).await;
 }
