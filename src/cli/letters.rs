@@ -93,6 +93,14 @@ async fn post(name: &str, config: &Config, store: &impl Store) -> Result<String,
         let word = match told {
             Some(Fate::Confirmed) => "taken".to_owned(),
             Some(Fate::Declined(status) | Fate::Failed(status)) => format!("status {status}"),
+            Some(Fate::Later(pause)) => {
+                let asked =
+                    format!("asked to be left alone for {} seconds: post again then", pause.as_secs());
+                return Err(Failure(format!(
+                    "{} {}: {asked}; {taken} were taken",
+                    letter.name, letter.seq.0
+                )));
+            }
             Some(_) => "no answer".to_owned(),
             None => "not in the log any more".to_owned(),
         };

@@ -231,8 +231,8 @@ impl Plan {
             None => track.widen(self.limits.window),
             Some((_, Fate::Held)) => {}
             Some((next, fate)) => {
-                track.stumbled(fate, now);
-                if track.is_hopeless(self.limits.patience, now, self.took) {
+                track.stumbled(fate, now, self.took);
+                if track.is_hopeless(self.limits.patience, now) {
                     settled.tally.again -= 1;
                     settled.tally.dead += 1;
                     settled.tally.deleted += next.gone;

@@ -24,7 +24,10 @@ use super::{
     plan::{Limits, Next, Plan},
     sink::{Outgoing, Published, Sink},
 };
-use crate::store::{Among, DbClock, Lead, Result, Store};
+use crate::{
+    domain::RoomId,
+    store::{Among, DbClock, Lead, Result, Store},
+};
 
 /// How often all rooms are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,10 +37,11 @@ const LOOK_STEPS: usize = 20;
 const NAMED: usize = 256;
 /// What is read for one batch.
 const BYTES: usize = 1 << 20;
-/// How long nothing is sent after the sink has had all that was known, so that what is said meanwhile goes together:
-/// each batch costs the database two reads and a write. Who says something after a silence does not wait for it.
+/// How long nothing is sent after the sink has had all that was known, and how long after a look for named rooms comes
+/// the next one, so that what is said meanwhile goes together: each batch costs the database two reads and a write. Who
+/// says something after a silence does not wait for it.
 const GATHER: Duration = Duration::from_millis(10);
-/// How long a batch that is under way may take when the node stops.
+/// How long a batch that is under way may take when the node stops, or another one leads.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Between two tries to ask the database.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
@@ -64,6 +68,12 @@ struct Course {
     door: Door,
     /// Until then nothing is sent.
     rests: Instant,
+    /// When rooms were last looked up that somebody had named.
+    looked: Instant,
+    /// The room up to which all were looked at, when that was not the end.
+    after: Option<RoomId>,
+    /// It has lasted long enough: what is under way is not waited for.
+    over: CancellationToken,
     /// The batches that are under way.
     flights: FuturesUnordered<BoxFuture<'static, Landed>>,
 }
@@ -102,13 +112,16 @@ impl Worker {
             plan: Plan::new(self.limits),
             door: Door::new(),
             rests: Instant::now(),
+            looked: Instant::now(),
+            after: None,
+            over: self.stop.child_token(),
             flights: FuturesUnordered::new(),
         };
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due = true;
         while self.goes_on(lead) {
-            if let Err(error) = self.look(&mut course.plan, due).await {
+            if let Err(error) = self.look(&mut course, due).await {
                 tracing::debug!(%error, "the relay can't ask the database");
                 sleep(ASK_AGAIN).await;
             }
@@ -119,6 +132,7 @@ impl Worker {
                 self.wait(&mut course, &mut looks).await
             };
         }
+        course.over.cancel();
         while let Some(landed) = course.flights.next().await {
             self.landed(&mut course, landed).await;
         }
@@ -129,24 +143,25 @@ impl Worker {
     }
 
     /// Finds out which rooms are behind: those that were named, and all of them when that is due.
-    async fn look(&mut self, plan: &mut Plan, all: bool) -> Result<()> {
+    async fn look(&mut self, course: &mut Course, all: bool) -> Result<()> {
+        let plan = &mut course.plan;
         let named = self.nudge.take(NAMED);
         if !named.is_empty() {
+            course.looked = Instant::now();
             let found = self.store.behind(&self.name, Among::These(&named)).await?;
             found.behind.into_iter().for_each(|behind| plan.found(behind));
         }
         if all {
-            let mut after = None;
             for _ in 0..LOOK_STEPS {
-                let found = self.store.behind(&self.name, Among::After(after)).await?;
+                let found = self.store.behind(&self.name, Among::After(course.after)).await?;
                 found.behind.into_iter().for_each(|behind| plan.found(behind));
-                after = found.next;
-                if after.is_none() {
+                course.after = found.next;
+                if course.after.is_none() {
                     break;
                 }
             }
         }
-        self.show(plan);
+        self.show(&course.plan);
         Ok(())
     }
 
@@ -156,7 +171,7 @@ impl Worker {
         self.counts.lag(events, Duration::from_millis(waited.unsigned_abs()).as_secs_f64());
     }
 
-    /// Whether a batch could be sent, if there is one and it need not wait for others.
+    /// Whether a batch could be sent, if there is one.
     const fn can_send(&self, door: &Door) -> bool {
         door.is_open && !self.lines.is_empty()
     }
@@ -173,13 +188,14 @@ impl Worker {
             Ok(read) => read,
             Err(error) => {
                 tracing::debug!(%error, "the relay can't read the log");
+                course.rests = Instant::now() + ASK_AGAIN;
                 return false;
             }
         };
         let batch = plan.batch(&ranges, read, Instant::now(), chance());
         if let Some(line) = self.lines.pop_if(|_| !batch.is_empty()) {
             let out = batch.iter().map(|next| outgoing(next, course.lead.log)).collect();
-            course.flights.push(fly(line, batch, out, self.stop.clone()).boxed());
+            course.flights.push(fly(line, batch, out, course.over.clone()).boxed());
         }
         true
     }
@@ -211,8 +227,9 @@ impl Worker {
         let can_open = !course.door.is_open && !self.lines.is_empty();
         let soon = if can_send { course.plan.next_due() } else { Some(course.door.not_before) };
         let soon = soon.unwrap_or_else(|| Instant::now() + LOOK).max(course.rests);
+        let quiet = course.rests.max(course.looked + GATHER);
         let nudged = async {
-            sleep_until(course.rests).await;
+            sleep_until(quiet).await;
             self.nudge.heard().await;
         };
         let landed = tokio::select! {
@@ -230,15 +247,15 @@ impl Worker {
     }
 }
 
-/// Publishes a batch; given up a little after the node has begun to stop.
+/// Publishes a batch; given up a little after the node has begun to stop, or leads no more.
 async fn fly(
     mut line: Box<dyn Sink>,
     batch: Vec<Next>,
     out: Vec<Outgoing>,
-    stop: CancellationToken,
+    over: CancellationToken,
 ) -> Landed {
     let late = async {
-        stop.cancelled().await;
+        over.cancelled().await;
         sleep(DRAIN).await;
     };
     let published = tokio::select! {

@@ -21,7 +21,12 @@ fn limits() -> Limits {
         batch_rooms: 2,
         batch_events: 6,
         window: 4,
-        patience: Some(Patience { declined: 2, failing: LONGEST * 3, alone: LONGEST * 5 }),
+        patience: Some(Patience {
+            declined: 2,
+            beside: 1,
+            failing: LONGEST * 3,
+            alone: LONGEST * 5,
+        }),
         ..Limits::default()
     }
 }

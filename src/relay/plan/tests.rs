@@ -160,7 +160,7 @@ fn the_lag_tells_events_and_since_when() {
 fn patient(found: &[(i64, u64, u64)]) -> Plan {
     let mut plan = plan(found);
     let hour = Duration::from_hours(1);
-    plan.limits.patience = Some(Patience { declined: 3, failing: hour, alone: 24 * hour });
+    plan.limits.patience = Some(Patience { declined: 3, beside: 2, failing: hour, alone: 24 * hour });
     plan
 }
 

@@ -131,23 +131,16 @@ impl Track {
     }
 
     /// The next event was not taken.
-    pub(super) fn stumbled(&mut self, fate: Fate, now: Instant) {
+    pub(super) fn stumbled(&mut self, fate: Fate, now: Instant, took: Option<Instant>) {
         self.window = 1;
         self.failures = self.failures.saturating_add(1);
-        let trouble = self.trouble.get_or_insert(Trouble { since: now, attempts: 0, declined: 0 });
-        trouble.attempts = trouble.attempts.saturating_add(1);
-        trouble.declined = trouble.declined.saturating_add(u32::from(matches!(fate, Fate::Declined(_))));
+        self.trouble = Some(Trouble::after(self.trouble, fate, now, took));
     }
 
     /// Whether the next event is to be put aside.
-    pub(super) fn is_hopeless(
-        &self,
-        patience: Option<Patience>,
-        now: Instant,
-        took: Option<Instant>,
-    ) -> bool {
+    pub(super) fn is_hopeless(&self, patience: Option<Patience>, now: Instant) -> bool {
         let both = patience.zip(self.trouble);
-        both.is_some_and(|(patience, trouble)| patience.is_over(trouble, now, took))
+        both.is_some_and(|(patience, trouble)| patience.is_over(trouble, now))
     }
 
     /// The room goes on after this event, which the sink is not told.

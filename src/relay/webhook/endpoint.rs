@@ -68,7 +68,9 @@ impl Endpoint {
             rest => rest.and_then(port).ok_or(form)?,
         };
         judge(&host, secure, allowed)?;
-        let target = uri.path_and_query().map_or("/", |rest| rest.as_str()).parse().map_err(|_| form)?;
+        // As it is shown: one that begins with the query gets its slash.
+        let target = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+        let target = target.parse().map_err(|_| form)?;
         let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| form)?;
         Ok(Self { name: name.to_owned(), secure, host, port, authority, target })
     }

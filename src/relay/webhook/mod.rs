@@ -47,6 +47,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// When an event is put aside.
 const PATIENCE: Patience = Patience {
     declined: 5,
+    beside: 3,
     failing: Duration::from_hours(1),
     alone: Duration::from_hours(24),
 };
@@ -166,6 +167,8 @@ impl Sink for Webhook {
             match self.send(message).await {
                 Ok(Fate::Confirmed) => fates.push(Fate::Confirmed),
                 Ok(fate) => {
+                    // Next time another instance of it may be called.
+                    self.line.close();
                     fates.push(fate);
                     break;
                 }

@@ -1,12 +1,12 @@
 //! What became of events is kept in the store, for as long as this node leads: what the sink has is not published
 //! again because the database is away for a moment.
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{ASK_AGAIN, Worker};
 use crate::{
     domain::{RoomId, Seq},
-    relay::{envelope, plan::GivenUp, sink::Fate},
+    relay::{envelope, lead::TTL, plan::GivenUp, sink::Fate},
     store::{DeadLetter, Lead, Result},
 };
 
@@ -42,8 +42,8 @@ impl Worker {
                     "the relay moves no cursor: another node leads by now, or the log is elsewhere"
                 );
                 let mut known = self.led.clone();
-                // The next asking for the lead finds out.
-                let other = known.wait_for(|now| *now != Some(lead));
+                // The next asking for the lead finds out, unless it is given the same one again.
+                let other = timeout(TTL, known.wait_for(|now| *now != Some(lead)));
                 let _ = self.stop.clone().run_until_cancelled(other).await;
                 return true;
             }

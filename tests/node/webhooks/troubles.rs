@@ -131,9 +131,13 @@ async fn what_is_refused_for_good_is_put_aside_and_its_room_goes_on_and_so_do_ot
     }
     let tried = || receiver.came().iter().filter(|one| one.text() == "poison").count();
     eventually("it is tried", async || tried() > 0).await;
-    scene.say("other", "meanwhile").await;
-    eventually("the other room goes on", async || receiver.count("other") == 1).await;
-    eventually("the room goes on", async || receiver.count("lobby") == 3).await;
+    // Others are taken between its tries: that it is the event shows by them.
+    eventually("the room goes on", async || {
+        scene.say("other", "meanwhile").await;
+        receiver.count("lobby") == 3
+    })
+    .await;
+    assert!(receiver.count("other") > 3, "the other room goes on meanwhile");
     assert_eq!(seen(&receiver, "lobby"), ["one", "three", "four"], "by the rule of the page");
     assert_eq!(tried(), 5, "it was tried some times");
     let came = receiver.came();
