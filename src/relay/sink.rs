@@ -97,6 +97,9 @@ pub trait Sink: Send {
     /// Publishes these in their order. They are several rooms', and of each room some that follow each other.
     async fn publish(&mut self, batch: &[Outgoing]) -> Published;
 
+    /// Called every second or so while nothing is under way on it: lets go of what was not used for long.
+    fn tidy(&mut self) {}
+
     /// Lets go of what it holds. It may be opened again.
     async fn close(&mut self);
 }

@@ -121,6 +121,9 @@ impl Worker {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due = true;
         while self.goes_on(lead) {
+            if due {
+                self.lines.iter_mut().for_each(|line| line.tidy());
+            }
             if let Err(error) = self.look(&mut course, due).await {
                 tracing::debug!(%error, "the relay can't ask the database");
                 sleep(ASK_AGAIN).await;

@@ -3,6 +3,7 @@
   kafka.py cluster BROKERS          a cluster; lines of standard input are commands, each answered by a line
   kafka.py cluster BROKERS TOPIC PARTITIONS   one with a topic, that takes no commands and goes on until it is ended
   kafka.py front LISTEN TARGET …    TLS and SASL before a broker, which has neither
+  kafka.py counts PORT …            doors to brokers that keep count of a producer's sequences; a line asks for the count
   kafka.py consume BROKERS TOPIC    every message as a line of JSON, from the first one on
 
 Else it ends when standard input does.
@@ -172,6 +173,93 @@ class Front:
         return plain if self.mechanism == "PLAIN" else scram
 
 
+class Counts:
+    """Doors to brokers, with the rule about sequences that the cluster of librdkafka does not keep.
+
+    A lot that is taken must follow the last one of its producer that this partition has taken, or be that one.
+    """
+
+    def __init__(self, *targets):
+        self.lock, self.logs, self.taken, self.wrong = threading.Lock(), {}, 0, 0
+        doors = [socket.create_server(("127.0.0.1", 0)) for _ in targets]
+        print(",".join(str(door.getsockname()[1]) for door in doors), flush=True)
+        for door, target in zip(doors, targets):
+            threading.Thread(target=self.opens, args=(door, int(target)), daemon=True).start()
+        for _ in sys.stdin:
+            print(self.taken, self.wrong, flush=True)
+        os._exit(0)
+
+    def opens(self, door, target):
+        while True:
+            line, _ = door.accept()
+            threading.Thread(target=self.carries, args=(line, target), daemon=True).start()
+
+    def carries(self, line, target):
+        try:
+            with line, socket.create_connection(("127.0.0.1", target)) as broker:
+                while True:
+                    asked = frame(line)
+                    send(broker, asked)
+                    said = frame(broker)
+                    if struct.unpack(">h", asked[:2])[0] == PRODUCE:
+                        self.counts(dict(given(asked)), said)
+                    send(line, said)
+        except (OSError, EOFError):
+            pass
+
+    def counts(self, lots, said):
+        with self.lock:
+            for partition, code in answered(said):
+                producer, epoch, sequence, count = lots[partition]
+                if code or producer < 0:
+                    continue
+                self.taken += 1
+                log = (producer, epoch, partition)
+                follows, last = self.logs.get(log, (0, None))
+                if sequence == follows:
+                    self.logs[log] = ((sequence + count) % 2**31, (sequence, count))
+                elif (sequence, count) != last:
+                    self.wrong += 1
+
+
+def given(asked):
+    """Of each partition in a question to take messages (version 3): the producer, its epoch, the first sequence, how many."""
+    data = Reader(asked)
+    assert data.takes(">hh") == (PRODUCE, 3)
+    data.takes(">i"), data.text(), data.text(), data.takes(">hi")
+    for _ in range(data.takes(">i")[0]):
+        data.text()
+        for _ in range(data.takes(">i")[0]):
+            partition, length = data.takes(">ii")
+            yield partition, struct.unpack(">qhii", data.bytes(length)[43:61])
+
+
+def answered(said):
+    """Of each partition in the answer to that: the code."""
+    data = Reader(said)
+    data.takes(">i")
+    for _ in range(data.takes(">i")[0]):
+        data.text()
+        for _ in range(data.takes(">i")[0]):
+            partition, code, _, _ = data.takes(">ihqq")
+            yield partition, code
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def bytes(self, count):
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def takes(self, form):
+        return struct.unpack(form, self.bytes(struct.calcsize(form)))
+
+    def text(self):
+        return self.bytes(max(self.takes(">h")[0], 0))
+
+
 def with_sasl(said, version):
     """An answer about versions that names the two questions of a sign-in as well."""
     extra = [(HANDSHAKE, 0, 1), (AUTHENTICATE, 0, 0)]
@@ -205,4 +293,4 @@ def send(line, data):
     line.sendall(struct.pack(">i", len(data)) + data)
 
 
-{"cluster": cluster, "front": Front, "consume": consume}[sys.argv[1]](*sys.argv[2:])
+{"cluster": cluster, "front": Front, "counts": Counts, "consume": consume}[sys.argv[1]](*sys.argv[2:])

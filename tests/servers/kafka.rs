@@ -162,6 +162,38 @@ impl Kafka {
     }
 }
 
+/// Doors to the brokers of a cluster, with the rule about a producer's sequences that it does not keep itself.
+pub struct Counts {
+    script: Mutex<Script>,
+    ports: Vec<u16>,
+}
+
+impl Counts {
+    /// One for each broker.
+    pub fn before(kafka: &Kafka) -> Self {
+        let targets: Vec<String> = kafka.ports.iter().map(u16::to_string).collect();
+        let arguments: Vec<&str> =
+            std::iter::once("counts").chain(targets.iter().map(String::as_str)).collect();
+        let mut script = Script::start(&arguments);
+        let ports = script.line().split(',').map(|port| port.parse().unwrap()).collect();
+        Self { script: Mutex::new(script), ports }
+    }
+
+    /// The port of a broker's door.
+    pub fn port(&self, broker: usize) -> u16 {
+        self.ports[broker - 1]
+    }
+
+    /// How many lots with a sequence were taken, and how many of them with one that a Kafka refuses.
+    pub fn counted(&self) -> (u32, u32) {
+        let mut script = self.script.lock().unwrap();
+        writeln!(script.ask, "counted").unwrap();
+        let line = script.line();
+        let (taken, wrong) = line.split_once(' ').unwrap();
+        (taken.parse().unwrap(), wrong.parse().unwrap())
+    }
+}
+
 /// TLS and a sign-in before a broker.
 pub struct Front {
     _script: Script,

@@ -152,6 +152,7 @@ mod tests {
             ("/", &HeaderValue::from_static("10.1.2.3:8080"))
         );
         assert_eq!(parse("v6=http://[::1]/x").host, "::1");
+        assert_eq!(parse("q=https://host.example?key=1").target.to_string(), "/?key=1");
         assert_eq!(parse("n=http://inner.example").port, 80, "its addresses are judged later");
         assert_eq!(
             parse("f=https://face.example").port,

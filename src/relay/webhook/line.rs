@@ -33,7 +33,7 @@ use super::{endpoint::Endpoint, reach::may_call};
 /// How long connecting may take, the name and TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long one address may take, when there are others.
-const ADDRESS: Duration = Duration::from_secs(2);
+const ADDRESS: Duration = Duration::from_secs(1);
 /// How long a connection is kept that nothing goes over: who has gone without a word is not waited for then.
 const KEPT: Duration = Duration::from_secs(30);
 /// How long an answer may take: as the specification recommends, a receiver has time for its work.
@@ -115,10 +115,15 @@ impl Line {
         self.open = None;
     }
 
+    /// Keeps no connection that nothing has gone over for long.
+    pub(super) fn tidy(&mut self) {
+        self.open.take_if(|open| open.used.elapsed() >= KEPT);
+    }
+
     /// Posts, and reads what is answered. A connection that was kept may have been closed by the other side just
     /// now, for its idleness: then it is tried once more on a new one.
     pub(super) async fn post(&mut self, make: impl Fn() -> Post) -> Result<Answer, NoAnswer> {
-        self.open.take_if(|open| open.used.elapsed() >= KEPT);
+        self.tidy();
         if let Some(kept) = self.open.take() {
             match self.on(kept, make()).await {
                 Err(Cut::Closed) => {}

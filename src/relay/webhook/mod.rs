@@ -182,6 +182,10 @@ impl Sink for Webhook {
         Published { fates, lost }
     }
 
+    fn tidy(&mut self) {
+        self.line.tidy();
+    }
+
     async fn close(&mut self) {
         self.line.close();
     }

@@ -75,7 +75,23 @@ pub(super) fn may_call(
     allowed: &[IpNet],
 ) -> Vec<IpAddr> {
     let passes = |address: &IpAddr| is_allowed(*address, allowed) || (secure && is_public(*address));
-    addresses.into_iter().filter(passes).collect()
+    by_turns(addresses.into_iter().filter(passes).collect())
+}
+
+/// The families by turns, beginning with that of the first: where one of them leads nowhere the other is tried soon
+/// (as RFC 8305 has it).
+fn by_turns(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let first = addresses.first().is_some_and(IpAddr::is_ipv6);
+    let (one, other): (Vec<IpAddr>, Vec<IpAddr>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first);
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut turns = Vec::new();
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return turns,
+            (next, after) => turns.extend(next.into_iter().chain(after)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +102,27 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    #[test]
+    fn a_family_that_leads_nowhere_does_not_take_all_the_time() {
+        let found = [
+            "2001:4860::1",
+            "2001:4860::2",
+            "2001:4860::3",
+            "8.8.8.8",
+            "8.8.4.4",
+        ]
+        .map(ip);
+        let tried = [
+            "2001:4860::1",
+            "8.8.8.8",
+            "2001:4860::2",
+            "8.8.4.4",
+            "2001:4860::3",
+        ]
+        .map(ip);
+        assert_eq!(may_call(found, true, &[]), tried);
     }
 
     /// Of each range the first address and the last; a single one counts as both.

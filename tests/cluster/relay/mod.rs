@@ -101,7 +101,12 @@ async fn leader_of(sink: &str, cluster: &Cluster) -> usize {
 async fn has_all<P: Clone + Send + 'static>(consumer: &Consumer<P>, cluster: &Cluster, rooms: &[String]) {
     for room in rooms {
         let log = cluster.log(room);
-        eventually("the consumer has seen all", async || consumer.count(room) >= log.len()).await;
+        // What has gathered comes at its own pace.
+        while consumer.count(room) < log.len() {
+            let count = consumer.count(room);
+            let what = format!("the consumer sees more than {count} of {} in {room}", log.len());
+            eventually(&what, async || consumer.count(room) > count).await;
+        }
         let seen = consumer.seen(room);
         let expected: Vec<(u64, String)> = log.into_iter().map(|said| (said.seq, said.text)).collect();
         assert_eq!(seen, expected, "{room}: each once and in order");

@@ -14,7 +14,7 @@ use crate::{
         chaos::{Dice, cuts, freezes, kills, loses_words, seed},
         has_all,
     },
-    servers::kafka::{Kafka, PRODUCE, codes},
+    servers::kafka::{Counts, Kafka, PRODUCE, codes},
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -79,9 +79,10 @@ async fn whatever_dies_a_consumer_sees_each_event_once_and_in_order() {
     let seed = seed();
     let kafka = tokio::task::spawn_blocking(|| Kafka::start(2)).await.unwrap();
     kafka.topic("chorus", PARTITIONS);
+    let counts = Counts::before(&kafka);
     let lines = [
-        Proxy::to_port(kafka.port(1)).await,
-        Proxy::to_port(kafka.port(2)).await,
+        Proxy::to_port(counts.port(1)).await,
+        Proxy::to_port(counts.port(2)).await,
     ];
     for (broker, line) in (1..).zip(&lines) {
         kafka.listens(broker, line.address().port());
@@ -101,5 +102,13 @@ async fn whatever_dies_a_consumer_sees_each_event_once_and_in_order() {
     has_all(&consumer, &cluster, &crowd.rooms()).await;
     let came = consumer.came();
     let again = came.iter().filter(|one| !one.taken).count();
-    println!("seed {seed}: {} events came, {again} of them again or too early", came.len());
+    let (lots, wrong) = counts.counted();
+    println!(
+        "seed {seed}: {} events came in {lots} lots, {again} of them again or too early",
+        came.len()
+    );
+    assert!(
+        lots > 50 && wrong == 0,
+        "{wrong} of {lots} lots have a sequence that is not the next one"
+    );
 }
