@@ -17,7 +17,10 @@ use lapin::{
     types::FieldTable,
 };
 use serde_json::Value;
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::{
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
 
 use super::Way;
 use crate::{common::eventually, harness::beside};
@@ -126,15 +129,25 @@ pub(crate) async fn declare(way: &Way, pattern: &str) -> lapin::Result<()> {
     connection.close(200, "declared".into()).await
 }
 
-async fn consume(way: &Way, memory: &Mutex<Memory<BasicProperties>>) -> lapin::Result<()> {
+/// A broker that was killed may answer nothing, to who calls and to who listens: after so long another call is made.
+const SILENT: Duration = Duration::from_secs(10);
+
+/// The connection ends with what is answered.
+async fn listen(way: &Way) -> lapin::Result<(Connection, lapin::Consumer)> {
     let connection = Connection::connect(&way.url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.basic_qos(100, BasicQosOptions::default()).await?;
     let options = BasicConsumeOptions::default();
-    let mut consumer = channel
+    let consumer = channel
         .basic_consume(queue(way).into(), "".into(), options, FieldTable::default())
         .await?;
-    while let Some(delivery) = consumer.next().await {
+    Ok((connection, consumer))
+}
+
+async fn consume(way: &Way, memory: &Mutex<Memory<BasicProperties>>) -> lapin::Result<()> {
+    let Ok(listens) = timeout(SILENT, listen(way)).await else { return Ok(()) };
+    let (_connection, mut consumer) = listens?;
+    while let Ok(Some(delivery)) = timeout(SILENT, consumer.next()).await {
         let delivery = delivery?;
         let event: Value = serde_json::from_slice(&delivery.data).unwrap();
         memory
