@@ -40,11 +40,13 @@ pub(super) fn run(what: &LettersCommand, config: &Config) -> Result<String, Fail
 
 async fn done(what: &LettersCommand, config: &Config, store: &impl Store) -> Result<String, Failure> {
     let done = match what {
-        LettersCommand::List { most } => store.dead_letters(*most).await.map(|found| listed(&found)),
-        LettersCommand::Post { name } => return post(name, config, store).await,
+        LettersCommand::List { most } => {
+            store.dead_letters(*most).await.map(|found| listed(&found)).map_err(Failure::from)
+        }
+        LettersCommand::Post { name } => post(name, config, store).await,
     };
     store.close().await;
-    Ok(done?)
+    done
 }
 
 fn listed(letters: &[PutAside]) -> String {
@@ -106,7 +108,6 @@ async fn post(name: &str, config: &Config, store: &impl Store) -> Result<String,
         };
         writeln!(std::io::stdout().lock(), "{} {}: {word}", letter.name, letter.seq.0)?;
     }
-    store.close().await;
     Ok(format!("{taken} of {} were taken.", letters.len()))
 }
 

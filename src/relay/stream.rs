@@ -32,7 +32,17 @@ impl Stream {
         port: u16,
         tls: Option<(&TlsConnector, ServerName<'static>)>,
     ) -> io::Result<Self> {
-        let plain = TcpStream::connect((host, port)).await?;
+        Self::over(TcpStream::connect((host, port)).await?, tls).await
+    }
+
+    /// The same over a connection that is there.
+    ///
+    /// # Errors
+    /// When somebody else is there.
+    pub(super) async fn over(
+        plain: TcpStream,
+        tls: Option<(&TlsConnector, ServerName<'static>)>,
+    ) -> io::Result<Self> {
         plain.set_nodelay(true)?;
         Ok(match tls {
             None => Self::Plain(plain),

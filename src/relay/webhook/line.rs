@@ -22,13 +22,13 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::TlsConnector;
 
 use super::{endpoint::Endpoint, reach::may_call};
+use crate::relay::stream::Stream;
 
 /// How long connecting may take, the name and TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -92,10 +92,6 @@ enum Cut {
     /// The connection ended.
     Closed,
 }
-
-/// The bytes' way.
-trait Way: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Way for T {}
 
 impl Line {
     pub(super) const fn new(dial: Arc<Dial>) -> Self {
@@ -188,14 +184,8 @@ async fn throw_away(response: Response<Incoming>) -> bool {
 
 impl Dial {
     async fn connect(&self) -> Result<Open, String> {
-        let plain = self.reach().await?;
-        plain.set_nodelay(true).map_err(|error| error.to_string())?;
-        let way: Box<dyn Way> = match &self.tls {
-            None => Box::new(plain),
-            Some((tls, name)) => {
-                Box::new(tls.connect(name.clone(), plain).await.map_err(|error| error.to_string())?)
-            }
-        };
+        let tls = self.tls.as_ref().map(|(tls, name)| (tls, name.clone()));
+        let way = Stream::over(self.reach().await?, tls).await.map_err(|error| error.to_string())?;
         let shaken = Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(way)).await;
         let (requests, connection) = shaken.map_err(|error| error.to_string())?;
         let driver = Box::pin(async move {
