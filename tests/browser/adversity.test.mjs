@@ -7,6 +7,8 @@ import { assertUnbroken, eventually, NETWORK, Person, Server, Wire } from './hou
 import { browser } from './scene.mjs';
 
 const HOUR_MS = 3_600_000;
+/** Of a sign-in: a quarter of it is left when it is renewed, for a machine that has five pages to load. */
+const TTL_MS = 16_000;
 const FLAP_MS = 300;
 const FLAPS = 33;
 
@@ -120,41 +122,42 @@ describe('two people talk', () => {
     await second.connected();
     await second.sees('bob', 'carol');
     assert.equal((await second.people())[0], 'carol', 'you first');
-    assert.deepEqual(second.complaints(), []);
+    second.hadNothingToComplainOf();
     await second.page.close();
   });
 
   test('the browser had nothing to complain of', () => {
-    assert.deepEqual(alice.complaints(), []);
-    assert.deepEqual(bob.complaints(), []);
+    alice.hadNothingToComplainOf();
+    bob.hadNothingToComplainOf();
   });
 });
 
 describe('a clock that is wrong', () => {
   let server;
-  before(async () => (server = await Server.start({ TOKEN_TTL_SECONDS: '8' })));
+  before(async () => (server = await Server.start({ TOKEN_TTL_SECONDS: String(TTL_MS / 1_000) })));
   after(() => server?.stop());
 
   const talksWith = async (hours) => {
     const person = await Person.at(browser, server.url, { clockOffBy: hours * HOUR_MS });
     const words = `What time is it, ${hours} hours from here?`;
+    // The first one is the sign-in.
+    const renewals = [];
+    person.page.on('request', (request) => /\/(login|refresh)$/.test(request.url()) && renewals.push(Date.now()));
     await person.register(`clock_${hours < 0 ? 'behind' : 'ahead'}_${Math.abs(hours)}`);
-    const renewals = [Date.now()];
-    person.page.on('request', (request) => request.url().endsWith('/refresh') && renewals.push(Date.now()));
     await person.say(words);
     await person.hears(words);
     const shown = await person.page.locator('.said', { hasText: words }).locator('time').getAttribute('datetime');
     assert.ok(Math.abs(Date.parse(shown) - Date.now()) < 60_000, `${hours} hours: ${shown} is not now`);
     // Today is the server's day, too.
     await person.page.locator('.line.day', { hasText: /^Today$/ }).waitFor();
-    await person.page.waitForResponse((response) => response.url().endsWith('/refresh') && response.ok() && renewals.length >= 3);
-    // A sign-in of eight seconds is renewed after about six of them: not never, as this was, and not all the time.
+    await person.page.waitForResponse((response) => response.url().endsWith('/refresh') && response.ok() && renewals.length >= 3, { timeout: 4 * TTL_MS });
+    // It is renewed after three quarters of its time: not never, as this was, and not all the time.
     const apart = renewals.slice(1).map((at, index) => at - renewals[index]);
-    assert.ok(apart.every((ms) => ms > 3_000), `${hours} hours: renewed after ${apart.join(', ')} ms`);
+    assert.ok(apart.every((ms) => ms > TTL_MS / 2), `${hours} hours: renewed after ${apart.join(', ')} ms`);
     await person.connected();
     await person.say(`Still here, ${hours} hours away.`);
     await person.hears(`Still here, ${hours} hours away.`);
-    assert.deepEqual(person.complaints(), []);
+    person.hadNothingToComplainOf();
     await person.context.close();
   };
 

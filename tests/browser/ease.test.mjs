@@ -28,7 +28,7 @@ after(async () => {
 });
 afterEach(async () => {
   for (const person of people.splice(0)) {
-    assert.deepEqual(person.complaints(), []);
+    person.hadNothingToComplainOf();
     await person.context.close();
   }
 });

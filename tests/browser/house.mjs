@@ -346,7 +346,7 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS.split(' ') });
 }
 
-/** Somebody before a page. Keeps every complaint of the browser; `complaints()` must be empty in the end. */
+/** Somebody before a page. Keeps every complaint of the browser; in the end it must have had none. */
 export class Person {
   #complaints = [];
   /** Complaints that the test itself provokes. @type {RegExp[]} */
@@ -371,8 +371,10 @@ export class Person {
     return person;
   }
 
-  complaints() {
-    return this.#complaints.filter((text) => !this.expected.some((pattern) => pattern.test(text)));
+  /** In one line, which also the shortest report of a failure shows. */
+  hadNothingToComplainOf() {
+    const complaints = this.#complaints.filter((text) => !this.expected.some((pattern) => pattern.test(text)));
+    assert.ok(complaints.length === 0, `the browser complained: ${complaints.join(' · ').replace(/\s+/g, ' ')}`);
   }
 
   async register(username) {

@@ -189,7 +189,7 @@ for (const [device, size] of Object.entries({ desktop: [1440, 900], 'narrow wind
     });
 
     test('the browser had nothing to complain of', () => {
-      assert.deepEqual(alice.complaints(), []);
+      alice.hadNothingToComplainOf();
     });
   });
 }
@@ -373,7 +373,7 @@ describe('the keys among rooms', () => {
   });
 
   test('the browser had nothing to complain of', () => {
-    assert.deepEqual(alice.complaints(), []);
+    alice.hadNothingToComplainOf();
   });
 });
 
@@ -529,7 +529,7 @@ describe('what a screen reader hears', () => {
   });
 
   test('the browser had nothing to complain of', () => {
-    assert.deepEqual(alice.complaints(), []);
+    alice.hadNothingToComplainOf();
   });
 });
 
@@ -693,6 +693,8 @@ describe('the keys among messages', () => {
     await alice.isOn('text');
     assert.equal(await alice.page.locator('.said.pointed').getAttribute('tabindex'), '0');
     await alice.write('');
+    // What somebody writes is kept for their other windows a moment later: until it is gone there, too, the fresh one would go on with it.
+    await alice.page.waitForFunction(() => localStorage.getItem('chorus:drafts:alice') === null);
     const fresh = await Typist.at(browser, 'about:blank', { context: alice.context });
     await fresh.page.goto(`${wire.url}#lobby/7`);
     await fresh.page.waitForFunction(() => document.activeElement.matches('.said') && document.activeElement.querySelector('.text').textContent === 'line 7');
@@ -784,6 +786,6 @@ describe('the keys among messages', () => {
     assert.equal(await alice.page.evaluate(() => document.activeElement.textContent), 'Delete');
     await alice.press('Enter');
     await alice.isOn('text');
-    assert.deepEqual(alice.complaints(), []);
+    alice.hadNothingToComplainOf();
   });
 });

@@ -36,5 +36,5 @@ test('after a restore the page shows what is in the log now, and says that it ch
     assertUnbroken(rows);
     assert.deepEqual(rows.map(([, text]) => text), ['one', 'two', 'new three', 'new four', 'new five']);
   });
-  assert.deepEqual(alice.complaints(), []);
+  alice.hadNothingToComplainOf();
 });

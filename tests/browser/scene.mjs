@@ -1,6 +1,5 @@
 // What test files begin with, in one line each: a browser, and a server with people before it. All of it
 // is gone when the tests are done.
-import assert from 'node:assert/strict';
 import { after, afterEach, before } from 'node:test';
 import { launch, Person, Server } from './house.mjs';
 
@@ -24,7 +23,7 @@ export function visited(settings) {
   after(() => scene.server?.stop());
   afterEach(async () => {
     for (const person of people.splice(0)) {
-      assert.deepEqual(person.complaints(), []);
+      person.hadNothingToComplainOf();
       await person.context.close();
     }
   });

@@ -293,7 +293,7 @@ describe('messages', () => {
   });
 
   test('the browser had nothing to complain of', () => {
-    assert.deepEqual([...alice.complaints(), ...bob.complaints()], []);
+    for (const person of [alice, bob]) person.hadNothingToComplainOf();
   });
 });
 
@@ -326,7 +326,7 @@ test('↑ takes back what was not sent, and nothing else', async () => {
     await alice.comesBack();
     await alice.hears('a better try');
     assert.deepEqual((await alice.rows()).map(([, text]) => text), ['said', 'first try', 'a better try']);
-    assert.deepEqual(alice.complaints(), []);
+    alice.hadNothingToComplainOf();
     await alice.context.close();
   } finally {
     wire.close();
@@ -483,7 +483,7 @@ describe('attention', () => {
   });
 
   test('the browser had nothing to complain of', () => {
-    assert.deepEqual([...alice.complaints(), ...second.complaints()], []);
+    for (const person of [alice, second]) person.hadNothingToComplainOf();
   });
 });
 
