@@ -57,7 +57,8 @@ export function fieldError(field, hint, error, words) {
 
 /**
  * Makes the children of `parent` be one element per item, in order. An element stays the same for as
- * long as its key does, so that selection, focus and scroll position outlive a change elsewhere.
+ * long as its key does, so that selection, focus and scroll position outlive a change elsewhere. To one made anew the
+ * focus goes along.
  * @template {{key: string}} I
  * @param {HTMLElement} parent
  * @param {I[]} items
@@ -80,6 +81,7 @@ export function keyed(parent, items, draw, known) {
     const element = draw(item, before);
     if (before && before !== element) {
       if (before === next) next = before.nextElementSibling;
+      if (before === document.activeElement) queueMicrotask(() => element.focus({ preventScroll: true }));
       before.remove();
     }
     known.set(item.key, element);
