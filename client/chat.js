@@ -573,7 +573,7 @@ document.addEventListener('keydown', (event) => {
   void openPart('jump');
 });
 
-// Whoever comes to a message or to a name may want to do something with it. Nobody asked yet: a network that is gone is no news.
+// Whoever comes to a message or to a name may want to do something with it. Nobody asked yet.
 for (const type of ['focusin', 'pointerover']) chat.addEventListener(type, ({ target }) => target instanceof Element && target.closest('#thread, #people') && void part('actions').catch(() => {}));
 
 // Whoever is not writing anywhere begins to write.

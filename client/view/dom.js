@@ -57,8 +57,8 @@ export function fieldError(field, hint, error, words) {
 
 /**
  * Makes the children of `parent` be one element per item, in order. An element stays the same for as
- * long as its key does, so that selection, focus and scroll position outlive a change elsewhere. To one made anew the
- * focus goes along.
+ * long as its key does, so that selection, focus and scroll position outlive a change elsewhere.
+ * One made anew takes the focus over.
  * @template {{key: string}} I
  * @param {HTMLElement} parent
  * @param {I[]} items

@@ -107,6 +107,8 @@ describe('the page', () => {
 
   test('older messages come by scrolling up, and the row one looks at does not move', async () => {
     for (let number = 1; number <= 260; number += 1) await program.say(`line ${number}`);
+    // What she has not seen before the reload would be new to her after it.
+    await alice.hears('line 260');
     await alice.page.reload();
     await alice.connected();
     await alice.hears('line 260');
