@@ -126,6 +126,7 @@ const parts = later(async () =>
     notifierCame,
     notified,
     tell,
+    unable,
     discard,
     send,
     // What is being written is not lost for it.

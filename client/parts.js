@@ -20,6 +20,7 @@ import { make } from './view/dom.js';
  * @property {(notifier: import('./notifier.js').Notifier) => void} notifierCame
  * @property {(room: string) => void} notified somebody clicked on what was said there
  * @property {(words: string) => void} tell to a screen reader
+ * @property {(cause: unknown) => void} unable a part could not be loaded
  * @property {(id: string) => void} discard
  * @property {(text: string) => void} send
  * @property {(text: string) => void} put where one writes
@@ -31,7 +32,7 @@ export function partsOf({ chorus, current, dispatch, add, say, go, ...around }) 
   const finding = later(async () => new (await import('./finding.js')).Finding(chorus, dispatch, current, go, say));
   const actions = later(async () => {
     const [actions] = await Promise.all([import('./view/actions.js'), styles()]);
-    actions.begin({ current, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }), unsent: (way, id) => void unsent().then((its) => its.does(way, id)) });
+    actions.begin({ current, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }), unsent: (way, id) => void unsent().then((its) => its.does(way, id), around.unable) });
     add(actions);
     return actions;
   });
