@@ -22,10 +22,11 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use database::Database;
-pub use kafka::{Kafka, KafkaLogin};
 use reader::Reader;
 pub use source::{Flags, load_dotenv};
 pub use webhooks::Webhooks;
+
+use crate::relay;
 
 /// Fewest bytes of a secret that signs: as many as SHA-256 has.
 pub const SECRET_MIN_BYTES: usize = 32;
@@ -90,7 +91,7 @@ pub struct Config {
     pub amqp_url: Option<SecretString>,
     pub amqp_exchange: String,
     /// `None` when nothing goes on to Kafka.
-    pub kafka: Option<Kafka>,
+    pub kafka: Option<relay::kafka::Settings>,
     pub webhooks: Webhooks,
     /// Who is told nothing yet begins with what is said from now on.
     pub relay_from_now: bool,
@@ -240,6 +241,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::{settings::Kind, *};
+    use crate::relay::kafka::Mechanism;
 
     fn parse(given: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
         Config::parse(|name| given.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
@@ -380,7 +382,7 @@ mod tests {
         let login = [("KAFKA_USER", "chat"), ("KAFKA_PASSWORD", "hidden")];
         let config = parse(&[brokers, login[0], login[1]]).unwrap();
         assert!(!format!("{config:?}").contains("hidden"));
-        assert_eq!(config.kafka.unwrap().login.unwrap().mechanism, "scram-sha-512");
+        assert_eq!(config.kafka.unwrap().login.unwrap().mechanism, Mechanism::ScramSha512);
         for (half, missing) in [(login[0], "KAFKA_PASSWORD"), (login[1], "KAFKA_USER")] {
             assert_eq!(names(&parse(&[brokers, half]).unwrap_err()), [missing]);
         }

@@ -152,7 +152,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "fred::",
         ],
     ),
-    // It reads the log and tells others; nobody in the house knows it but who puts the node together.
+    // It reads the log and tells others; nobody in the house knows it but who puts the node together and who reads what
+    // it is set to.
     (
         "relay",
         &[

@@ -1,35 +1,15 @@
-//! A Kafka to which what is said goes on: its brokers, the topic, and who we are there.
+//! A Kafka to which what is said goes on: its brokers, the topic, and how one signs in there.
 
-use secrecy::SecretString;
+use crate::relay::kafka::Mechanism;
 
 /// The ways to sign in, as they are set.
-const MECHANISMS: [&str; 3] = ["plain", "scram-sha-256", "scram-sha-512"];
+const MECHANISMS: [(&str, Mechanism); 3] = [
+    ("scram-sha-512", Mechanism::ScramSha512),
+    ("scram-sha-256", Mechanism::ScramSha256),
+    ("plain", Mechanism::Plain),
+];
 /// The longest name of a topic that Kafka has.
 const NAME: usize = 249;
-
-/// A cluster, and a topic of it.
-#[derive(Debug, Clone)]
-pub struct Kafka {
-    /// Some of its brokers: hosts and ports.
-    pub brokers: Vec<(String, u16)>,
-    /// Where it goes.
-    pub topic: String,
-    /// Whether brokers are spoken to in TLS.
-    pub tls: bool,
-    /// Who we are, if that is asked.
-    pub login: Option<KafkaLogin>,
-}
-
-/// Who we are.
-#[derive(Debug, Clone)]
-pub struct KafkaLogin {
-    /// The name.
-    pub user: String,
-    /// The password.
-    pub password: SecretString,
-    /// How it is shown: `plain`, `scram-sha-256` or `scram-sha-512`.
-    pub mechanism: String,
-}
 
 /// Hosts and ports. A host is a name or an address; one of IPv6 stands in brackets.
 pub(super) fn brokers(text: &str) -> Result<Vec<(String, u16)>, String> {
@@ -61,12 +41,12 @@ pub(super) fn topic(text: &str) -> Result<String, String> {
 }
 
 /// A way to sign in.
-pub(super) fn mechanism(text: &str) -> Result<String, String> {
-    if MECHANISMS.contains(&text) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("must be one of {}", MECHANISMS.join(", ")))
-    }
+pub(super) fn mechanism(text: &str) -> Result<Mechanism, String> {
+    let found = MECHANISMS.iter().find(|(name, _)| *name == text);
+    found.map(|(_, mechanism)| *mechanism).ok_or_else(|| {
+        let names = MECHANISMS.map(|(name, _)| name);
+        format!("must be one of {}", names.join(", "))
+    })
 }
 
 #[cfg(test)]
@@ -110,6 +90,18 @@ mod tests {
         assert!(topic("chat.events-2_b").is_ok() && topic(&"t".repeat(249)).is_ok());
         for wrong in [".", "..", "a b", "ä", "a/b", &"t".repeat(250)] {
             assert!(topic(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_way_to_sign_in_is_one_of_those_that_brokers_know() {
+        for (name, way) in MECHANISMS {
+            assert_eq!(mechanism(name), Ok(way));
+            assert_eq!(way.name().to_ascii_lowercase(), name, "as brokers call it");
+        }
+        for wrong in ["", "SCRAM-SHA-512", "scram", "gssapi"] {
+            let why = mechanism(wrong).unwrap_err();
+            assert_eq!(why, "must be one of scram-sha-512, scram-sha-256, plain", "{wrong}");
         }
     }
 

@@ -5,14 +5,17 @@ use std::{net::IpAddr, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Config, Database, Environment, Kafka, KafkaLogin, Problem, SECRET_MIN_BYTES,
+    Config, Database, Environment, Problem, SECRET_MIN_BYTES,
     database::{self, Parts},
     kafka,
     settings::{self, Kind, Setting},
     values,
     webhooks::{self, Webhooks},
 };
-use crate::relay::webhook::Keys;
+use crate::relay::{
+    kafka::{Login, Settings},
+    webhook::Keys,
+};
 
 /// Reads one setting after the other and collects what is wrong.
 pub(super) struct Reader<'a> {
@@ -201,7 +204,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `KAFKA_BROKERS`, and what belongs to it.
-    fn kafka(&mut self) -> Option<Kafka> {
+    fn kafka(&mut self) -> Option<Settings> {
         use settings as s;
         let brokers = self.value(&s::KAFKA_BROKERS, kafka::brokers);
         let topic = self.value(&s::KAFKA_TOPIC, kafka::topic);
@@ -209,9 +212,7 @@ impl<'a> Reader<'a> {
         let (user, password) = (self.text(&s::KAFKA_USER), self.secret(&s::KAFKA_PASSWORD, |_| Ok(())));
         let mechanism = self.value(&s::KAFKA_SASL, kafka::mechanism);
         let login = match (user, password) {
-            (Some(user), Some(password)) => {
-                Some(KafkaLogin { user, password, mechanism: mechanism.unwrap_or_default() })
-            }
+            (Some(user), Some(password)) => mechanism.map(|mechanism| Login { user, password, mechanism }),
             (None, None) => None,
             (user, _) => {
                 let missing = if user.is_some() { s::KAFKA_PASSWORD } else { s::KAFKA_USER };
@@ -220,7 +221,7 @@ impl<'a> Reader<'a> {
                 None
             }
         };
-        Some(Kafka { brokers: brokers?, topic: topic?, tls, login })
+        Some(Settings { brokers: brokers?, topic: topic?, tls, login })
     }
 
     /// What may be called is judged by what is allowed, and told of in the order of the table.

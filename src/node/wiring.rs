@@ -12,7 +12,7 @@ use crate::{
     auth::{self, Auth, Origins, Proxies},
     chat::{self, Chat, window::WindowLimit},
     cluster::{Envelope, Incarnation, Notice, redis},
-    config::{self, Config, Problem},
+    config::{Config, Problem},
     domain::{PASSWORD_MAX, PASSWORD_MIN, RoomId, USERNAME_MAX, USERNAME_MIN},
     http,
     hub::{self, Hub},
@@ -87,7 +87,7 @@ pub(super) fn relay(
         sinks.push(Box::new(sink.map_err(|why| Problem::new("AMQP_URL", why))?));
     }
     if let Some(settings) = &config.kafka {
-        let sink = Kafka::new(kafka_settings(settings));
+        let sink = Kafka::new(settings.clone());
         sinks.push(Box::new(sink.map_err(|why| Problem::new("KAFKA_TLS", why))?));
     }
     sinks.extend(webhooks(config)?);
@@ -102,24 +102,6 @@ pub(super) fn relay(
     };
     let nudges: Vec<Nudge> = sinks.into_iter().map(start).collect();
     Ok(Arc::new(move |room| nudges.iter().for_each(|nudge| nudge.committed(room))))
-}
-
-fn kafka_settings(config: &config::Kafka) -> kafka::Settings {
-    let login = |login: &config::KafkaLogin| kafka::Login {
-        user: login.user.clone(),
-        password: login.password.clone(),
-        mechanism: match login.mechanism.as_str() {
-            "plain" => kafka::Mechanism::Plain,
-            "scram-sha-256" => kafka::Mechanism::ScramSha256,
-            _ => kafka::Mechanism::ScramSha512,
-        },
-    };
-    kafka::Settings {
-        brokers: config.brokers.clone(),
-        topic: config.topic.clone(),
-        tls: config.tls,
-        login: config.login.as_ref().map(login),
-    }
 }
 
 /// The receivers of webhooks that the settings name.

@@ -71,8 +71,10 @@ pub fn start(parts: Parts, tasks: &Tasks) -> Nudge {
         candidate,
     };
     let beside = sink.beside();
+    let log = Arc::clone(&store);
     let worker = Worker {
         store,
+        log,
         clock,
         name,
         limits: sink.limits(),

@@ -10,7 +10,7 @@
 mod histories;
 mod patience;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod track;
 
 use std::{

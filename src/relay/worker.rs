@@ -5,6 +5,8 @@
 
 mod door;
 mod keeping;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +28,7 @@ use super::{
 };
 use crate::{
     domain::RoomId,
-    store::{Among, DbClock, Lead, Result, Store},
+    store::{Among, DbClock, Lead, Log, Relaying, Result},
 };
 
 /// How often all rooms are looked at.
@@ -48,7 +50,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What the loop stands on.
 pub(super) struct Worker {
-    pub(super) store: Arc<dyn Store>,
+    /// How far the sink is.
+    pub(super) store: Arc<dyn Relaying>,
+    /// What was said.
+    pub(super) log: Arc<dyn Log>,
     pub(super) clock: DbClock,
     /// The sink's name.
     pub(super) name: Arc<str>,
@@ -187,7 +192,7 @@ impl Worker {
         if ranges.is_empty() {
             return false;
         }
-        let read = match self.store.missing(&ranges, BYTES).await {
+        let read = match self.log.missing(&ranges, BYTES).await {
             Ok(read) => read,
             Err(error) => {
                 tracing::debug!(%error, "the relay can't read the log");

@@ -43,7 +43,7 @@ fn refusals(recording: &Recording) -> usize {
     recording.entries.iter().filter(|entry| refused(&entry.event)).count()
 }
 
-async fn somebody_is_refused(crowd: &Crowd) {
+pub(crate) async fn somebody_is_refused(crowd: &Crowd) {
     let count = || crowd.people.iter().map(|person| person.recorder().look(refusals)).sum::<usize>();
     let before = count();
     eventually("somebody is refused", async || count() > before).await;

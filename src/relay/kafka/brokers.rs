@@ -31,7 +31,7 @@ const TRY: Duration = Duration::from_secs(3);
 const STALE: Duration = Duration::from_mins(5);
 /// For how long a broker that did not answer, or a partition that could not be written to, is left alone, so that it does
 /// not keep all others waiting each time.
-const REST: Duration = Duration::from_secs(5);
+pub(super) const REST: Duration = Duration::from_secs(5);
 
 /// What came of giving something to a broker.
 pub(super) struct Heard {
@@ -142,7 +142,8 @@ impl Brokers {
         Ok(())
     }
 
-    fn keep(&mut self, topic: Topic) {
+    /// Knows what a broker says of the topic.
+    pub(super) fn keep(&mut self, topic: Topic) {
         let places = topic.brokers.into_iter().map(|broker| (broker.id, (broker.host, broker.port)));
         let known: HashMap<i32, Place> = places.collect();
         // A line to a place where somebody else is now is of no use.

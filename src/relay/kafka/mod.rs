@@ -17,6 +17,8 @@ mod murmur;
 mod producer;
 mod requests;
 mod scram;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -304,16 +306,4 @@ fn named(code: i16) -> String {
         name.push(letter.to_ascii_uppercase());
     }
     name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_have_the_names_that_can_be_looked_up() {
-        assert_eq!(named(6), "NOT_LEADER_OR_FOLLOWER");
-        assert_eq!(named(10), "MESSAGE_TOO_LARGE");
-        assert_eq!(named(999), "UNKNOWN(999)");
-    }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{ClientId, MessageBody, UserId, Username};
 
-pub(super) fn event(room: RoomId, seq: u64) -> Event {
+pub(in crate::relay) fn event(room: RoomId, seq: u64) -> Event {
     Event {
         room,
         seq: Seq(seq),
@@ -15,7 +15,7 @@ pub(super) fn event(room: RoomId, seq: u64) -> Event {
     }
 }
 
-pub(super) fn behind(room: RoomId, cursor: u64, last: u64) -> Behind {
+pub(in crate::relay) fn behind(room: RoomId, cursor: u64, last: u64) -> Behind {
     let (cursor, last_seq) = (Seq(cursor), Seq(last));
     Behind {
         room,

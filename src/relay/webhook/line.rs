@@ -5,7 +5,9 @@
 //! and no task is left behind. No redirect is followed and no proxy is asked: there is nothing here that could.
 
 use std::{
+    future::{pending, poll_fn},
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -22,6 +24,7 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::{Instant, timeout, timeout_at},
 };
@@ -157,16 +160,23 @@ impl Line {
 }
 
 /// Waits for something that comes by a connection, and moves the connection on meanwhile.
+///
+/// What the connection brings is there in the same turn. It may be the last one: whoever waits for this may have had
+/// something else to do until after the limit, and what came in time counts.
 async fn driven<T>(driver: &mut BoxFuture<'static, ()>, wanted: impl Future<Output = T>) -> T {
-    tokio::pin!(wanted);
-    tokio::select! {
-        biased;
-        done = &mut wanted => return done,
-        () = driver.as_mut() => {}
-    }
-    // It has ended. What came before that is there, and what did not come is an error now.
-    *driver = Box::pin(std::future::pending());
-    wanted.await
+    let mut wanted = pin!(wanted);
+    poll_fn(|context| {
+        let there = wanted.as_mut().poll(context);
+        if there.is_ready() {
+            return there;
+        }
+        if driver.as_mut().poll(context).is_ready() {
+            // It has ended. What came before that is there, and what did not come is an error now.
+            *driver = Box::pin(pending());
+        }
+        wanted.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Reads a short body to its end. Whether that was all.
@@ -182,17 +192,24 @@ async fn throw_away(response: Response<Incoming>) -> bool {
     true
 }
 
-impl Dial {
-    async fn connect(&self) -> Result<Open, String> {
-        let tls = self.tls.as_ref().map(|(tls, name)| (tls, name.clone()));
-        let way = Stream::over(self.reach().await?, tls).await.map_err(|error| error.to_string())?;
+impl Open {
+    /// HTTP on this way.
+    async fn over(way: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<Self> {
         let shaken = Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(way)).await;
-        let (requests, connection) = shaken.map_err(|error| error.to_string())?;
+        let (requests, connection) = shaken?;
         let driver = Box::pin(async move {
             // What was wrong with it whoever waits is told.
             let _ = connection.await;
         });
-        Ok(Open { requests, driver, used: Instant::now() })
+        Ok(Self { requests, driver, used: Instant::now() })
+    }
+}
+
+impl Dial {
+    async fn connect(&self) -> Result<Open, String> {
+        let tls = self.tls.as_ref().map(|(tls, name)| (tls, name.clone()));
+        let way = Stream::over(self.reach().await?, tls).await.map_err(|error| error.to_string())?;
+        Open::over(way).await.map_err(|error| error.to_string())
     }
 
     /// Resolves the name and connects to one of its addresses that may be called.
@@ -216,5 +233,44 @@ impl Dial {
             }
         }
         Err(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::advance,
+    };
+
+    use super::*;
+
+    fn line() -> Line {
+        let endpoint = Endpoint::parse("a=https://a.example", &[]).unwrap();
+        Line::new(Arc::new(Dial { endpoint, allowed: Vec::new(), tls: None }))
+    }
+
+    /// A post that was sent, and answered in time or not; then nobody looks until long after the limit.
+    async fn looked_at_late(answered: bool) -> Result<Answer, Cut> {
+        let (here, mut there) = duplex(1 << 10);
+        let (mut line, open) = (line(), Open::over(here).await.unwrap());
+        let mut posting = pin!(line.on(open, Post::default()));
+        let mut sent = [0; 1 << 10];
+        tokio::select! {
+            _ = &mut posting => panic!("nobody has answered"),
+            read = there.read(&mut sent) => assert!(read.unwrap() > 0),
+        }
+        if answered {
+            there.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        }
+        advance(2 * ANSWER).await;
+        posting.await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_came_in_time_counts_however_late_it_is_looked_at() {
+        let answer = looked_at_late(true).await.ok().expect("it was answered");
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+        assert!(matches!(looked_at_late(false).await, Err(Cut::Late)));
     }
 }

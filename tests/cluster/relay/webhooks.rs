@@ -11,6 +11,7 @@ use crate::{
         eventually,
         receiver::{Came, Receiver, Reply, SECRET},
     },
+    database::somebody_is_refused,
     harness::{
         crowd::Crowd,
         scene::{Cluster, NodeProcess, Setup},
@@ -90,6 +91,32 @@ async fn another_node_takes_over_from_one_that_is_killed_and_nothing_is_missing(
     has_all(&receiver, &cluster, &crowd.rooms()).await;
     let doubled = receiver.came().iter().filter(|one| !one.taken).count();
     println!("{} requests, {doubled} of them again", receiver.came().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_killed_costs_the_receiver_nothing() {
+    let receiver = Receiver::start();
+    let count = AtomicUsize::new(0);
+    // Now and then a word is lost: events are under way again when the database goes.
+    receiver.answers(move |_| match count.fetch_add(1, Ordering::Relaxed) % 20 {
+        9 => Reply::Cuts,
+        _ => Reply::status(200),
+    });
+    let cluster = posting(Setup::of(2).durable(), &receiver).start().await;
+    let mut crowd = Crowd::of(cluster.clock, &cluster.addresses());
+    crowd.enter(4).await;
+    crowd.talk(PACE).await;
+    more(&receiver, 20).await;
+    cluster.postgres.kill();
+    somebody_is_refused(&crowd).await;
+    tokio::task::block_in_place(|| cluster.postgres.restart());
+    crowd.acked(20).await;
+    more(&receiver, 20).await;
+    crowd.fall_silent().await;
+    let rooms = crowd.rooms();
+    has_all(&receiver, &cluster, &rooms).await;
+    let has: usize = rooms.iter().map(|room| receiver.count(room)).sum();
+    assert!(has >= crowd.acks(), "{has} of {} that were acknowledged", crowd.acks());
 }
 
 #[tokio::test(flavor = "multi_thread")]
