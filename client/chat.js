@@ -25,7 +25,6 @@ import { refusalLine } from './words.js';
 
 /** The room that is always there. */
 const LOBBY = 'lobby';
-const PAGE = 100;
 
 /** The state of its entry in the browser's history. */
 const LAYER = 'layer';
@@ -63,7 +62,7 @@ const current = () => state;
 const keeper = keeping(current, dispatch, follow, LOBBY);
 
 const threadView = new ThreadView({
-  loadOlder,
+  loadOlder: () => part('finding').then((finding) => finding.older(state.current), () => dispatch({ type: 'older.failed', room: state.current })),
   loadNewer,
   readerMoved,
   readerSaw: (seq) => dispatch({ type: 'room.read', room: state.current, seq }),
@@ -288,7 +287,7 @@ function askToPart() {
   else leaveRoom();
 }
 
-/** Leaves the room that is sh What waits there goes with it; a draft is kept. */
+/** Leaves the room that is shown. What waits there goes with it; a draft is kept. */
 function leaveRoom() {
   const room = state.current;
   for (const { id } of currentRoom(state)?.waiting ?? []) discard(id);
@@ -399,33 +398,11 @@ function discard(id) {
   if (room) dispatch({ type: 'waiting.removed', room: room.name, id });
 }
 
-async function loadOlder() {
-  const room = state.current;
-  const { rows, older } = currentRoom(state) ?? {};
-  const before = rows?.[0]?.seq;
-  if (before === undefined || older === 'loading') return;
-  dispatch({ type: 'older.asked', room });
-  try {
-    const { messages, hasMore } = await chorus.history(room, { before, limit: PAGE });
-    dispatch({ type: 'older.loaded', room, before, messages, hasMore });
-  } catch {
-    dispatch({ type: 'older.failed', room });
-  }
-}
-
-async function loadNewer() {
+function loadNewer() {
   const room = state.current;
   dispatch({ type: 'newer.asked', room });
-  const { rows, newer } = currentRoom(state) ?? {};
-  const after = rows?.at(-1)?.seq;
-  // It may be at hand.
-  if (after === undefined || newer !== 'loading') return;
-  try {
-    const { messages } = await chorus.history(room, { after, limit: PAGE });
-    dispatch({ type: 'newer.loaded', room, after, messages });
-  } catch {
-    dispatch({ type: 'newer.failed', room });
-  }
+  // It may have been at hand.
+  if (currentRoom(state)?.newer === 'loading') part('finding').then((finding) => finding.newer(room), () => dispatch({ type: 'newer.failed', room }));
 }
 
 /** @param {import('./state.js').Notify} wanted */
@@ -568,21 +545,18 @@ setInterval(() => {
 // What goes from row to row is wanted by the next key at the latest; where it can't be had, Tab and the pointer do.
 addEventListener('keydown', () => void (keys ?? part('keys').catch(() => {})), true);
 
-document.addEventListener('keydown', (event) => {
-  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey || event.key.toLowerCase() !== 'k' || !state.session) return;
-  event.preventDefault();
-  void openPart('jump');
-});
-
 // Whoever comes to a message or to a name may want to do something with it. Nobody asked yet.
 for (const type of ['focusin', 'pointerover']) chat.addEventListener(type, ({ target }) => target instanceof Element && target.closest('#thread, #people') && void part('actions').catch(() => {}));
 
-// Whoever is not writing anywhere begins to write.
 document.addEventListener('keydown', (event) => {
-  const elsewhere = event.target instanceof Element && event.target.closest('input, textarea, select, dialog');
-  if (event.key !== '/' || elsewhere || event.ctrlKey || event.metaKey || event.altKey || !state.session) return;
+  const { key, target } = event;
+  const control = event.ctrlKey || event.metaKey;
+  if (!state.session || event.altKey) return;
+  if (control && !event.shiftKey && key.toLowerCase() === 'k') void openPart('jump');
+  // Whoever is not writing anywhere begins to write.
+  else if (!control && key === '/' && !(target instanceof Element && target.closest('input, textarea, select, dialog'))) composer.focus();
+  else return;
   event.preventDefault();
-  composer.focus();
 });
 
 addEventListener('popstate', () => {

@@ -1,6 +1,6 @@
 /**
- * Finding what is not on the page: rooms, which can also be made, people of a crowd, and the message that a
- * link points to.
+ * Finding what is not on the page: rooms, which can also be made, people of a crowd, messages further up or down, and
+ * the one that a link points to.
  */
 import { ChorusError, mayTryAgain } from './sdk/protocol.js';
 import { refusalLine } from './words.js';
@@ -10,8 +10,8 @@ const PAGE = 200;
 const MOST = 2_000;
 const MOST_PEOPLE = 5_000;
 
-/** So much of the log is read around a message, and so often is it asked for. */
-const AROUND = 100;
+/** So much of the log is read at a time; and so often is a message asked for. */
+const MESSAGES = 100;
 const TRIES = 5;
 
 export class Finding {
@@ -95,6 +95,33 @@ export class Finding {
     return users;
   }
 
+  /** Reads what was said before all that the page has of it. @param {string} room */
+  async older(room) {
+    const { rows, older } = this.#state().rooms[room] ?? {};
+    const before = rows?.[0]?.seq;
+    if (before === undefined || older === 'loading') return;
+    this.#dispatch({ type: 'older.asked', room });
+    try {
+      const { messages, hasMore } = await this.#chorus.history(room, { before, limit: MESSAGES });
+      this.#dispatch({ type: 'older.loaded', room, before, messages, hasMore });
+    } catch {
+      this.#dispatch({ type: 'older.failed', room });
+    }
+  }
+
+  /** Reads what was said after all that the page has of it, if somebody still waits for that. @param {string} room */
+  async newer(room) {
+    const { rows, newer } = this.#state().rooms[room] ?? {};
+    const after = rows?.at(-1)?.seq;
+    if (after === undefined || newer !== 'loading') return;
+    try {
+      const { messages } = await this.#chorus.history(room, { after, limit: MESSAGES });
+      this.#dispatch({ type: 'newer.loaded', room, after, messages });
+    } catch {
+      this.#dispatch({ type: 'newer.failed', room });
+    }
+  }
+
   /** Reads the part of the log that a link points into, unless it is on the page. @param {string} room */
   async pursue(room) {
     const { target, rows = [], opened } = this.#state().rooms[room] ?? {};
@@ -116,7 +143,7 @@ export class Finding {
   async #message(room, wantedSeq, wanted) {
     for (let tries = 1; wanted(); tries += 1) {
       try {
-        const { messages } = await this.#chorus.history(room, { after: Math.max(0, wantedSeq - AROUND / 2), limit: AROUND });
+        const { messages } = await this.#chorus.history(room, { after: Math.max(0, wantedSeq - MESSAGES / 2), limit: MESSAGES });
         if (!wanted()) break;
         if (!messages.some(({ seq }) => seq === wantedSeq)) return 'This message isn’t here.';
         this.#dispatch({ type: 'room.around', room, messages });
