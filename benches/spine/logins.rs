@@ -1,6 +1,7 @@
 //! What a chat feels of a flood of sign-ins: the time from saying something until all ten of a room
 //! have their bytes, while many callers at once guess passwords, against the same in peace. Hashes
-//! cost what they cost in production here. The node has one core, which the hashes would fill.
+//! cost what they cost in production here: that of the one whose password they guess is made anew before, for a
+//! kept hash costs what it cost when it was made. The node has one core, which the hashes would fill.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -74,6 +75,7 @@ impl Flood {
     async fn begin(node: &Node) -> Outcome<Self> {
         let (over, watched) = watch::channel(false);
         let calls = Arc::new(Calls::to(node.address));
+        calls.login(0).await?;
         let mut callers = JoinSet::new();
         for _ in 0..CALLERS {
             callers.spawn(guess(calls.clone(), watched.clone()));
