@@ -62,7 +62,7 @@ const current = () => state;
 const keeper = keeping(current, dispatch, follow, LOBBY);
 
 const threadView = new ThreadView({
-  loadOlder: () => part('finding').then((finding) => finding.older(state.current), () => dispatch({ type: 'older.failed', room: state.current })),
+  loadOlder,
   loadNewer,
   readerMoved,
   readerSaw: (seq) => dispatch({ type: 'room.read', room: state.current, seq }),
@@ -125,7 +125,7 @@ const parts = later(async () =>
     notifierCame,
     notified,
     tell,
-    unable,
+    unsent,
     discard,
     send,
     // What is being written is not lost for it.
@@ -396,6 +396,11 @@ function discard(id) {
   keep.forgetRefused(state.session?.username ?? '', id);
   const room = Object.values(state.rooms).find(({ waiting }) => waiting.some((row) => row.id === id));
   if (room) dispatch({ type: 'waiting.removed', room: room.name, id });
+}
+
+function loadOlder() {
+  const room = state.current;
+  part('finding').then((finding) => finding.older(room), () => dispatch({ type: 'older.failed', room }));
 }
 
 function loadNewer() {

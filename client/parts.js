@@ -20,7 +20,7 @@ import { make } from './view/dom.js';
  * @property {(notifier: import('./notifier.js').Notifier) => void} notifierCame
  * @property {(room: string) => void} notified somebody clicked on what was said there
  * @property {(words: string) => void} tell to a screen reader
- * @property {(cause: unknown) => void} unable a part could not be loaded
+ * @property {(act: (its: import('./unsent.js').Unsent) => void) => void} unsent does something with own messages that are not in the log
  * @property {(id: string) => void} discard
  * @property {(text: string) => void} send
  * @property {(text: string) => void} put where one writes
@@ -32,7 +32,7 @@ export function partsOf({ chorus, current, dispatch, add, say, go, ...around }) 
   const finding = later(async () => new (await import('./finding.js')).Finding(chorus, dispatch, current, go, say));
   const actions = later(async () => {
     const [actions] = await Promise.all([import('./view/actions.js'), styles()]);
-    actions.begin({ current, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }), unsent: (way, id) => void unsent().then((its) => its.does(way, id), around.unable) });
+    actions.begin({ current, closeDrawer: () => dispatch({ type: 'drawer', drawer: 'none' }), unsent: (way, id) => around.unsent((its) => its.does(way, id)) });
     add(actions);
     return actions;
   });
