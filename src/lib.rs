@@ -43,5 +43,6 @@ pub mod shutdown;
 pub mod store;
 pub mod tally;
 pub mod telemetry;
+pub mod threads;
 pub mod tls;
 pub mod ws;

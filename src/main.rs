@@ -8,6 +8,7 @@ use chorus::{
     config::{self, Config},
     node::{Backends, Listeners, Node, StartError},
     telemetry::Telemetry,
+    threads::Share,
     ws,
 };
 use clap::Parser;
@@ -39,7 +40,10 @@ fn main() -> ExitCode {
         }
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.enable_all().on_thread_park(ws::thread_idles);
+    runtime
+        .enable_all()
+        .on_thread_start(|| Share::Brisk.take())
+        .on_thread_park(ws::thread_idles);
     let code = match runtime.build() {
         Ok(runtime) => {
             let code = runtime.block_on(serve(&config, &telemetry));

@@ -19,8 +19,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::upkeep::Upkeep;
 pub use self::{backends::Backends, listeners::Listeners};
+use self::{listeners::Entrance, upkeep::Upkeep};
 use crate::{
     admin::{self, Desk, Vitals},
     auth::Auth,
@@ -67,6 +67,9 @@ pub enum StartError {
     /// The system gives no more threads.
     #[error("no thread to deliver messages: {0}")]
     Thread(io::Error),
+    /// The system gives no more threads, or no more files.
+    #[error("no threads to serve HTTP: {0}")]
+    Entrance(io::Error),
     /// A demo account can't be made.
     #[error("{0}")]
     Refused(#[from] Refusal),
@@ -88,6 +91,7 @@ pub struct Node {
     accepting: CancellationToken,
     tasks: Tasks,
     shutdown_timeout: Duration,
+    _entrance: Entrance,
 }
 
 impl Node {
@@ -188,6 +192,7 @@ impl Node {
             accepting: listeners.accepting.disarm(),
             tasks,
             shutdown_timeout: config.shutdown_timeout,
+            _entrance: listeners.entrance,
         })
     }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::gate::Gate;
+use crate::threads::Share;
 
 /// The tasks of one node. Clones are handles on the same set.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +82,10 @@ impl Tasks {
         let task = self.guarded(name, task);
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || runtime.block_on(task))
+            .spawn(move || {
+                Share::Steady.take();
+                runtime.block_on(task);
+            })
             .map(drop)
     }
 

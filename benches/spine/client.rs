@@ -145,6 +145,8 @@ impl InTurn {
     fn of(stream: std::net::TcpStream, read: BytesMut) -> Outcome<Self> {
         stream.set_read_timeout(Some(LIMIT))?;
         kernel::note_arrivals(&stream)?;
+        // Whoever has spoken once acknowledges late unless told otherwise, and these mostly listen.
+        socket2::SockRef::from(&stream).set_tcp_quickack(true)?;
         Ok(Self { stream, read, came: SystemTime::now() })
     }
 

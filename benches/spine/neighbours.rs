@@ -29,7 +29,7 @@ const FEW: usize = 10;
 /// Messages in flight in the lobby.
 const FLOOD: usize = 8;
 /// What is said in the small room, and how often.
-const TIMES: usize = 300;
+const TIMES: usize = 2_000;
 const EVERY: Duration = Duration::from_millis(10);
 
 pub(crate) fn run(runtime: &Runtime, table: &mut Table) -> Outcome {

@@ -27,6 +27,7 @@ use crate::{
     domain::Password,
     error::{Code, Refusal},
     tally::Limit,
+    threads::Share,
 };
 
 /// Marks a hash of a pre-hashed password.
@@ -37,9 +38,6 @@ const PLAIN_MAX_BYTES: usize = 71;
 const COST_MAX: u32 = 16;
 /// How many callers may wait for a core.
 const QUEUE: usize = 64;
-/// How nice a hashing thread is to the others of this machine: beside one that has work it gets about a tenth of
-/// a core (the kernel weighs 110 against 1024), alone all of it.
-const NICE: i32 = 10;
 /// How long one waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -121,10 +119,7 @@ async fn run_holding<T: Send + 'static>(
     let (answer, answered) = oneshot::channel();
     // A thread for each: niceness can't be taken back, and a thread costs a thousandth of what it does.
     let hashing = thread::Builder::new().name("password".to_owned()).spawn(move || {
-        // Without it the chat is only slower meanwhile. (On Linux it is the thread's and not the process's.)
-        if cfg!(target_os = "linux") {
-            let _ = rustix::process::setpriority_process(None, NICE);
-        }
+        Share::Spare.take();
         let done = work();
         drop(permits);
         let _ = answer.send(done);

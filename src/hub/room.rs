@@ -7,6 +7,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ops::AddAssign,
     sync::Arc,
 };
 
@@ -32,6 +33,14 @@ pub(super) struct Served {
     pub(super) seed: u64,
     /// Frames for members that are closed, or too slow for more.
     pub(super) dropped: u64,
+}
+
+impl AddAssign for Served {
+    fn add_assign(&mut self, more: Self) {
+        self.v1 += more.v1;
+        self.seed += more.seed;
+        self.dropped += more.dropped;
+    }
 }
 
 /// One room.
@@ -70,6 +79,11 @@ impl Room {
     /// Whether anything waits to be delivered.
     pub(super) fn is_busy(&self) -> bool {
         self.batch.is_some() || !self.pending.is_empty()
+    }
+
+    /// Whether all have been served what the last pass took along.
+    pub(super) const fn is_between_passes(&self) -> bool {
+        self.batch.is_none()
     }
 
     /// Whether so much waits that no more should be accepted.

@@ -10,12 +10,15 @@ use std::{
 
 use axum::{Router, extract::ConnectInfo};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    runtime::{self, EnterGuard, Runtime},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use super::StartError;
-use crate::{config::Config, http, readiness::Readiness, shutdown::Tasks, ws};
+use crate::{config::Config, http, readiness::Readiness, shutdown::Tasks, threads::Share, ws};
 
 /// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
@@ -27,6 +30,7 @@ pub struct Listeners {
     pub(super) readiness: Readiness,
     pub(super) tasks: Tasks,
     pub(super) accepting: DropGuard,
+    pub(super) entrance: Entrance,
 }
 
 impl Listeners {
@@ -37,7 +41,11 @@ impl Listeners {
     /// `Listen` when a port is taken.
     pub fn bind(config: &Config) -> Result<Self, StartError> {
         allow_files();
-        let public = listen("PORT", config.bind, config.port)?;
+        let entrance = Entrance::new().map_err(StartError::Entrance)?;
+        let public = {
+            let _inside = entrance.enter();
+            listen("PORT", config.bind, config.port)?
+        };
         let operator = match config.metrics_bind {
             Some(bind) => Some(listen("METRICS_PORT", bind, config.metrics_port)?),
             None => None,
@@ -52,12 +60,17 @@ impl Listeners {
             tasks.spawn(name, face.clone().accept(listener, tasks.clone(), accepting.clone()));
             face
         };
+        let public = {
+            let _inside = entrance.enter();
+            open("accept", public)
+        };
         Ok(Self {
-            public: open("accept", public),
+            public,
             operator: operator.map(|operator| open("accept operator", operator)),
             readiness,
             tasks,
             accepting: accepting.drop_guard(),
+            entrance,
         })
     }
 
@@ -134,4 +147,34 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Where HTTP is served: a runtime of its own, whose threads stand back for the others when a core is full. So those who
+/// come, and sign in, and read the lists, don't crowd out those who talk on sockets. (Who talks over HTTP, as bots may,
+/// stands back, too.) The operator's listener is not served here: what is asked there must not wait behind a storm.
+pub(super) struct Entrance(Option<Runtime>);
+
+impl Entrance {
+    fn new() -> io::Result<Self> {
+        let mut runtime = runtime::Builder::new_multi_thread();
+        runtime
+            .enable_all()
+            .thread_name("http")
+            .on_thread_start(|| Share::Patient.take())
+            .on_thread_park(ws::thread_idles);
+        Ok(Self(Some(runtime.build()?)))
+    }
+
+    fn enter(&self) -> Option<EnterGuard<'_>> {
+        self.0.as_ref().map(Runtime::enter)
+    }
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        // What its tasks do is over, or was given up; other tasks must not wait for its threads.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }

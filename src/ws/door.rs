@@ -1,15 +1,18 @@
-//! The way in: handshake, doorkeeper, 101, and from then on the socket is its own task.
+//! The way in: handshake, doorkeeper, 101, and from then on the socket is its own task, in the runtime where sockets
+//! live, which need not be the one that serves HTTP.
 
 use std::{
     mem,
+    net::TcpStream as Unwatched,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{Request, Response, request::Parts};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -77,7 +80,7 @@ impl Door {
             dialect: handshake.dialect,
             sockets: self.sockets.clone(),
         };
-        self.sockets.tasks().spawn_connection(Socket::Coming(coming, promise));
+        self.sockets.tasks().spawn_connection(hand_over(coming, promise));
         Ok(handshake.answer())
     }
 }
@@ -90,23 +93,38 @@ struct Promise {
 }
 
 impl Promise {
-    fn keep(self, upgraded: Upgraded) -> Option<Connection> {
-        // The type is the one `accept` puts in; the buffer holds what the client sent behind its
-        // request, and is dropped here because it would cost 8 KiB for the life of the socket.
-        let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    /// The socket's own task, to be begun where it runs.
+    fn keep(self, stream: Unwatched, read: &[u8]) -> Option<Connection> {
+        let stream = TcpStream::from_std(stream).ok()?;
         let outbox_bytes = self.sockets.settings().outbox_bytes;
-        let member = Member::new(parts.io.into_inner(), self.admitted.tag, self.dialect, outbox_bytes);
+        let member = Member::new(stream, self.admitted.tag, self.dialect, outbox_bytes);
         let member = Arc::new(member);
         let entered = self.sockets.enter(&member, self.admitted.card);
+        // Those who are in when the node stops are closed then; this one may come a moment later.
+        if self.sockets.tasks().stopped().is_cancelled() {
+            member.close(1001, "going away");
+        }
         let begun = (self.admitted.arrive)(member.clone());
-        Some(Connection::new(member, begun, &parts.read_buf, entered))
+        Some(Connection::new(member, begun, read, entered))
     }
 }
 
-/// A socket's task: waits until the 101 is out, then is the connection. Written by hand because it
-/// is what remains of every idle client; an `async` block would keep room for both at once.
+/// Waits until HTTP lets go of the socket, and brings it where sockets live.
+async fn hand_over(coming: OnUpgrade, promise: Promise) {
+    // An error says that the client left before it got the 101. The type is the one that `accept` puts in.
+    let Ok(upgraded) = coming.await else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let Ok(stream) = parts.io.into_inner().into_std() else { return };
+    let sockets = promise.sockets.clone();
+    let _there = sockets.home().enter();
+    sockets.tasks().spawn_connection(Socket::Coming(stream, parts.read_buf, promise));
+}
+
+/// A socket's task. Written by hand because it is what remains of every idle client; an `async` block would keep room
+/// for both at once.
 enum Socket {
-    Coming(OnUpgrade, Promise),
+    /// What the client sent behind its request comes with it.
+    Coming(Unwatched, Bytes, Promise),
     Open(Connection),
     Gone,
 }
@@ -115,23 +133,16 @@ impl Future for Socket {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            match &mut *self {
-                Self::Coming(coming, _) => match Pin::new(coming).poll(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(upgraded) => {
-                        let Self::Coming(_, promise) = mem::replace(&mut *self, Self::Gone) else {
-                            return Poll::Ready(());
-                        };
-                        // An error says that the client left before it got the 101.
-                        if let Some(connection) = upgraded.ok().and_then(|it| promise.keep(it)) {
-                            *self = Self::Open(connection);
-                        }
-                    }
-                },
-                Self::Open(connection) => return Pin::new(connection).poll(cx),
-                Self::Gone => return Poll::Ready(()),
-            }
+        if matches!(&*self, Self::Coming(..))
+            && let Self::Coming(stream, read, promise) = mem::replace(&mut *self, Self::Gone)
+            // What was read is dropped here: it would cost 8 KiB for the life of the socket.
+            && let Some(connection) = promise.keep(stream, &read)
+        {
+            *self = Self::Open(connection);
+        }
+        match &mut *self {
+            Self::Open(connection) => Pin::new(connection).poll(cx),
+            Self::Coming(..) | Self::Gone => Poll::Ready(()),
         }
     }
 }

@@ -14,7 +14,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
 
 use self::register::Register;
 pub use self::{
@@ -50,6 +53,7 @@ pub struct Sockets {
     settings: Settings,
     moves: Arc<Moves>,
     tasks: Tasks,
+    home: Handle,
 }
 
 #[derive(Debug)]
@@ -79,6 +83,7 @@ impl Sockets {
             settings,
             moves: Arc::default(),
             tasks: tasks.clone(),
+            home: Handle::current(),
         };
         tasks.spawn("pulse", sockets.clone().pulse());
         sockets
@@ -171,6 +176,11 @@ impl Sockets {
 
     pub(super) const fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// The runtime that they live in, wherever they come in.
+    pub(super) const fn home(&self) -> &Handle {
+        &self.home
     }
 
     /// Adds a socket for as long as the answer is kept.

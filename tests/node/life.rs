@@ -223,3 +223,45 @@ async fn a_node_without_open_files_left_serves_who_is_there_and_recovers() {
     assert!((1..20).contains(&told), "it is said {told} times");
     node.kill().await;
 }
+
+/// Names of this process's threads, each with how nice it is.
+#[cfg(target_os = "linux")]
+fn threads(process: u32) -> Vec<(String, i32)> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    // One that ends meanwhile is left out.
+    let stats =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    let read = stats.map(|stat| {
+        let (name, fields) = stat.rsplit_once(')').unwrap();
+        let nice = fields.split_whitespace().nth(16).unwrap().parse().unwrap();
+        (name.split_once('(').unwrap().1.to_owned(), nice)
+    });
+    read.collect()
+}
+
+/// Who comes, signs in or asks over HTTP has threads that stand back for those of who is there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn http_has_threads_of_its_own_that_stand_back_when_a_core_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let (node, address, _) = Program::start(dir.path(), &[]).await;
+    let web = Web::of(address);
+    let mut alice = web.guest(&web.sign_in("alice").await).await;
+    alice.say_acked("lobby", "a1", "from the runtime where sockets live").await;
+    let own = threads(std::process::id()).into_iter().map(|(_, nice)| nice).min().unwrap();
+    let threads = threads(node.id());
+    let nice = |name: &str| -> Vec<i32> {
+        threads.iter().filter(|(it, _)| it.starts_with(name)).map(|(_, nice)| *nice).collect()
+    };
+    for (kind, expected) in [
+        ("http", own.max(10)),
+        ("tokio", own),
+        ("hub shard", own),
+        ("chorus-store-wr", own),
+    ] {
+        let found = nice(kind);
+        assert!(!found.is_empty(), "no {kind} in {threads:?}");
+        assert!(found.iter().all(|it| *it == expected), "{kind} in {threads:?}");
+    }
+    node.kill().await;
+}

@@ -1,6 +1,6 @@
 //! One call: a connection from a pool, one prepared statement, one answer, all within [`Limits`].
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use deadpool_postgres::{Object, Pool, PoolError};
 use futures_util::FutureExt;
@@ -51,6 +51,8 @@ pub(super) enum Effect {
 /// A pool of connections, and how it is used.
 pub(super) struct Calls {
     pool: Pool,
+    /// The runtime that connections live in.
+    home: Handle,
     limits: Limits,
     /// So many connections may be got ready at once by tasks that outlive their callers.
     makers: Arc<Semaphore>,
@@ -63,6 +65,7 @@ impl Calls {
     pub(super) fn new(target: &Target, size: usize, limits: Limits) -> Result<Self, OpenError> {
         Ok(Self {
             pool: target.pool(size, WORK)?,
+            home: Handle::current(),
             limits,
             makers: Arc::new(Semaphore::new(size)),
             over: CancellationToken::new(),
@@ -150,7 +153,9 @@ impl Calls {
     /// too busy to get one ready within a caller's time, callers that each begin anew would never have any. (As
     /// many as the pool may have are got ready so. Whoever else comes meanwhile waits for one of these.)
     async fn prepared(&self, began: Instant, sql: &'static str) -> Result<(Object, Statement)> {
-        let mut getting = Box::pin(ready(self.pool.clone(), sql, self.limits.call));
+        // A connection lives where the store does, whoever is the first to want it.
+        let mut getting =
+            Box::pin(within(self.home.clone(), ready(self.pool.clone(), sql, self.limits.call)));
         if let Some(ready) = getting.as_mut().now_or_never() {
             return ready;
         }
@@ -161,7 +166,7 @@ impl Calls {
         };
         let over = self.over.clone();
         // It ends by itself: the pool's limits and the call's bound it.
-        let made = Handle::current().spawn(async move {
+        let made = self.home.spawn(async move {
             let _turn = turn;
             over.run_until_cancelled(getting).await
         });
@@ -171,6 +176,16 @@ impl Calls {
             Err(_) => Err(late()),
         }
     }
+}
+
+/// The same, with this runtime as the one that it runs in, whoever asks.
+async fn within<T>(runtime: Handle, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let _there = runtime.enter();
+        future.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// A connection from the pool, which makes one if it must, with this statement prepared.
@@ -199,5 +214,25 @@ fn unreached(error: &PoolError) -> StoreError {
 fn give_up_if_closed(client: Object) {
     if client.is_closed() {
         drop(Object::take(client));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[test]
+    fn what_another_runtime_asks_for_runs_where_it_should_all_the_time() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (asker, home) = (runtime(), runtime());
+        let seen = asker.block_on(within(home.handle().clone(), async {
+            let first = Handle::current().id();
+            yield_now().await;
+            [first, Handle::current().id()]
+        }));
+        assert_eq!(seen, [home.handle().id(); 2]);
+        assert_ne!(asker.handle().id(), home.handle().id());
     }
 }

@@ -44,7 +44,7 @@ use reader::Reader;
 use writer::{LastCommit, Writer};
 
 use super::{Result, Store};
-use crate::domain::Timestamp;
+use crate::{domain::Timestamp, threads::Share};
 
 /// The limits of an embedded store.
 #[derive(Debug, Clone)]
@@ -125,7 +125,7 @@ impl SqliteStore {
             failing: false,
         };
         let (alive, ended) = mpsc::channel(1);
-        threads.start("chorus-store-writer", alive, || thread.run())?;
+        threads.start("chorus-store-writer", Share::Brisk, alive, || thread.run())?;
         let ended = tokio::sync::Mutex::new(ended);
         Ok(Self { writes, reads, last_commit, ended })
     }
@@ -171,7 +171,7 @@ impl Threads {
                 connection: self.dir.connect_reader()?,
                 inbox: Arc::clone(&inbox),
             };
-            self.start("chorus-store-reader", alive.clone(), || reader.run())?;
+            self.start("chorus-store-reader", Share::Steady, alive.clone(), || reader.run())?;
         }
         Ok(ended)
     }
@@ -179,12 +179,14 @@ impl Threads {
     fn start(
         &self,
         name: &str,
+        share: Share,
         alive: mpsc::Sender<()>,
         run: impl FnOnce() + Send + 'static,
     ) -> Result<(), OpenError> {
         let life = (self.life.clone(), alive);
         let body = move || {
             let _life = life;
+            share.take();
             run();
         };
         let started = thread::Builder::new().name(name.into()).spawn(body);
