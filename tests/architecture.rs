@@ -52,6 +52,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
     // How servers are trusted is the same for whoever calls one.
     ("tls.rs", &["crate::", "tokio::"]),
+    // What the kernel is told of a thread is the same whoever starts it.
+    ("threads.rs", &["crate::", "tokio::"]),
     (
         "store",
         &[
