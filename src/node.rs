@@ -165,7 +165,11 @@ impl Node {
         let (address, metrics_address) = (listeners.address(), listeners.metrics_address());
         let (readiness, tasks) = (listeners.readiness, listeners.tasks);
         let (to_desk, heard) = mpsc::channel(admin::HEARD);
-        let relay = wiring::relay(config, backends, clock, &tasks).map_err(StartError::Setting)?;
+        // Other systems are told in what time those who chat leave.
+        let relay = {
+            let _inside = listeners.entrance.enter();
+            wiring::relay(config, backends, clock, &tasks).map_err(StartError::Setting)?
+        };
         let chat = wiring::chat(config, backends, clock, &tasks, (&auth, to_desk, relay))
             .map_err(StartError::Thread)?;
         let sockets = Sockets::start(&tasks, wiring::ws_settings(config));

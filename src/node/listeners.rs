@@ -151,7 +151,8 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Where HTTP is served: a runtime of its own, whose threads stand back for the others when a core is full. So those who
 /// come, and sign in, and read the lists, don't crowd out those who talk on sockets. (Who talks over HTTP, as bots may,
-/// stands back, too.) The operator's listener is not served here: what is asked there must not wait behind a storm.
+/// stands back, too.) What goes on to other systems is read and told here as well. The operator's listener is not served
+/// here: what is asked there must not wait behind a storm.
 pub(super) struct Entrance(Option<Runtime>);
 
 impl Entrance {
@@ -165,7 +166,8 @@ impl Entrance {
         Ok(Self(Some(runtime.build()?)))
     }
 
-    fn enter(&self) -> Option<EnterGuard<'_>> {
+    /// What is spawned as long as this lasts runs there.
+    pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
         self.0.as_ref().map(Runtime::enter)
     }
 }
