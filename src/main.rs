@@ -9,7 +9,6 @@ use chorus::{
     node::{Backends, Listeners, Node, StartError},
     telemetry::Telemetry,
     threads::Share,
-    ws,
 };
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -40,10 +39,7 @@ fn main() -> ExitCode {
         }
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime
-        .enable_all()
-        .on_thread_start(|| Share::Brisk.take())
-        .on_thread_park(ws::thread_idles);
+    runtime.enable_all().on_thread_start(|| Share::Brisk.take());
     let code = match runtime.build() {
         Ok(runtime) => {
             let code = runtime.block_on(serve(&config, &telemetry));

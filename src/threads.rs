@@ -11,7 +11,7 @@ pub enum Share {
     Brisk,
     /// Deliveries, and what is read from the log: works as long as there is something to do.
     Steady,
-    /// Whoever comes, and HTTP. Beside one busy thread of the kinds above it gets about a tenth of a core (the kernel
+    /// Whoever comes, HTTP, and what goes on to other systems. Beside one busy thread of the kinds above it gets about a tenth of a core (the kernel
     /// weighs 110 against 1024), beside three a thirtieth; alone all of it.
     Patient,
     /// Hashes of passwords: as patient, and let in after those who don't compute for so long.
@@ -25,7 +25,7 @@ impl Share {
     const fn slice(self) -> u64 {
         match self {
             Self::Brisk => 100_000,
-            Self::Steady => 700_000,
+            Self::Steady => 250_000,
             Self::Patient => 3_000_000,
             Self::Spare => 6_000_000,
         }

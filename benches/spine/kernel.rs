@@ -34,6 +34,32 @@ pub(crate) fn cpu_of_all(process: u32) -> Outcome<Duration> {
     Ok(sum)
 }
 
+/// Time of all cores so far, and how much of it a host had taken for others.
+pub(crate) struct Stolen {
+    all: f64,
+    stolen: f64,
+}
+
+impl Stolen {
+    pub(crate) fn now() -> Outcome<Self> {
+        /// Of the first line's figures, behind its name; two more are parts of others.
+        const STEAL: usize = 7;
+        let stat = fs::read_to_string("/proc/stat")?;
+        let line = stat.lines().next().ok_or("no stat")?;
+        let ticks: Vec<f64> =
+            line.split_whitespace().skip(1).take(STEAL + 1).filter_map(|it| it.parse().ok()).collect();
+        Ok(Self {
+            all: ticks.iter().sum(),
+            stolen: *ticks.get(STEAL).ok_or("no time of a host")?,
+        })
+    }
+
+    /// Percent taken since then.
+    pub(crate) fn since(&self, before: &Self) -> f64 {
+        100.0 * (self.stolen - before.stolen) / (self.all - before.all).max(1.0)
+    }
+}
+
 /// Resident memory, in bytes.
 pub(crate) fn rss(process: u32) -> Outcome<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;

@@ -1,7 +1,6 @@
-//! What a chat feels of a flood of sign-ins: the time from saying something until all ten of a room
-//! have their bytes, while many callers at once guess passwords, against the same in peace. Hashes
-//! cost what they cost in production here: that of the one whose password they guess is made anew before, for a
-//! kept hash costs what it cost when it was made. The node has one core, which the hashes would fill.
+//! What a chat feels of a flood of sign-ins: ten say something, while many callers at once guess passwords, against
+//! the same in peace. Hashes cost what they cost in production here: that of the one whose password they guess is made
+//! anew before, for a kept hash costs what it cost when it was made. The node has one core, which the hashes would fill.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -14,16 +13,14 @@ use tokio::{
 
 use crate::{
     LIMIT, Outcome,
-    client::InTurn,
+    felt::{CLIENTS_CORE, FEW, Felt, NODES_CORE, ROUNDS},
     kernel,
-    neighbours::{CLIENTS_CORE, NODES_CORE, times},
     node::Node,
-    report::{Table, percentile, step},
+    report::{Table, step},
     said::Said,
     town::{Calls, Town},
 };
 
-const FEW: usize = 10;
 /// Callers who guess, each again as soon as it is answered.
 const CALLERS: usize = 100;
 /// Who was told to come back does so after this.
@@ -35,32 +32,27 @@ pub(crate) fn run(runtime: &Runtime, table: &mut Table) -> Outcome {
     let town = Town::of(runtime, FEW)?;
     let node = town.node_on_core(NODES_CORE, &[("PING_SECONDS", "600"), ("BCRYPT_COST", "10")])?;
     let mut few = runtime.block_on(town.members(&node, "lobby", 0..FEW))?;
-    let mut said = Said::to("lobby");
-    step("in peace");
-    let peace = on_their_core(&mut said, &mut few)?;
-    step("a flood of sign-ins");
-    let flood = runtime.block_on(Flood::begin(&node))?;
-    let flooded = on_their_core(&mut said, &mut few)?;
-    let (hashed, refused) = runtime.block_on(flood.end())?;
-    step(&format!(
-        "{hashed} passwords compared meanwhile, {refused} callers told to come back"
-    ));
-    for (percent, target) in [(50, ""), (99, "≤ 2 ×")] {
-        table.ratio(
-            &format!("a room of {FEW} in a flood of sign-ins, p{percent}"),
-            (percentile(&flooded, percent), "ms"),
-            (percentile(&peace, percent), "in peace"),
-            target,
-        );
+    let (mut felt, mut said) = (Felt::default(), Said::to("lobby"));
+    for round in 1..=ROUNDS {
+        step(&format!("round {round}: in peace"));
+        on_their_core(|| felt.without(&mut said, &mut few))?;
+        step(&format!("round {round}: a flood of sign-ins"));
+        let flood = runtime.block_on(Flood::begin(&node))?;
+        on_their_core(|| felt.with(&mut said, &mut few))?;
+        let (hashed, refused) = runtime.block_on(flood.end())?;
+        step(&format!(
+            "{hashed} passwords compared meanwhile, {refused} callers told to come back"
+        ));
     }
+    felt.tell(table, "in a flood of sign-ins", "in peace", "≤ 2 ×");
     Ok(())
 }
 
-fn on_their_core(said: &mut Said, few: &mut [InTurn]) -> Outcome<Vec<f64>> {
+fn on_their_core(measure: impl FnOnce() -> Outcome + Send) -> Outcome {
     thread::scope(|scope| {
         let measured = scope.spawn(|| {
             kernel::stay_on(CLIENTS_CORE)?;
-            times(said, few)
+            measure()
         });
         measured.join().map_err(|_| "a client failed")?
     })

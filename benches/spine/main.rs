@@ -19,6 +19,7 @@
 mod client;
 mod cluster;
 mod commit;
+mod felt;
 mod frames;
 mod kernel;
 mod logins;

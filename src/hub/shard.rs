@@ -8,10 +8,14 @@
 //! stands in line as they do. So who says something less often than all flooded rooms have had their turn waits for the
 //! slice that is under way and for others like it, and those who are flooded wait for one slice of each. (These are the
 //! new and old flows of `FQ-CoDel`, RFC 8290, section 4.2.)
+//!
+//! After a quarter of a millisecond of work the thread offers the core to whoever waits for it. The kernel by itself looks
+//! who that is when somebody wakes, and otherwise at its next tick, up to 4 ms later.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -34,7 +38,8 @@ use crate::tally::Dropped;
 
 /// Members served before the next room has its turn.
 const SLICE: usize = 64;
-/// The same as a time, looked at after each [`STEP`].
+/// The same as a time, looked at after each [`STEP`]; and how long the thread works before it offers the core to others.
+/// The kernel's slice for this thread (`threads::Share::Steady`) is as long, so that it gives nothing away by that.
 const SLICE_TIME: Duration = Duration::from_micros(250);
 /// Members served between two looks at the clock.
 const STEP: usize = 8;
@@ -91,6 +96,7 @@ pub(super) struct Shard {
 impl Shard {
     /// Runs until it is told to stop or nobody can send commands any more.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Command>, stop: CancellationToken) {
+        let mut works_since = Instant::now();
         loop {
             if self.turns.is_empty() {
                 let command = tokio::select! {
@@ -99,12 +105,17 @@ impl Shard {
                     () = stop.cancelled() => None,
                 };
                 let Some(command) = command else { return };
+                works_since = Instant::now();
                 self.handle(command);
             }
             if self.take_commands(&mut inbox).is_err() || stop.is_cancelled() {
                 return;
             }
             self.serve_next();
+            if works_since.elapsed() >= SLICE_TIME {
+                thread::yield_now();
+                works_since = Instant::now();
+            }
         }
     }
 

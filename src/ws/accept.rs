@@ -6,9 +6,9 @@
 //! lives a few minutes at most; and the loop survives when file descriptors run out.
 //!
 //! It lets in as many as there is time for. After each it waits until everything that was ready had
-//! its turn; when that took long it pauses for as long again, or until a thread of a runtime has
-//! nothing to do, and whoever comes waits in the kernel's queue. So in a storm those who are in already
-//! are not crowded out by those who come.
+//! its turn; when that took long it pauses for as long again, or until one of the threads that do this
+//! has nothing to do, and whoever comes waits in the kernel's queue. So in a storm those who are in
+//! already are not crowded out by those who come.
 
 use std::{error::Error as StdError, net::SocketAddr, time::Duration};
 
@@ -49,10 +49,11 @@ const QUICK: Duration = Duration::from_millis(1);
 /// The longest pause. A round takes as long as it takes, so whoever comes waits at most this much more.
 const PAUSE_MOST: Duration = Duration::from_millis(5);
 
-/// Told whenever a thread of one of the runtimes has nothing to do.
+/// Told whenever a thread that serves connections has nothing to do.
 static IDLE: Notify = Notify::const_new();
 
-/// Ends the pauses: who runs a runtime calls this when one of its threads has nothing to do.
+/// Ends the pauses: who runs the runtime in which connections are accepted calls this when one of its threads has
+/// nothing to do.
 pub fn thread_idles() {
     IDLE.notify_waiters();
 }
@@ -104,7 +105,7 @@ fn pause(round: Duration) -> Option<Duration> {
     (round > QUICK).then_some(round.min(PAUSE_MOST))
 }
 
-/// Waits for so long, or until a thread of a runtime has nothing to do.
+/// Waits for so long, or until a thread that serves connections has nothing to do.
 async fn rest(pause: Duration) {
     let _ = timeout(pause, IDLE.notified()).await;
 }
