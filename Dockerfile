@@ -45,7 +45,7 @@ RUN apt-get update && \
 # Cargo wants to see every member of the workspace, the load generator too, of which nothing is built.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY bench/load/Cargo.toml bench/load/Cargo.toml
-COPY .cargo .cargo
+COPY .cargo/config.toml .cargo/config.toml
 RUN mkdir -p src benches/spine client bench/load/src && \
     echo 'fn main() {}' >src/main.rs && \
     echo 'fn main() {}' >benches/spine/main.rs && \

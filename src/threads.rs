@@ -25,7 +25,7 @@ impl Share {
     const fn slice(self) -> u64 {
         match self {
             Self::Brisk => 100_000,
-            Self::Steady => 250_000,
+            Self::Steady => 400_000,
             Self::Patient => 3_000_000,
             Self::Spare => 6_000_000,
         }

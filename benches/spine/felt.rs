@@ -1,6 +1,6 @@
 //! What ten who chat feel of something: how long it takes from saying something until all of them have their bytes, in
-//! turn without it and with it. The node has one core and the clients the other; when bytes came is the kernel's word, so
-//! that the clients' own waiting is not in it.
+//! turn without it and with it. The node has one core and those who talk the other; when bytes came is the kernel's word,
+//! so that their own waiting is not in it.
 //!
 //! A host that takes its cores away from a virtual machine does so in bursts of some milliseconds: they are the p99 of a
 //! run in which they happen. So there are rounds, of which the median counts, and each says how much was taken.

@@ -39,7 +39,8 @@ use crate::tally::Dropped;
 /// Members served before the next room has its turn.
 const SLICE: usize = 64;
 /// The same as a time, looked at after each [`STEP`]; and how long the thread works before it offers the core to others.
-/// The kernel's slice for this thread (`threads::Share::Steady`) is as long, so that it gives nothing away by that.
+/// Whoever yields is taken to have used up the kernel's slice; so that little is given away by that, this thread's
+/// (`threads::Share::Steady`) is a little longer than this.
 const SLICE_TIME: Duration = Duration::from_micros(250);
 /// Members served between two looks at the clock.
 const STEP: usize = 8;
@@ -99,13 +100,16 @@ impl Shard {
         let mut works_since = Instant::now();
         loop {
             if self.turns.is_empty() {
+                let waits = inbox.is_empty();
                 let command = tokio::select! {
                     biased;
                     command = inbox.recv() => command,
                     () = stop.cancelled() => None,
                 };
                 let Some(command) = command else { return };
-                works_since = Instant::now();
+                if waits {
+                    works_since = Instant::now();
+                }
                 self.handle(command);
             }
             if self.take_commands(&mut inbox).is_err() || stop.is_cancelled() {

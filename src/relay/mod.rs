@@ -21,6 +21,7 @@ pub mod envelope;
 pub mod kafka;
 mod lead;
 mod nudge;
+mod pace;
 pub mod plan;
 pub mod rabbitmq;
 pub mod sink;

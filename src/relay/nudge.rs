@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -53,13 +54,13 @@ impl Nudge {
 
     /// The first of the rooms that were named since, at most so many.
     pub(super) fn take(&self, most: usize) -> Vec<RoomId> {
-        let mut rooms = self.0.rooms.lock();
-        let mut taken = Vec::new();
-        while taken.len() < most {
-            let Some(room) = rooms.pop_first() else { break };
-            taken.push(room);
+        // This thread stands back for those that name rooms, so it keeps the lock for a moment only.
+        let mut taken = mem::take(&mut *self.0.rooms.lock());
+        if let Some(left) = taken.iter().nth(most).copied() {
+            let left = taken.split_off(&left);
+            self.0.rooms.lock().extend(left);
         }
-        taken
+        taken.into_iter().collect()
     }
 
     /// Ends when a room was named since the last call.

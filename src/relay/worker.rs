@@ -23,6 +23,7 @@ use super::{
     counts::Counts,
     envelope::outgoing,
     nudge::Nudge,
+    pace::Pace,
     plan::{Limits, Next, Plan},
     sink::{Outgoing, Published, Sink},
 };
@@ -39,11 +40,6 @@ const LOOK_STEPS: usize = 20;
 const NAMED: usize = 256;
 /// What is read for one batch.
 const BYTES: usize = 1 << 20;
-/// How long nothing is sent after the sink has had all that was known, and how long after a look for named rooms comes
-/// the next one, so that what is said meanwhile goes together: each batch costs the database two reads and a write. Who
-/// says something after a silence does not wait for it. Where the chat is lively this is how late other systems are, at
-/// most, for a batch and what it costs those who chat (`./bench/run relay`): 10 ms were felt.
-const GATHER: Duration = Duration::from_millis(50);
 /// How long a batch that is under way may take when the node stops, or another one leads.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Between two tries to ask the database.
@@ -74,8 +70,8 @@ struct Course {
     door: Door,
     /// Until then nothing is sent.
     rests: Instant,
-    /// When rooms were last looked up that somebody had named.
-    looked: Instant,
+    /// How often rooms are looked up that somebody has named.
+    pace: Pace,
     /// The room up to which all were looked at, when that was not the end.
     after: Option<RoomId>,
     /// It has lasted long enough: what is under way is not waited for.
@@ -118,7 +114,7 @@ impl Worker {
             plan: Plan::new(self.limits),
             door: Door::new(),
             rests: Instant::now(),
-            looked: Instant::now(),
+            pace: Pace::new(),
             after: None,
             over: self.stop.child_token(),
             flights: FuturesUnordered::new(),
@@ -153,10 +149,13 @@ impl Worker {
 
     /// Finds out which rooms are behind: those that were named, and all of them when that is due.
     async fn look(&mut self, course: &mut Course, all: bool) -> Result<()> {
-        let plan = &mut course.plan;
-        let named = self.nudge.take(NAMED);
+        let (plan, now) = (&mut course.plan, Instant::now());
+        let named = if now >= course.pace.next() { self.nudge.take(NAMED) } else { Vec::new() };
         if !named.is_empty() {
-            course.looked = Instant::now();
+            // When there are more of them nothing is gained by waiting.
+            if named.len() < NAMED {
+                course.pace.done(now);
+            }
             let found = self.store.behind(&self.name, Among::These(&named)).await?;
             found.behind.into_iter().for_each(|behind| plan.found(behind));
         }
@@ -218,9 +217,6 @@ impl Worker {
         self.save(course.lead, &settled.moves).await;
         self.put_aside(course.lead, &settled.given_up).await;
         self.show(&course.plan);
-        if course.plan.lag().0 == 0 {
-            course.rests = Instant::now() + GATHER;
-        }
         if let Some(error) = published.lost {
             self.lost(&mut course.door, &error).await;
         }
@@ -236,7 +232,7 @@ impl Worker {
         let can_open = !course.door.is_open && !self.lines.is_empty();
         let soon = if can_send { course.plan.next_due() } else { Some(course.door.not_before) };
         let soon = soon.unwrap_or_else(|| Instant::now() + LOOK).max(course.rests);
-        let quiet = course.rests.max(course.looked + GATHER);
+        let quiet = course.rests.max(course.pace.next());
         let nudged = async {
             sleep_until(quiet).await;
             self.nudge.heard().await;

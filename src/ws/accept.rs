@@ -49,7 +49,8 @@ const QUICK: Duration = Duration::from_millis(1);
 /// The longest pause. A round takes as long as it takes, so whoever comes waits at most this much more.
 const PAUSE_MOST: Duration = Duration::from_millis(5);
 
-/// Told whenever a thread that serves connections has nothing to do.
+/// Told whenever a thread of those that serve people has nothing to do. (The operator's listener, of which few ask, is
+/// elsewhere; its pauses mostly last as long as they may.)
 static IDLE: Notify = Notify::const_new();
 
 /// Ends the pauses: who runs the runtime in which connections are accepted calls this when one of its threads has
