@@ -11,8 +11,8 @@ pub enum Share {
     Brisk,
     /// Deliveries, and what is read from the log: works as long as there is something to do.
     Steady,
-    /// Whoever comes, HTTP, and what goes on to other systems. Beside one busy thread of the kinds above it gets about a tenth of a core (the kernel
-    /// weighs 110 against 1024), beside three a thirtieth; alone all of it.
+    /// Whoever comes, HTTP, and what goes on to other systems. Beside one busy thread of the kinds above it gets about a
+    /// tenth of a core (the kernel weighs 110 against 1024), beside three a thirtieth; alone all of it.
     Patient,
     /// Hashes of passwords: as patient, and let in after those who don't compute for so long.
     Spare,

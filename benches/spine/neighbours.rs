@@ -1,12 +1,10 @@
 //! What a small room feels of a large one that is flooded: ten say something, while five thousand others hear as much
 //! as the node can deliver, against the same with a quiet lobby. Both rooms belong to one shard of the hub, the worst case.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::thread;
 
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Outcome,
@@ -49,11 +47,13 @@ fn felt(few: &mut [InTurn], many: &mut [InTurn]) -> Outcome<Felt> {
         step(&format!("round {round}: a quiet lobby"));
         felt.without(&mut in_room, few)?;
         step(&format!("round {round}: a flooded lobby"));
-        let over = AtomicBool::new(false);
+        let over = CancellationToken::new();
         let delivered = thread::scope(|scope| {
             let flood = scope.spawn(|| flood(&mut in_lobby, many, &over));
+            // However that ends, the flood ends with it.
+            let ends = over.clone().drop_guard();
             let with = felt.with(&mut in_room, few);
-            over.store(true, Ordering::Relaxed);
+            drop(ends);
             let delivered = flood.join().map_err(|_| "the flood failed")??;
             with.map(|()| delivered)
         })?;
@@ -62,9 +62,9 @@ fn felt(few: &mut [InTurn], many: &mut [InTurn]) -> Outcome<Felt> {
     Ok(felt)
 }
 
-fn flood(said: &mut Said, many: &mut [InTurn], over: &AtomicBool) -> Outcome<usize> {
+fn flood(said: &mut Said, many: &mut [InTurn], over: &CancellationToken) -> Outcome<usize> {
     let mut delivered = 0;
-    while !over.load(Ordering::Relaxed) {
+    while !over.is_cancelled() {
         said.all_hear(many, 1, FLOOD)?;
         delivered += FLOOD * many.len();
     }

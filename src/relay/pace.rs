@@ -9,9 +9,9 @@ use tokio::time::Instant;
 /// How long there is between two on average, when there is always something to do. Each batch costs the database two
 /// reads and a write, and those who chat feel 100 of them a second (`./bench/run relay`): what is said meanwhile goes
 /// together.
-pub(super) const EVERY: Duration = Duration::from_millis(50);
+const EVERY: Duration = Duration::from_millis(50);
 /// How many may follow one after the other after a silence of half a second.
-pub(super) const AT_ONCE: u32 = 10;
+const AT_ONCE: u32 = 10;
 
 /// The pace. There is no waiting here; who is to wait is told until when.
 pub(super) struct Pace {

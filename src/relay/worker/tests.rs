@@ -46,6 +46,8 @@ struct Script {
     reads_fail: AtomicBool,
     /// The sink gives no word.
     hangs: AtomicBool,
+    /// By which rooms are named.
+    nudge: Nudge,
     done: Mutex<Vec<Deed>>,
     /// Whose event the sink has for certain.
     told: Mutex<BTreeSet<RoomId>>,
@@ -196,7 +198,7 @@ async fn play(script: &Arc<Script>, test: impl AsyncFnOnce(&watch::Sender<Option
         limits: Limits::default(),
         lines: vec![Box::new(Line(Arc::clone(script)))],
         led,
-        nudge: Nudge::default(),
+        nudge: script.nudge.clone(),
         counts: Counts::of(&name),
         name,
         stop: CancellationToken::new(),
@@ -223,6 +225,23 @@ async fn a_look_goes_on_where_the_one_before_it_had_to_stop() {
     let script = Arc::new(Script { rooms, ..Script::default() });
     play(&script, async |_| until("all rooms are told", || script.has_told_all()).await).await;
     assert_eq!(script.count(Deed::Look), 2 * LOOK_STEPS + 1, "no room was looked at twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_that_are_named_all_the_time_are_looked_up_at_a_pace() {
+    let script = Arc::new(Script { rooms: 1, ..Script::default() });
+    play(&script, async |_| {
+        until("what was there is told", || script.has_told_all()).await;
+        let before = script.count(Deed::Look);
+        for _ in 0..5_000 {
+            script.nudge.committed(RoomId(1));
+            sleep(Duration::from_millis(1)).await;
+        }
+        let looks = script.count(Deed::Look) - before;
+        // In five seconds: 20 a second, ten that are in reserve, and one a second for all rooms.
+        assert!((110..=120).contains(&looks), "{looks} times");
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
