@@ -6,6 +6,7 @@ mod backends;
 mod ebb;
 mod expiry;
 mod listeners;
+mod patient;
 mod upkeep;
 mod wiring;
 
@@ -20,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::{backends::Backends, listeners::Listeners};
-use self::{listeners::Entrance, upkeep::Upkeep};
+use self::{patient::PatientRuntime, upkeep::Upkeep};
 use crate::{
     admin::{self, Desk, Vitals},
     auth::Auth,
@@ -69,7 +70,7 @@ pub enum StartError {
     Thread(io::Error),
     /// The system gives no more threads, or no more files.
     #[error("no threads to serve HTTP: {0}")]
-    Entrance(io::Error),
+    Patient(io::Error),
     /// A demo account can't be made.
     #[error("{0}")]
     Refused(#[from] Refusal),
@@ -91,7 +92,7 @@ pub struct Node {
     accepting: CancellationToken,
     tasks: Tasks,
     shutdown_timeout: Duration,
-    _entrance: Entrance,
+    _patient: PatientRuntime,
 }
 
 impl Node {
@@ -167,7 +168,7 @@ impl Node {
         let (to_desk, heard) = mpsc::channel(admin::HEARD);
         // Other systems are told in what time those who chat leave.
         let relay = {
-            let _inside = listeners.entrance.enter();
+            let _inside = listeners.patient.enter();
             wiring::relay(config, backends, clock, &tasks).map_err(StartError::Setting)?
         };
         let chat = wiring::chat(config, backends, clock, &tasks, (&auth, to_desk, relay))
@@ -196,7 +197,7 @@ impl Node {
             accepting: listeners.accepting.disarm(),
             tasks,
             shutdown_timeout: config.shutdown_timeout,
-            _entrance: listeners.entrance,
+            _patient: listeners.patient,
         })
     }
 

@@ -10,15 +10,12 @@ use std::{
 
 use axum::{Router, extract::ConnectInfo};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    runtime::{self, EnterGuard, Runtime},
-};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
-use super::StartError;
-use crate::{config::Config, http, readiness::Readiness, shutdown::Tasks, threads::Share, ws};
+use super::{StartError, patient::PatientRuntime};
+use crate::{config::Config, http, readiness::Readiness, shutdown::Tasks, ws};
 
 /// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
@@ -30,7 +27,7 @@ pub struct Listeners {
     pub(super) readiness: Readiness,
     pub(super) tasks: Tasks,
     pub(super) accepting: DropGuard,
-    pub(super) entrance: Entrance,
+    pub(super) patient: PatientRuntime,
 }
 
 impl Listeners {
@@ -41,9 +38,9 @@ impl Listeners {
     /// `Listen` when a port is taken.
     pub fn bind(config: &Config) -> Result<Self, StartError> {
         allow_files();
-        let entrance = Entrance::new().map_err(StartError::Entrance)?;
+        let patient = PatientRuntime::new().map_err(StartError::Patient)?;
         let public = {
-            let _inside = entrance.enter();
+            let _inside = patient.enter();
             listen("PORT", config.bind, config.port)?
         };
         let operator = match config.metrics_bind {
@@ -61,7 +58,7 @@ impl Listeners {
             face
         };
         let public = {
-            let _inside = entrance.enter();
+            let _inside = patient.enter();
             open("accept", public)
         };
         Ok(Self {
@@ -70,7 +67,7 @@ impl Listeners {
             readiness,
             tasks,
             accepting: accepting.drop_guard(),
-            entrance,
+            patient,
         })
     }
 
@@ -147,36 +144,4 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-/// Where HTTP is served: a runtime of its own, whose threads stand back for the others when a core is full. So those who
-/// come, and sign in, and read the lists, don't crowd out those who talk on sockets. (Who talks over HTTP, as bots may,
-/// stands back, too.) What goes on to other systems is read and told here as well. The operator's listener is not served
-/// here: what is asked there must not wait behind a storm.
-pub(super) struct Entrance(Option<Runtime>);
-
-impl Entrance {
-    fn new() -> io::Result<Self> {
-        let mut runtime = runtime::Builder::new_multi_thread();
-        runtime
-            .enable_all()
-            .thread_name("http")
-            .on_thread_start(|| Share::Patient.take())
-            .on_thread_park(ws::thread_idles);
-        Ok(Self(Some(runtime.build()?)))
-    }
-
-    /// What is spawned as long as this lasts runs there.
-    pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
-        self.0.as_ref().map(Runtime::enter)
-    }
-}
-
-impl Drop for Entrance {
-    fn drop(&mut self) {
-        // What its tasks do is over, or was given up; other tasks must not wait for its threads.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }

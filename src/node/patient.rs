@@ -1,0 +1,43 @@
+//! The runtime of what may wait: HTTP, and what goes on to other systems.
+
+use std::io;
+
+use tokio::runtime::{self, EnterGuard, Runtime};
+
+use crate::{threads::Share, ws};
+
+/// Its threads stand back for the others when a core is full. So those who come, and sign in, and read the lists, don't
+/// crowd out those who talk on sockets. (Who talks over HTTP, as bots may, stands back, too.) What goes on to other
+/// systems is read and told here as well. The operator's listener is not served here: what is asked there must not wait
+/// behind a storm.
+pub(super) struct PatientRuntime(Option<Runtime>);
+
+impl PatientRuntime {
+    /// With a thread for each core.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no file.
+    pub(super) fn new() -> io::Result<Self> {
+        let mut runtime = runtime::Builder::new_multi_thread();
+        runtime
+            .enable_all()
+            .thread_name("http")
+            .on_thread_start(|| Share::Patient.take())
+            .on_thread_park(ws::thread_idles);
+        Ok(Self(Some(runtime.build()?)))
+    }
+
+    /// What is spawned as long as this lasts runs there.
+    pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
+        self.0.as_ref().map(Runtime::enter)
+    }
+}
+
+impl Drop for PatientRuntime {
+    fn drop(&mut self) {
+        // What its tasks do is over, or was given up; other tasks must not wait for its threads.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
