@@ -38,6 +38,8 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// What the session heard.
 #[derive(Debug, PartialEq, Eq)]
 enum Noted {
+    /// Somebody slow asks to be let in.
+    Asks,
     Text(String),
     Gone(Departure),
     /// The reservation was given back.
@@ -48,7 +50,7 @@ enum Noted {
 struct Recorder {
     member: Arc<Member>,
     notes: mpsc::UnboundedSender<Noted>,
-    /// Opened by the test, one permit per `wait`.
+    /// Opened by the test, one permit per `wait`, and per slow one to be let in.
     gate: Arc<tokio::sync::Semaphore>,
     _seat: Seat,
 }
@@ -95,8 +97,13 @@ struct Keeper {
 #[async_trait]
 impl Doorkeeper for Keeper {
     async fn admit(&self, request: &Parts, _: Dialect) -> Result<Admitted, Refusal> {
-        if request.uri.query() == Some("stranger") {
-            return Err(Refusal::unauthorized());
+        match request.uri.query() {
+            Some("stranger") => return Err(Refusal::unauthorized()),
+            Some("slow") => {
+                self.notes.send(Noted::Asks).unwrap();
+                self.gate.acquire().await.unwrap().forget();
+            }
+            _ => {}
         }
         let (notes, gate, members) = (self.notes.clone(), self.gate.clone(), self.members.clone());
         let seat = Seat(notes.clone());
@@ -529,6 +536,23 @@ async fn stopping_closes_every_socket_and_ends_every_task() {
     node.member().await;
     node.member().await;
     node.tasks.stop();
+    assert_eq!(client.get_all().await, [Got::close(1001), Got::End]);
+    drop(client);
+    assert!(node.tasks.join(LIMIT).await, "{} tasks are left", node.tasks.len());
+}
+
+#[tokio::test]
+async fn whoever_is_let_in_as_the_node_stops_is_sent_away_at_once() {
+    let mut node = node().await;
+    let address = node.address;
+    let coming = Client::knock(address, "/?slow", "");
+    let stopping = async {
+        assert_eq!(node.noted().await, Noted::Asks);
+        node.tasks.stop();
+        node.gate.add_permits(1);
+    };
+    let ((status, mut client), ()) = tokio::join!(coming, stopping);
+    assert_eq!(status, 101);
     assert_eq!(client.get_all().await, [Got::close(1001), Got::End]);
     drop(client);
     assert!(node.tasks.join(LIMIT).await, "{} tasks are left", node.tasks.len());
