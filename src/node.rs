@@ -126,6 +126,10 @@ impl Node {
         clock.refresh(&*backends.store).await?;
         let auth = wiring::auth(config, secret, &backends, &clock);
         auth.start(&listeners.tasks);
+        {
+            let _inside = listeners.patient.enter();
+            auth.start_lookups(&listeners.tasks);
+        }
         if config.demo_accounts {
             auth.make_demo_accounts().await?;
         }

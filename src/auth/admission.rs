@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use super::{AddressKey, Auth, Identity, Place, Seat, SignedIn, TICKET_SECONDS, session_ended};
+use super::{
+    AddressKey, Auth, Claims, Identity, Place, Seat, SignedIn, TICKET_SECONDS, bots, session_ended, tickets,
+};
 use crate::{
     domain::{Scope, SignInId, Timestamp, UserId},
     error::{Code, Refusal},
@@ -17,6 +19,26 @@ pub enum Credential<'a> {
     Ticket(&'a str),
     /// A token (`Authorization: Bearer` or `?token=`).
     Token(&'a str),
+}
+
+/// A credential of this cluster's: it was read, and what it says is yet to be looked up.
+pub struct Shown<'a>(Read<'a>);
+
+enum Read<'a> {
+    Ticket(tickets::Shown),
+    Token(&'a str, Claims),
+    BotToken(&'a str, SignInId),
+}
+
+impl Shown<'_> {
+    /// The sign-in that it names. That may have ended: this is for whom to recognise, not for letting anybody in.
+    pub const fn sid(&self) -> SignInId {
+        match &self.0 {
+            Read::Ticket(shown) => shown.ticket.sid,
+            Read::Token(_, claims) => claims.sid,
+            Read::BotToken(_, sid) => *sid,
+        }
+    }
 }
 
 /// A socket that may open: who it is, and what it holds until it closes.
@@ -43,11 +65,7 @@ impl Auth {
     }
 
     /// Uses a ticket up.
-    ///
-    /// # Errors
-    /// `unauthorized` when it is not ours, expired, used, or from another origin.
-    pub async fn redeem(&self, ticket: &str, origin: Option<&str>) -> Result<Identity, Refusal> {
-        let shown = self.tickets.read(ticket, origin, self.now()).ok_or_else(Refusal::unauthorized)?;
+    async fn redeem(&self, shown: tickets::Shown) -> Result<Identity, Refusal> {
         // Before the ticket is used up: where the store does not answer it is still good for the next try.
         let scope = if shown.of_bot {
             let scope = self.parts.store.bot_scope(shown.ticket.sid).await?;
@@ -55,7 +73,7 @@ impl Auth {
         } else {
             None
         };
-        let Redeemed::Accepted(who) = self.redeemer.redeem(shown.ticket).await? else {
+        let Redeemed::Accepted(who) = self.redeemed.ask(shown.ticket).await? else {
             return Err(Refusal::unauthorized());
         };
         Ok(Identity { who, scope })
@@ -76,7 +94,7 @@ impl Auth {
         if shown.ticket.sid != sid {
             return Err(Refusal::new(Code::WrongSession, "This ticket belongs to another sign-in."));
         }
-        match self.redeemer.redeem(shown.ticket).await? {
+        match self.redeemed.ask(shown.ticket).await? {
             Redeemed::Accepted(sign_in) => {
                 self.seats.prolong(sid, sign_in.expires_at);
                 Ok(sign_in.expires_at)
@@ -97,33 +115,33 @@ impl Auth {
         Ok(())
     }
 
-    /// The sign-in that a credential names, if we signed it. It may have ended: this is for whom to
-    /// recognise, not for letting anybody in.
-    pub fn sid(&self, credential: Credential<'_>, origin: Option<&str>) -> Option<SignInId> {
-        match credential {
-            Credential::Ticket(ticket) => {
-                self.tickets.read(ticket, origin, self.now()).map(|shown| shown.ticket.sid)
-            }
-            Credential::Token(token) => self.named_sign_in(token),
-        }
+    /// What a credential says.
+    ///
+    /// # Errors
+    /// `unauthorized` when it is not ours, expired, or a ticket for another origin.
+    pub fn read<'a>(&self, credential: Credential<'a>, origin: Option<&str>) -> Result<Shown<'a>, Refusal> {
+        let read = match credential {
+            Credential::Ticket(ticket) => self.tickets.read(ticket, origin, self.now()).map(Read::Ticket),
+            Credential::Token(token) => match bots::sid_of(token) {
+                Some(sid) => Some(Read::BotToken(token, sid)),
+                None => self.claims(token).map(|claims| Read::Token(token, claims)),
+            },
+        };
+        read.map(Shown).ok_or_else(Refusal::unauthorized)
     }
 
-    /// Admits a socket: takes its places, takes its seat, and only then checks its credential, so
+    /// Admits a socket: takes its places, takes its seat, and only then looks its credential up, so
     /// that no end of the sign-in is missed. (The origin itself is `origins().admit`'s to judge.)
     ///
     /// # Errors
     /// `unauthorized`, `too_many_sockets`, `unavailable`.
-    pub async fn admit(
-        &self,
-        credential: Credential<'_>,
-        origin: Option<&str>,
-        address: IpAddr,
-    ) -> Result<Admission, Refusal> {
+    pub async fn admit(&self, shown: Shown<'_>, address: IpAddr) -> Result<Admission, Refusal> {
         let at_address = self.by_address.take(address.into()).ok_or_else(too_many_sockets)?;
-        let seat = self.seats.register(self.sid(credential, origin).ok_or_else(Refusal::unauthorized)?);
-        let Identity { who, scope } = match credential {
-            Credential::Ticket(ticket) => self.redeem(ticket, origin).await?,
-            Credential::Token(token) => self.identify_at(token, address.into()).await?,
+        let seat = self.seats.register(shown.sid());
+        let Identity { who, scope } = match shown.0 {
+            Read::Ticket(shown) => self.redeem(shown).await?,
+            Read::Token(token, claims) => Identity { who: self.claimed(token, claims).await?, scope: None },
+            Read::BotToken(token, sid) => self.identify_bot_at(token, sid, address.into()).await?,
         };
         let of_user = self.by_user.take(who.user).ok_or_else(too_many_sockets)?;
         seat.checked(who.expires_at);

@@ -47,9 +47,13 @@ impl Auth {
     /// # Errors
     /// `unauthorized` for anything but a valid token.
     pub async fn identify(&self, token: &str) -> Result<Identity, Refusal> {
-        let Some(sid) = sid_of(token) else {
-            return Ok(Identity { who: self.bearer(token).await?, scope: None });
-        };
+        match sid_of(token) {
+            Some(sid) => self.identify_bot(token, sid).await,
+            None => Ok(Identity { who: self.bearer(token).await?, scope: None }),
+        }
+    }
+
+    async fn identify_bot(&self, token: &str, sid: SignInId) -> Result<Identity, Refusal> {
         let hash = tokens::hash(token);
         let found = self.parts.store.bot_token(hash).await?;
         self.known_bots.note(hash, found.as_ref().map(|found| found.sign_in.user));
@@ -57,26 +61,26 @@ impl Auth {
         Ok(Identity { who: found.sign_in, scope: Some(Arc::new(found.scope)) })
     }
 
-    /// The same for a socket, whose call nobody counts. A token of ours is known by its signature, one of a bot only
-    /// by a look into the store; so an address may show few that are none.
+    /// The same for a bot's socket, whose call nobody counts. A person's token is known by its signature, one of a bot
+    /// only by a look into the store; so an address may show few that are none.
     ///
     /// # Errors
     /// `rate_limited`; else as [`Auth::identify`].
-    pub(super) async fn identify_at(&self, token: &str, address: AddressKey) -> Result<Identity, Refusal> {
-        let counts = sid_of(token).is_some() && self.counted_as(token).is_none();
+    pub(super) async fn identify_bot_at(
+        &self,
+        token: &str,
+        sid: SignInId,
+        address: AddressKey,
+    ) -> Result<Identity, Refusal> {
+        let counts = self.counted_as(token).is_none();
         if counts {
             self.strangers.admit(Instant::now(), address)?;
         }
-        let found = self.identify(token).await;
+        let found = self.identify_bot(token, sid).await;
         if counts && found.as_ref().is_err_and(|refusal| refusal.code == Code::Unauthorized) {
             self.strangers.note(Instant::now(), address);
         }
         found
-    }
-
-    /// The sign-in that a token names, valid or not: where a socket that shows it takes its seat.
-    pub(super) fn named_sign_in(&self, token: &str) -> Option<SignInId> {
-        sid_of(token).or_else(|| self.claims(token).map(|claims| claims.sid))
     }
 
     /// As whose a call with this token counts. Of a bot that is known once its token was found valid here.

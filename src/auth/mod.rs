@@ -11,6 +11,7 @@
 mod accounts;
 mod admission;
 mod asker;
+mod batches;
 mod bots;
 mod client_ip;
 mod counts;
@@ -20,7 +21,6 @@ pub mod fuzz;
 mod keyed;
 mod origins;
 mod passwords;
-mod redeemer;
 mod remembered;
 mod seats;
 mod sign_in;
@@ -32,12 +32,11 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use secrecy::SecretString;
 
 pub use self::{
     accounts::Accounts,
-    admission::{Admission, Credential},
+    admission::{Admission, Credential, Shown},
     asker::{Asker, bearer},
     bots::{Bots, Identity, NewBot, beyond_scope, end_of, is_of_a_bot},
     client_ip::{AddressKey, Proxies},
@@ -52,15 +51,20 @@ pub use self::{
     tokens::Claims,
 };
 use self::{
-    bots::KnownBots, ends::Ends, redeemer::Redeemer, sign_in::session_ended, tickets::Tickets,
-    tokens::Tokens, watch::Watch,
+    batches::{Batches, Waiting},
+    bots::KnownBots,
+    ends::Ends,
+    sign_in::session_ended,
+    tickets::Tickets,
+    tokens::Tokens,
+    watch::Watch,
 };
 use crate::{
     cluster::{Bus, Incarnation},
     domain::{Password, Timestamp, UserId, Username},
     error::{Code, Refusal},
     shutdown::Tasks,
-    store::{LaggingReads, Store},
+    store::{LaggingReads, Redeemed, SignIn, Store, TicketUse, TokenHash},
 };
 
 /// The database's clock, as this node reckons it.
@@ -68,6 +72,9 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The accounts that `DEMO_ACCOUNTS` makes.
 const DEMO: [(&str, &str); 2] = [("demo", "demo1234"), ("guest", "guest1234")];
+
+/// How many batches of each kind are asked at once, so that one which hangs does not stop all.
+const LOOKUPS: usize = 2;
 
 /// What `auth` is set to. The settings of these names say what each means.
 #[derive(Debug, Clone)]
@@ -115,8 +122,9 @@ pub struct Auth {
     strangers: Strangers,
     tokens: Tokens,
     tickets: Tickets,
-    redeemer: Redeemer,
-    counter: Mutex<Option<redeemer::Counter>>,
+    redeemed: Batches<TicketUse, Redeemed>,
+    found: Batches<TokenHash, Option<SignIn>>,
+    waiting: (Waiting<TicketUse, Redeemed>, Waiting<TokenHash, Option<SignIn>>),
     seats: Arc<Seats>,
     ends: Arc<Ends>,
     by_user: Counts<UserId>,
@@ -131,7 +139,8 @@ impl Auth {
     /// By these settings.
     pub fn new(settings: Settings, parts: Parts) -> Self {
         let (secret, previous) = (&settings.secret, settings.previous_secret.as_ref());
-        let (redeemer, counter) = Redeemer::new();
+        let (redeemed, to_redeem) = Batches::new();
+        let (found, to_find) = Batches::new();
         let passwords = Passwords::new(settings.bcrypt_cost);
         Self {
             bots: Bots::new(parts.store.clone(), passwords.clone()),
@@ -140,8 +149,9 @@ impl Auth {
             accounts: Accounts::new(parts.store.clone(), passwords).with_replicas(parts.replicas.clone()),
             tokens: Tokens::new(secret, previous),
             tickets: Tickets::new(secret, previous),
-            redeemer,
-            counter: Mutex::new(Some(counter)),
+            redeemed,
+            found,
+            waiting: (to_redeem, to_find),
             seats: Arc::default(),
             ends: Arc::default(),
             by_user: Counts::new(settings.max_sockets_per_user),
@@ -154,20 +164,35 @@ impl Auth {
         }
     }
 
-    /// Starts what runs beside the calls: the ledger of tickets and the watch over sign-ins.
-    /// To be called once.
+    /// Starts the watch over sign-ins. To be called once.
     pub fn start(&self, tasks: &Tasks) {
-        let (store, stop) = (self.parts.store.clone(), tasks.stopped());
-        if let Some(counter) = self.counter.lock().take() {
-            tasks.spawn("auth-tickets", counter.run(store.clone(), stop.clone()));
-            let watch = Watch {
-                store,
-                seats: self.seats.clone(),
-                ends: self.ends.clone(),
-                for_replicas: self.parts.replicas.is_some(),
-                now: self.parts.now.clone(),
+        let watch = Watch {
+            store: self.parts.store.clone(),
+            seats: self.seats.clone(),
+            ends: self.ends.clone(),
+            for_replicas: self.parts.replicas.is_some(),
+            now: self.parts.now.clone(),
+        };
+        tasks.spawn("auth-watch", watch.run(tasks.stopped().clone()));
+    }
+
+    /// Starts what looks credentials up in the store for all calls that wait. To be called once, where HTTP is served:
+    /// so what many calls ask at once goes together.
+    pub fn start_lookups(&self, tasks: &Tasks) {
+        let (redeemed, found) = &self.waiting;
+        for _ in 0..LOOKUPS {
+            let store = self.parts.store.clone();
+            let redeem = move |tickets: Vec<TicketUse>| {
+                let store = store.clone();
+                async move { store.redeem(&tickets).await }
             };
-            tasks.spawn("auth-watch", watch.run(stop.clone()));
+            tasks.spawn("auth-tickets", redeemed.clone().serve(redeem, tasks.stopped().clone()));
+            let store = self.parts.store.clone();
+            let find = move |tokens: Vec<TokenHash>| {
+                let store = store.clone();
+                async move { store.sign_ins_by_token(&tokens).await }
+            };
+            tasks.spawn("auth-tokens", found.clone().serve(find, tasks.stopped().clone()));
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Auth, Claims, accounts::invalid_credentials, tokens};
 use crate::{
     domain::{SignInId, Timestamp, UserId, Username},
     error::{Code, Refusal},
-    store::{Account, NewToken, SignIn, StoreError, TokenHash},
+    store::{Account, NewToken, SignIn, TokenHash},
 };
 
 /// Somebody whose credential was checked just now.
@@ -79,6 +79,11 @@ impl Auth {
     /// `unauthorized` for anything but a valid token of a living sign-in.
     pub async fn bearer(&self, token: &str) -> Result<SignedIn, Refusal> {
         let claims = self.claims(token).ok_or_else(Refusal::unauthorized)?;
+        self.claimed(token, claims).await
+    }
+
+    /// The same of a token that claims this.
+    pub(super) async fn claimed(&self, token: &str, claims: Claims) -> Result<SignedIn, Refusal> {
         let found = self.sign_in(tokens::hash(token), claims.sid).await?;
         found
             .filter(|sign_in| (sign_in.sid, sign_in.user) == (claims.sid, claims.user))
@@ -92,7 +97,7 @@ impl Auth {
     }
 
     /// The sign-in of a token, from a replica while its word counts ([`Ends`]).
-    async fn sign_in(&self, token: TokenHash, sid: SignInId) -> Result<Option<SignIn>, StoreError> {
+    async fn sign_in(&self, token: TokenHash, sid: SignInId) -> Result<Option<SignIn>, Refusal> {
         match &self.parts.replicas {
             Some(replicas) if self.ends.are_fresh(Instant::now()) && !self.ends.names(sid) => {
                 // It may have ended while the replica was asked.
@@ -101,7 +106,7 @@ impl Auth {
                 let (now, known) = (self.now(), !self.ends.names(sid));
                 Ok(found.filter(|sign_in| known && sign_in.expires_at > now))
             }
-            _ => self.parts.store.sign_in(token).await,
+            _ => self.found.ask(token).await,
         }
     }
 

@@ -20,7 +20,7 @@ pub trait LaggingReads: Send + Sync {
     /// As [`Accounts::account`](super::Accounts::account).
     async fn lagging_account(&self, username: &Username) -> Result<Option<Account>>;
 
-    /// As [`SignIns::sign_in`](super::SignIns::sign_in).
+    /// As [`SignIns::sign_ins_by_token`](super::SignIns::sign_ins_by_token), of one.
     async fn lagging_sign_in(&self, token: TokenHash) -> Result<Option<SignIn>>;
 
     /// As [`Log::page`](super::Log::page), of a log that reaches at least to `at_least`.

@@ -73,8 +73,8 @@ pub trait SignIns: Send + Sync {
     /// Adds a token to a sign-in and so prolongs it. `false` when it has ended or expired.
     async fn add_token(&self, token: &NewToken) -> Result<bool>;
 
-    /// The sign-in of a token that is valid now. `expires_at` is the token's own.
-    async fn sign_in(&self, token: TokenHash) -> Result<Option<SignIn>>;
+    /// For each of these tokens its sign-in, if the token is valid now. `expires_at` is the token's own.
+    async fn sign_ins_by_token(&self, tokens: &[TokenHash]) -> Result<Vec<Option<SignIn>>>;
 
     /// Of these sign-ins those that are valid now; `expires_at` is the sign-in's.
     async fn sign_ins(&self, sids: &[SignInId]) -> Result<Vec<SignIn>>;

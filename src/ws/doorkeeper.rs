@@ -63,12 +63,11 @@ impl Doorkeeper for Reception {
             (None, Some(token), _) | (None, None, Some(token)) => Credential::Token(token),
             (None, None, None) => return Err(Refusal::unauthorized()),
         };
-        if let Some(sid) = self.auth.sid(credential, page.origin)
-            && self.sockets.sends_on(sid)
-        {
+        let shown = self.auth.read(credential, page.origin)?;
+        if self.sockets.sends_on(shown.sid()) {
             return Err(elsewhere("This node has enough people. Please connect again."));
         }
-        let admission = self.auth.admit(credential, page.origin, asker.address).await?;
+        let admission = self.auth.admit(shown, asker.address).await?;
         let origin = page.origin.map(Box::from);
         Ok(self.welcome(admission, dialect, origin, asker.address))
     }

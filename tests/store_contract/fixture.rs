@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use chorus::{
     domain::{ClientId, Event, MessageBody, RoomId, RoomName, Seq, SignInId, Timestamp, UserId, Username},
-    store::{Appended, NewEvent, NewToken, Room, Slice, Store, TicketUse, TokenHash},
+    store::{Appended, NewEvent, NewToken, Room, SignIn, Slice, Store, TicketUse, TokenHash},
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -48,8 +48,15 @@ pub(crate) async fn signed_in(store: &dyn Store, user: UserId, seconds: i64) -> 
     token
 }
 
+/// The sign-in of one token.
+pub(crate) async fn by_token(store: &dyn Store, token: &NewToken) -> Option<SignIn> {
+    let found = store.sign_ins_by_token(&[token.hash]).await.unwrap();
+    let [found] = <[_; 1]>::try_from(found).expect("an answer for each");
+    found
+}
+
 pub(crate) async fn is_valid(store: &dyn Store, token: &NewToken) -> bool {
-    let by_token = store.sign_in(token.hash).await.unwrap().is_some();
+    let by_token = by_token(store, token).await.is_some();
     let by_sid = !store.sign_ins(&[token.sid]).await.unwrap().is_empty();
     assert_eq!(by_token, by_sid, "the token and its sign-in disagree");
     by_token

@@ -8,18 +8,21 @@ use chorus::{
 };
 use tokio::task::JoinSet;
 
-use crate::fixture::{any_hash, is_valid, name, person, signed_in, ticket, token};
+use crate::fixture::{any_hash, by_token, is_valid, name, person, signed_in, ticket, token};
 
 pub(crate) async fn a_token_is_valid_until_it_expires(store: &Arc<dyn Store>) {
     let alice = person(&**store, "Alice").await;
     let now = signed_in(&**store, alice, 60).await;
-    let found = store.sign_in(now.hash).await.unwrap().unwrap();
+    let found = by_token(&**store, &now).await.unwrap();
     assert_eq!((found.sid, found.user, found.expires_at), (now.sid, alice, now.expires_at));
     assert_eq!(found.username, name("Alice"));
 
     let over = signed_in(&**store, alice, -1).await;
     assert!(!is_valid(&**store, &over).await);
-    assert!(store.sign_in(any_hash()).await.unwrap().is_none());
+    let asked = [now.hash, any_hash(), over.hash, now.hash];
+    let each = [Some(found.clone()), None, None, Some(found.clone())];
+    assert_eq!(store.sign_ins_by_token(&asked).await.unwrap(), each);
+    assert_eq!(store.sign_ins_by_token(&[]).await.unwrap(), []);
     let asked = [over.sid, SignInId::random(), now.sid];
     assert_eq!(store.sign_ins(&asked).await.unwrap(), [found]);
     assert_eq!(store.sign_ins(&[]).await.unwrap(), []);
@@ -50,7 +53,7 @@ pub(crate) async fn a_renewal_prolongs_the_sign_in(store: &Arc<dyn Store>) {
     assert!(store.add_token(&second).await.unwrap());
     assert!(store.add_token(&shorter).await.unwrap());
     for each in [&first, &second, &shorter] {
-        let found = store.sign_in(each.hash).await.unwrap().unwrap();
+        let found = by_token(&**store, each).await.unwrap();
         assert_eq!(found.expires_at, each.expires_at, "a token's own");
     }
     let whole = store.sign_ins(&[first.sid]).await.unwrap();
@@ -75,7 +78,7 @@ pub(crate) async fn somebody_elses_sign_in_can_not_be_prolonged(store: &Arc<dyn 
     let alices = signed_in(&**store, alice, 60).await;
     let forged = token(&**store, eve, alices.sid, 3600).await;
     assert!(!store.add_token(&forged).await.unwrap());
-    assert!(store.sign_in(forged.hash).await.unwrap().is_none());
+    assert!(by_token(&**store, &forged).await.is_none());
 }
 
 pub(crate) async fn the_same_token_twice_is_refused(store: &Arc<dyn Store>) {

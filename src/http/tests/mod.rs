@@ -125,6 +125,7 @@ impl Site {
         };
         let auth = Arc::new(Auth::new(settings, parts));
         auth.start(&tasks);
+        auth.start_lookups(&tasks);
         let seams = chat::Seams {
             store: store.clone(),
             bus: node.clone(),

@@ -184,7 +184,7 @@ impl LaggingReads for Replicas {
         let first = |rows: &[Row]| rows.first().map(sign_in).transpose();
         match self.ask(BY_TOKEN, &[&token.0.as_slice()], first).await? {
             Some(found) => Ok(Some(found)),
-            None => self.primary.sign_in(token).await,
+            None => Ok(self.primary.sign_ins_by_token(&[token]).await?.pop().flatten()),
         }
     }
 

@@ -57,9 +57,9 @@ impl SignIns for PostgresStore {
         Ok(!self.other.query(Effect::Write, sql, &params).await?.is_empty())
     }
 
-    async fn sign_in(&self, token: TokenHash) -> Result<Option<SignIn>> {
-        let rows = self.other.query(Effect::Read, BY_TOKEN, &[&token.0.as_slice()]).await?;
-        rows.first().map(sign_in).transpose()
+    async fn sign_ins_by_token(&self, tokens: &[TokenHash]) -> Result<Vec<Option<SignIn>>> {
+        let hashes: Vec<&[u8]> = tokens.iter().map(|token| token.0.as_slice()).collect();
+        self.other.query(Effect::Read, BY_TOKENS, &[&hashes]).await?.iter().map(known).collect()
     }
 
     async fn sign_ins(&self, sids: &[SignInId]) -> Result<Vec<SignIn>> {
@@ -113,6 +113,14 @@ impl SignIns for PostgresStore {
     }
 }
 
+/// The sign-ins of some tokens, in their order.
+const BY_TOKENS: &str = "SELECT s.sid, u.id, u.username, t.expires_at
+    FROM unnest($1::bytea[]) WITH ORDINALITY AS q (hash, ord)
+    LEFT JOIN active_tokens t ON t.token_hash = q.hash AND t.expires_at > chorus_now()
+    LEFT JOIN sign_ins s ON s.sid = t.sid AND s.ended_at IS NULL
+    LEFT JOIN users u ON u.id = s.user_id
+    ORDER BY q.ord";
+
 /// The sign-in of a token; `expires_at` is the token's own.
 pub(super) const BY_TOKEN: &str = "SELECT s.sid, u.id, u.username, t.expires_at FROM active_tokens t
     JOIN sign_ins s ON s.sid = t.sid AND s.ended_at IS NULL
@@ -126,6 +134,11 @@ pub(super) fn sign_in(row: &Row) -> Result<SignIn> {
         username: Username::from_store(row.try_get::<_, String>(2)?),
         expires_at: Timestamp(row.try_get(3)?),
     })
+}
+
+fn known(row: &Row) -> Result<Option<SignIn>> {
+    let found = row.try_get::<_, Option<Uuid>>(0)?.is_some();
+    found.then(|| sign_in(row)).transpose()
 }
 
 fn redeemed(row: &Row) -> Result<Redeemed> {

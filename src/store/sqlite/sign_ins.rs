@@ -26,8 +26,13 @@ impl SignIns for SqliteStore {
         self.write(move |c| add(c, &token, now())).await
     }
 
-    async fn sign_in(&self, token: TokenHash) -> Result<Option<SignIn>> {
-        self.read(move |c| by_token(c, token, now())).await
+    async fn sign_ins_by_token(&self, tokens: &[TokenHash]) -> Result<Vec<Option<SignIn>>> {
+        let tokens = tokens.to_vec();
+        self.read(move |c| {
+            let at = now();
+            tokens.iter().map(|token| by_token(c, *token, at)).collect()
+        })
+        .await
     }
 
     async fn sign_ins(&self, sids: &[SignInId]) -> Result<Vec<SignIn>> {

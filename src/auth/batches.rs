@@ -1,0 +1,220 @@
+//! Questions to the store, many in one: what is asked while the store answers goes together in the next
+//! batch. A storm of connections costs the database a few queries or commits a second, not thousands.
+//!
+//! The queue is bounded; who finds it full, or waits longer than 2 s, is told to try again.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::Refusal,
+    store::{Result, StoreError},
+};
+
+const QUEUE: usize = 4096;
+const BATCH: usize = 256;
+const LIMIT: Duration = Duration::from_secs(2);
+
+struct Asked<Q, A> {
+    question: Q,
+    answer: oneshot::Sender<Result<A>>,
+}
+
+/// Where questions `Q` are put to have an answer `A`.
+pub(super) struct Batches<Q, A>(mpsc::Sender<Asked<Q, A>>);
+
+/// The queue's other end. Several tasks may serve it, so that one batch that hangs does not stop all others.
+pub(super) struct Waiting<Q, A>(Arc<Mutex<mpsc::Receiver<Asked<Q, A>>>>);
+
+impl<Q, A> Clone for Waiting<Q, A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<Q, A> Batches<Q, A> {
+    /// A queue and its other end, which somebody has to [`Waiting::serve`].
+    pub(super) fn new() -> (Self, Waiting<Q, A>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (Self(sender), Waiting(Arc::new(Mutex::new(receiver))))
+    }
+
+    /// Has a question answered.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not answer within 2 s; what the question changes may be done then.
+    pub(super) async fn ask(&self, question: Q) -> Result<A, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(Asked { question, answer }).map_err(|_| Refusal::unavailable())?;
+        match timeout(LIMIT, answered).await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(error))) => Err(Refusal::unavailable().because(error)),
+            Ok(Err(_)) | Err(_) => Err(Refusal::unavailable()),
+        }
+    }
+}
+
+impl<Q, A> Waiting<Q, A> {
+    /// Has batches answered by `store`, in their order, until `stop`.
+    pub(super) async fn serve<F, Fut>(self, store: F, stop: CancellationToken)
+    where
+        F: Fn(Vec<Q>) -> Fut,
+        Fut: Future<Output = Result<Vec<A>>>,
+    {
+        while let Some(waiting) = stop.run_until_cancelled(self.next()).await.flatten() {
+            let (questions, answers): (Vec<_>, Vec<_>) =
+                waiting.into_iter().map(|asked| (asked.question, asked.answer)).unzip();
+            let mut answered = match store(questions).await {
+                Ok(answered) => Ok(answered.into_iter()),
+                Err(error) => Err(error),
+            };
+            for answer in answers {
+                let _ = answer.send(match &mut answered {
+                    Ok(answered) => answered.next().ok_or_else(unanswered),
+                    Err(error) => Err(error.clone()),
+                });
+            }
+        }
+    }
+
+    /// What waits, once anything does.
+    async fn next(&self) -> Option<Vec<Asked<Q, A>>> {
+        let mut waiting = Vec::new();
+        let mut inbox = self.0.lock().await;
+        while waiting.is_empty() {
+            if inbox.recv_many(&mut waiting, BATCH).await == 0 {
+                return None;
+            }
+            // Whoever gave up meanwhile wants nothing done: a ticket stays unused.
+            waiting.retain(|asked| !asked.answer.is_closed());
+        }
+        Some(waiting)
+    }
+}
+
+fn unanswered() -> StoreError {
+    StoreError::Unavailable("the store did not answer all".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as Lock;
+
+    use futures_util::future::join_all;
+    use tokio::{sync::Semaphore, task::yield_now};
+
+    use super::*;
+    use crate::{error::Code, shutdown::Tasks};
+
+    /// A store that answers each question with its double, when the test lets it.
+    #[derive(Clone)]
+    struct Doubling {
+        gate: Arc<Semaphore>,
+        batches: Arc<Lock<Vec<Vec<u32>>>>,
+    }
+
+    impl Doubling {
+        /// The store, where to ask it, and what serves by `lanes` tasks.
+        fn served(lanes: usize) -> (Self, Batches<u32, u32>, Tasks) {
+            let store = Self { gate: Arc::new(Semaphore::new(0)), batches: Arc::default() };
+            let ((batches, waiting), tasks) = (Batches::new(), Tasks::new());
+            for _ in 0..lanes {
+                let store = store.clone();
+                let answer = move |questions| store.clone().answer(questions);
+                tasks.spawn("test", waiting.clone().serve(answer, tasks.stopped().clone()));
+            }
+            (store, batches, tasks)
+        }
+
+        async fn answer(self, questions: Vec<u32>) -> Result<Vec<u32>> {
+            self.batches.lock().unwrap().push(questions.clone());
+            self.gate.acquire().await.unwrap().forget();
+            if questions.contains(&0) {
+                return Err(StoreError::Unavailable("nought".into()));
+            }
+            Ok(questions.into_iter().map(|question| 2 * question).collect())
+        }
+
+        fn asked(&self) -> Vec<Vec<u32>> {
+            self.batches.lock().unwrap().clone()
+        }
+    }
+
+    /// Lets all others come as far as they can.
+    async fn others() {
+        for _ in 0..10 {
+            yield_now().await;
+        }
+    }
+
+    fn codes(answers: &[Result<u32, Refusal>]) -> Vec<Result<u32, Code>> {
+        answers
+            .iter()
+            .map(|answer| answer.as_ref().copied().map_err(|refusal| refusal.code))
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_meanwhile_goes_together_and_each_gets_its_own_answer() {
+        let (store, batches, _tasks) = Doubling::served(1);
+        let later = async {
+            others().await;
+            assert_eq!(store.asked(), [[1]]);
+            tokio::join!(join_all((2..=300).map(|n| batches.ask(n))), async {
+                others().await;
+                store.gate.add_permits(3);
+            })
+        };
+        let (first, (rest, ())) = tokio::join!(batches.ask(1), later);
+        assert_eq!(first.unwrap(), 2);
+        for (n, answer) in (2..).zip(rest) {
+            assert_eq!(answer.unwrap(), 2 * n);
+        }
+        assert_eq!(store.asked().iter().map(Vec::len).collect::<Vec<_>>(), [1, 256, 43]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_is_everybody_s_in_its_batch_and_nobody_else_s() {
+        let (store, batches, _tasks) = Doubling::served(1);
+        store.gate.add_permits(2);
+        let failed = join_all([batches.ask(1), batches.ask(0)]).await;
+        assert_eq!(codes(&failed), [Err(Code::Unavailable); 2]);
+        assert_eq!(batches.ask(3).await.unwrap(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_hangs_does_not_stop_the_others_and_who_gave_up_is_not_asked_for() {
+        let (store, batches, _tasks) = Doubling::served(2);
+        let [one, two, three] = [1, 2, 3].map(|n| {
+            let batches = &batches;
+            async move {
+                tokio::time::sleep(Duration::from_millis(500) * n).await;
+                batches.ask(n).await
+            }
+        });
+        let (one, two, three) = tokio::join!(one, two, three);
+        assert_eq!(codes(&[one, two, three]), [Err(Code::Unavailable); 3]);
+        assert_eq!(store.asked(), [[1], [2]], "both hang, the third was in no batch");
+        store.gate.add_permits(3);
+        assert_eq!(batches.ask(4).await.unwrap(), 8);
+        assert_eq!(store.asked(), [[1], [2], [4]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_at_once() {
+        let (batches, _waiting) = Batches::<u32, u32>::new();
+        let asked = join_all((0..).take(QUEUE).map(|n| batches.ask(n)));
+        let one_more = async {
+            others().await;
+            let before = tokio::time::Instant::now();
+            (batches.ask(7).await.err().map(|refusal| refusal.code), before.elapsed())
+        };
+        let (_, one_more) = tokio::join!(asked, one_more);
+        assert_eq!(one_more, (Some(Code::Unavailable), Duration::ZERO));
+    }
+}
