@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    BEYOND_A_LEASE, NO_GHOSTS, NODES, all_the_while,
+    BEYOND_A_LEASE, BUSY, NO_GHOSTS, NODES, all_the_while,
     common::eventually,
     harness::{
         crowd::Crowd,
@@ -47,7 +47,7 @@ async fn a_killed_node_that_is_back_at_once_brings_nobody_with_it() {
     // Those who only knew this node and did not come back.
     drop(lost);
     eventually("nobody is left of them", async || ghosts(&cluster).await.is_empty()).await;
-    assert!(killed.elapsed() <= NO_GHOSTS, "{:?}", killed.elapsed());
+    assert!(killed.elapsed() <= NO_GHOSTS + 2 * BUSY, "{:?}", killed.elapsed());
     all_the_while(BEYOND_A_LEASE, async || assert_eq!(ghosts(&cluster).await, [""; 0])).await;
 
     let expected = Expected::steady(crowd.names(), from, cluster.clock.now());

@@ -89,17 +89,40 @@ async fn carry(mut node: TcpStream, mut server: TcpStream, dies: &Notify) {
     }
 }
 
-/// Whether the other side's kernel has acknowledged all that was written, as `/proc/net/tcp` tells it.
+/// Whether the other side's kernel has acknowledged all that was written.
 fn has_arrived(socket: &TcpStream) -> bool {
-    let ports = [
-        socket.local_addr().unwrap().port(),
-        socket.peer_addr().unwrap().port(),
-    ];
-    let [own, other] = ports.map(|port| format!(":{port:04X}"));
+    let other = usize::from(socket.peer_addr().unwrap().port());
+    let ends = ends_at(socket.local_addr().unwrap().port());
+    ends.iter().find(|end| end.other == other).expect("it is open").unacknowledged == 0
+}
+
+/// One end of a connection, as the kernel has it.
+pub(crate) struct End {
+    /// The port of the other one.
+    other: usize,
+    /// Bytes that the other side's kernel has not acknowledged.
+    unacknowledged: usize,
+    /// Bytes that have arrived here and that nobody has read.
+    pub(crate) unread: usize,
+}
+
+/// All ends at this port, as `/proc/net/tcp` tells them.
+pub(crate) fn ends_at(port: u16) -> Vec<End> {
     let all = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let mut fields = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let found = fields.find(|fields| fields[1].ends_with(&own) && fields[2].ends_with(&other));
-    found.expect("it is open")[4].starts_with("00000000:")
+    let ends = all.lines().skip(1).map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [(_, own), (_, other), (unacknowledged, unread)] =
+            [fields[1], fields[2], fields[4]].map(hexadecimals);
+        (own, End { other, unacknowledged, unread })
+    });
+    ends.filter(|(own, _)| *own == usize::from(port)).map(|(_, end)| end).collect()
+}
+
+/// The numbers on both sides of a colon.
+fn hexadecimals(field: &str) -> (usize, usize) {
+    let (before, after) = field.split_once(':').unwrap();
+    let number = |text: &str| usize::from_str_radix(text, 16).unwrap();
+    (number(before), number(after))
 }
 
 fn says(piece: &[u8], words: &str) -> bool {

@@ -206,12 +206,6 @@ async fn what_is_asked_beyond_what_may_be_open_is_answered_and_what_is_to_be_don
     // It lives and says nothing, so that every question stays open for as long as it may.
     cluster.nodes[1].freeze().await;
     let operator = Web::of(cluster.nodes[0].metrics());
-    let looks = (0..MANY).map(|_| operator.get("/admin/cluster", ADMIN_TOKEN));
-    for seen in join_all(looks).await {
-        assert_eq!(seen.status, 200);
-        let peers = seen.body["peers"].as_array().unwrap();
-        assert_eq!((peers.len(), &peers[0]["state"]), (1, &Value::Null), "it is named as silent");
-    }
     let words: Vec<String> = (0..MANY).map(|n| format!("the {n}th")).collect();
     let says = words
         .iter()
@@ -225,6 +219,13 @@ async fn what_is_asked_beyond_what_may_be_open_is_answered_and_what_is_to_be_don
         }
     }
     assert!(!said.is_empty() && said.len() < MANY, "{}", said.len());
+    // Afterwards, for nobody waits for it any more once it counts as dead, and it may by then.
+    let looks = (0..MANY).map(|_| operator.get("/admin/cluster", ADMIN_TOKEN));
+    for seen in join_all(looks).await {
+        assert_eq!(seen.status, 200);
+        let peers = seen.body["peers"].as_array().unwrap();
+        assert_eq!((peers.len(), &peers[0]["state"]), (1, &Value::Null), "it is named and silent");
+    }
     cluster.nodes[1].thaw().await;
     eventually("the last one can be said", async || {
         let last = json!({ "message": "the end" });

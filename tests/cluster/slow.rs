@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    NODES,
+    BUSY, NODES,
     common::{Client, eventually, within},
     harness::{
         crowd::Crowd,
@@ -135,7 +135,7 @@ async fn who_stands_still_and_whose_line_is_dead_is_cut_after_two_pings() {
     // What it hears it would answer: on the way back nothing arrives.
     line.swallow(Direction::Up);
     to_nginx.swallow(Direction::Up);
-    let cut = within(4 * PING, "they are gone from all lists", async || {
+    let cut = within(4 * PING + BUSY, "they are gone from all lists", async || {
         !is_listed(&cluster, "silent").await
     });
     // These go on reading meanwhile.

@@ -2,16 +2,21 @@
 
 use std::{
     collections::BTreeSet,
+    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
-use super::{Door, Town};
-use crate::common::{
-    PASSWORD,
-    web::{Answer, Web},
+use super::{Door, Town, frames::nobody_waited};
+use crate::{
+    common::{
+        PASSWORD,
+        web::{Answer, Web},
+    },
+    harness::times::Times,
 };
 
 fn person(name: &str, password: &str) -> Value {
@@ -72,26 +77,26 @@ async fn an_unknown_name_is_told_as_a_wrong_password_is() {
 /// By the processor's time and not by a watch: so others on this machine change nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_name_costs_what_a_wrong_password_costs() {
-    const GUESSES: usize = 12;
+    const GUESSES: usize = 24;
     let town = Town::with(&[("BCRYPT_COST", "10")], &[]).await;
     let door = &town.doors()[0];
     door.web.register("alice").await;
     let spent = async || town.cluster.nodes[0].metric("process_cpu_seconds_total").await;
     let guess = async |name: &str| {
         let before = spent().await;
-        for _ in 0..GUESSES {
-            assert_eq!(login(&door.web, name, "a wrong guess").await.status, 401);
-        }
+        assert_eq!(login(&door.web, name, "a wrong guess").await.status, 401);
         spent().await - before
     };
     guess("alice").await;
     let (mut known, mut unknown) = (0.0, 0.0);
-    for _ in 0..2 {
+    // In turn, so that what else the node has to do falls to both.
+    for _ in 0..GUESSES {
         known += guess("alice").await;
         unknown += guess("nobody").await;
     }
     let ratio = unknown / known;
-    assert!((0.8..1.25).contains(&ratio), "{unknown} s against {known} s");
+    // Without a hash of its own it would be a twentieth.
+    assert!((0.5..2.0).contains(&ratio), "{unknown} s against {known} s");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,12 +125,29 @@ async fn of_racing_registrations_one_wins_in_the_whole_cluster() {
     }
 }
 
+/// As many files as this process may have: each of a flood is one, and often only 1,024 may be open at first.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_sign_ins_is_refused_and_chat_goes_on() {
     const FLOOD: usize = 400;
-    /// Who finds the queue full is refused at once; this is for 400 connections on a busy machine.
-    const QUICKLY: Duration = Duration::from_secs(2);
-    let town = Town::with(&[("BCRYPT_COST", "8")], &[]).await;
+    /// So many may wait for a core.
+    const QUEUE: usize = 64;
+    /// More than a core looks at while all of them come.
+    const PER_CORE: usize = 40;
+    /// Who finds the queue full is refused at once, in the time of many connections on a busy machine. To wait as those
+    /// do who have a place there would be to wait for 5 s.
+    const QUICKLY: Duration = Duration::from_secs(4);
+    let cores = available_parallelism().map_or(1, usize::from);
+    let flood = FLOOD.max(QUEUE + PER_CORE * cores);
+    allow_files();
+    // What comes through nginx is two connections there.
+    let most = (4 * flood).to_string();
+    let edge = [("SIGN_IN_BURST", most.as_str()), ("WORKER_CONNECTIONS", &most)];
+    let town = Town::with(&[("BCRYPT_COST", "8")], &edge).await;
     for door in town.doors() {
         let mut alice = door.web.guest(&door.web.sign_in("alice").await).await;
         let guess = async |n: usize| {
@@ -134,20 +156,20 @@ async fn a_flood_of_sign_ins_is_refused_and_chat_goes_on() {
             (login(&door.web, &name, "a wrong guess").await, began.elapsed())
         };
         let talking = async {
-            let mut worst = Duration::ZERO;
+            let mut took = Vec::new();
             for n in 0..60 {
                 let began = Instant::now();
                 alice.say_acked("lobby", &format!("{}{n}", door.name.len()), "calm").await;
-                worst = worst.max(began.elapsed());
+                took.push(began.elapsed());
             }
-            worst
+            Times::of(took)
         };
-        let (answers, worst) = tokio::join!(join_all((0..FLOOD).map(guess)), talking);
-        assert!(worst < Duration::from_secs(2), "{}: a message took {worst:?}", door.name);
+        let (answers, talked) = tokio::join!(join_all((0..flood).map(guess)), talking);
+        nobody_waited(&door, &talked, Duration::from_secs(2));
         let (looked_at, refused): (Vec<_>, Vec<_>) =
             answers.into_iter().partition(|(answer, _)| answer.status == 401);
         assert!(
-            !looked_at.is_empty() && refused.len() > FLOOD / 8,
+            !looked_at.is_empty() && refused.len() > flood / 8,
             "{}: {}",
             door.name,
             refused.len()
@@ -161,7 +183,7 @@ async fn a_flood_of_sign_ins_is_refused_and_chat_goes_on() {
         times.sort();
         let half = times[times.len() / 2];
         println!(
-            "{}: {} of {FLOOD} refused, half of them within {half:?}, a message took {worst:?} at most",
+            "{}: {} of {flood} refused, half of them within {half:?}; messages: {talked}",
             door.name,
             refused.len()
         );

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::Town;
 use crate::common::{Client, eventually};
@@ -10,7 +11,9 @@ use crate::common::{Client, eventually};
 /// The protocol's limit, of so many messages in ten seconds.
 const MESSAGES: usize = 20;
 /// Another node has heard of it after this: it is told twice a second, on a machine that may be busy.
-const TOLD: Duration = Duration::from_secs(2);
+const TOLD: Duration = Duration::from_secs(3);
+/// Between two tries: fewer fit into that time than the 200 after which saying again is refused by itself.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Nobody is kept on one node.
 const ROUND: [(&str, &str); 1] = [("STICKY", "off")];
@@ -31,13 +34,13 @@ async fn the_21st_message_is_refused_wherever_it_is_said() {
         let wait = refused["retryAfterMs"].as_u64().unwrap();
         assert_eq!((&refused["code"], &refused["id"]), (&json!("rate_limited"), &json!("m20")));
         assert!((1..=10_000).contains(&wait), "{wait}");
-        let said = Instant::now();
         // A new socket is no new window, nor is another node once it has been told.
-        let mut anew = door.web.guest(&token).await;
-        let mut elsewhere = other.web.guest(&token).await;
-        for client in [&mut anew, &mut elsewhere] {
-            while !is_limited(client).await {
+        for web in [&door.web, &other.web] {
+            let mut client = web.guest(&token).await;
+            let said = Instant::now();
+            while !is_limited(&mut client).await {
                 assert!(said.elapsed() < TOLD, "{}: {:?}", door.name, said.elapsed());
+                sleep(AGAIN).await;
             }
         }
         for n in 0..3 * MESSAGES {

@@ -19,6 +19,10 @@ use crate::{
 
 /// Long enough for loopback, short enough to wait for nothing.
 const NOTHING: Duration = Duration::from_millis(150);
+/// More than any of these faults takes, on a machine that may be busy.
+const MUCH: Duration = Duration::from_secs(5);
+/// So many words go there and back, and not each of them waits for what else the machine does.
+const ROUNDS: usize = 20;
 
 /// A server that sends back whatever comes, and then ends its side.
 async fn echo() -> Proxy {
@@ -54,6 +58,15 @@ async fn round(socket: &mut TcpStream, word: &[u8]) -> Duration {
     began.elapsed()
 }
 
+/// How long a word takes there and back when nothing is in its way.
+async fn shortest_round(socket: &mut TcpStream, word: &[u8]) -> Duration {
+    let mut shortest = Duration::MAX;
+    for _ in 0..ROUNDS {
+        shortest = shortest.min(round(socket, word).await);
+    }
+    shortest
+}
+
 async fn hears_nothing(socket: &mut TcpStream) {
     assert!(timeout(NOTHING, socket.read_u8()).await.is_err(), "something came, or it ended");
 }
@@ -84,12 +97,12 @@ async fn without_a_fault_it_carries_and_counts() {
 async fn a_delay_is_a_latency_and_no_throttle() {
     let proxy = echo().await;
     let mut socket = connect(&proxy).await;
-    let delay = Duration::from_millis(60);
+    let delay = Duration::from_millis(100);
     proxy.delay(delay);
     let took = round(&mut socket, b"hello").await;
-    assert!(took >= 2 * delay && took < 6 * delay, "{took:?}");
+    assert!(took >= 2 * delay && took < MUCH, "{took:?}");
 
-    // 200 pieces, each later by the same time: not 200 times the delay, and in order.
+    // 200 pieces, each later by the same time: not 200 times the delay, nor HELD times, and in order.
     let began = Instant::now();
     let (mut from, mut to) = socket.into_split();
     let sending = beside(async move {
@@ -102,12 +115,12 @@ async fn a_delay_is_a_latency_and_no_throttle() {
     let mut bytes = vec![0; 200 * 100];
     timeout(LIMIT, from.read_exact(&mut bytes)).await.expect("in time").unwrap();
     assert!(bytes.is_sorted(), "the order is kept");
-    assert!(began.elapsed() < 10 * delay, "{:?}", began.elapsed());
+    assert!(began.elapsed() < 30 * delay, "{:?}", began.elapsed());
     drop(sending.await.unwrap());
 
     proxy.heal();
     let mut socket = connect(&proxy).await;
-    assert!(round(&mut socket, b"hello").await < delay);
+    assert!(shortest_round(&mut socket, b"hello").await < delay);
 }
 
 #[tokio::test]
@@ -196,9 +209,9 @@ async fn one_way_may_swallow_and_such_a_connection_never_goes_on() {
     let down = proxy.bytes(Direction::Down);
     proxy.swallow(Direction::Down);
     socket.write_all(b"lost").await.unwrap();
+    eventually("it gets there", async || proxy.bytes(Direction::Up) == 14).await;
     hears_nothing(&mut socket).await;
-    assert_eq!(proxy.bytes(Direction::Down), down, "nothing came back");
-    assert_eq!(proxy.bytes(Direction::Up), 14, "and yet it got there");
+    assert_eq!(proxy.bytes(Direction::Down), down, "and yet nothing came back");
     proxy.heal();
     is_reset(&mut socket).await;
     round(&mut idle, b"nothing was lost here").await;
@@ -210,12 +223,9 @@ async fn a_slow_way_lets_so_many_bytes_through() {
     let mut socket = connect(&proxy).await;
     proxy.slow(Direction::Up, 20_000);
     let took = round(&mut socket, &[1; 10_000]).await;
-    assert!(
-        took > Duration::from_millis(400) && took < Duration::from_millis(1_500),
-        "{took:?}"
-    );
+    assert!(took > Duration::from_millis(400) && took < MUCH, "{took:?}");
     proxy.heal();
-    assert!(round(&mut socket, &[1; 10_000]).await < Duration::from_millis(400));
+    assert!(shortest_round(&mut socket, &[1; 10_000]).await < Duration::from_millis(400));
 }
 
 #[tokio::test]
@@ -227,7 +237,7 @@ async fn a_fault_may_be_for_new_connections_only() {
     proxy.set(Scope::New, Direction::Up, |way| way.delay = delay);
     let mut new = connect(&proxy).await;
     assert!(round(&mut new, b"new").await >= delay);
-    assert!(round(&mut old, b"old").await < delay);
+    assert!(shortest_round(&mut old, b"old").await < delay);
 }
 
 #[tokio::test(flavor = "multi_thread")]

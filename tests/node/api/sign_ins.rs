@@ -116,7 +116,7 @@ async fn signing_out_ends_one_sign_in_and_leaves_the_others() {
 
 #[tokio::test]
 async fn a_browser_comes_back_by_its_cookie_after_its_token_expired() {
-    let (town, web) = node(|config| config.token_ttl = Duration::from_secs(2)).await;
+    let (town, web) = node(|config| config.token_ttl = Duration::from_secs(4)).await;
     web.register("alice").await;
     let (token, first) = web.remembered("alice").await;
     let mut slept = web.guest(&token).await;
