@@ -125,11 +125,7 @@ impl Node {
         let clock = DbClock::new();
         clock.refresh(&*backends.store).await?;
         let auth = wiring::auth(config, secret, &backends, &clock);
-        auth.start(&listeners.tasks);
-        {
-            let _inside = listeners.patient.enter();
-            auth.start_lookups(&listeners.tasks);
-        }
+        auth.start(&listeners.tasks, listeners.patient.handle());
         if config.demo_accounts {
             auth.make_demo_accounts().await?;
         }
@@ -172,7 +168,7 @@ impl Node {
         let (to_desk, heard) = mpsc::channel(admin::HEARD);
         // Other systems are told in what time those who chat leave.
         let relay = {
-            let _inside = listeners.patient.enter();
+            let _inside = listeners.patient.handle().enter();
             wiring::relay(config, backends, clock, &tasks).map_err(StartError::Setting)?
         };
         let chat = wiring::chat(config, backends, clock, &tasks, (&auth, to_desk, relay))

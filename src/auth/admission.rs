@@ -94,7 +94,7 @@ impl Auth {
         if shown.ticket.sid != sid {
             return Err(Refusal::new(Code::WrongSession, "This ticket belongs to another sign-in."));
         }
-        match self.redeemed.ask(shown.ticket).await? {
+        match self.renewed.ask(shown.ticket).await? {
             Redeemed::Accepted(sign_in) => {
                 self.seats.prolong(sid, sign_in.expires_at);
                 Ok(sign_in.expires_at)

@@ -1,5 +1,6 @@
 //! Questions to the store, many in one: what is asked while the store answers goes together in the next
-//! batch. A storm of connections costs the database a few queries or commits a second, not thousands.
+//! batch. So no more than a few queries or commits are under way however many connections come, and the slower
+//! the store, the more share one.
 //!
 //! The queue is bounded; who finds it full, or waits longer than 2 s, is told to try again.
 
@@ -47,26 +48,42 @@ impl<Q, A> Batches<Q, A> {
     /// Has a question answered.
     ///
     /// # Errors
-    /// `unavailable` when the store does not answer within 2 s; what the question changes may be done then.
+    /// `unavailable` when the store does not answer within 2 s; what the question changes may be done then. `internal`
+    /// when it refuses the data.
     pub(super) async fn ask(&self, question: Q) -> Result<A, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Asked { question, answer }).map_err(|_| Refusal::unavailable())?;
-        match timeout(LIMIT, answered).await {
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(error))) => Err(Refusal::unavailable().because(error)),
-            Ok(Err(_)) | Err(_) => Err(Refusal::unavailable()),
+        self.0
+            .try_send(Asked { question, answer })
+            .map_err(|_| unavailable("the queue is full, or over"))?;
+        let answered = timeout(LIMIT, answered).await.map_err(|_| unavailable("no answer in time"))?;
+        match answered {
+            Ok(Ok(answer)) => Ok(answer),
+            // Whether a change was made matters to nobody: what is looked up can be shown again.
+            Ok(Err(StoreError::OutcomeUnknown(why))) => Err(unavailable(&why)),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(unavailable("whoever asks it has ended")),
         }
+    }
+
+    /// Whether nobody serves it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_closed()
     }
 }
 
 impl<Q, A> Waiting<Q, A> {
-    /// Has batches answered by `store`, in their order, until `stop`.
+    /// Has batches answered by `store`, in their order, until `stop`; what was asked before that is still answered.
     pub(super) async fn serve<F, Fut>(self, store: F, stop: CancellationToken)
     where
         F: Fn(Vec<Q>) -> Fut,
         Fut: Future<Output = Result<Vec<A>>>,
     {
-        while let Some(waiting) = stop.run_until_cancelled(self.next()).await.flatten() {
+        loop {
+            let waiting = match stop.run_until_cancelled(self.next()).await {
+                Some(waiting) => waiting,
+                None => self.rest().await,
+            };
+            let Some(waiting) = waiting else { return };
             let (questions, answers): (Vec<_>, Vec<_>) =
                 waiting.into_iter().map(|asked| (asked.question, asked.answer)).unzip();
             let mut answered = match store(questions).await {
@@ -75,7 +92,9 @@ impl<Q, A> Waiting<Q, A> {
             };
             for answer in answers {
                 let _ = answer.send(match &mut answered {
-                    Ok(answered) => answered.next().ok_or_else(unanswered),
+                    Ok(answered) => {
+                        answered.next().ok_or_else(|| StoreError::Unavailable("it was not answered".into()))
+                    }
                     Err(error) => Err(error.clone()),
                 });
             }
@@ -95,10 +114,16 @@ impl<Q, A> Waiting<Q, A> {
         }
         Some(waiting)
     }
+
+    /// What was asked until now, after which nothing more can be.
+    async fn rest(&self) -> Option<Vec<Asked<Q, A>>> {
+        self.0.lock().await.close();
+        self.next().await
+    }
 }
 
-fn unanswered() -> StoreError {
-    StoreError::Unavailable("the store did not answer all".into())
+fn unavailable(why: &str) -> Refusal {
+    StoreError::Unavailable(why.into()).into()
 }
 
 #[cfg(test)]
@@ -110,6 +135,8 @@ mod tests {
 
     use super::*;
     use crate::{error::Code, shutdown::Tasks};
+
+    const REFUSED: u32 = 1000;
 
     /// A store that answers each question with its double, when the test lets it.
     #[derive(Clone)]
@@ -136,6 +163,9 @@ mod tests {
             self.gate.acquire().await.unwrap().forget();
             if questions.contains(&0) {
                 return Err(StoreError::Unavailable("nought".into()));
+            }
+            if questions.contains(&REFUSED) {
+                return Err(StoreError::Rejected("too large".into()));
             }
             Ok(questions.into_iter().map(|question| 2 * question).collect())
         }
@@ -181,10 +211,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_error_is_everybody_s_in_its_batch_and_nobody_else_s() {
         let (store, batches, _tasks) = Doubling::served(1);
-        store.gate.add_permits(2);
+        store.gate.add_permits(3);
         let failed = join_all([batches.ask(1), batches.ask(0)]).await;
         assert_eq!(codes(&failed), [Err(Code::Unavailable); 2]);
         assert_eq!(batches.ask(3).await.unwrap(), 6);
+        let refused = batches.ask(REFUSED).await;
+        assert_eq!(codes(&[refused]), [Err(Code::Internal)], "a fault of ours");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_end_what_was_asked_is_answered_and_nothing_more_is() {
+        let (store, batches, tasks) = Doubling::served(2);
+        let asked = join_all((1..=4).map(|n| batches.ask(n)));
+        let end = async {
+            others().await;
+            tasks.stop();
+            others().await;
+            assert!(batches.is_over());
+            let before = tokio::time::Instant::now();
+            let late = batches.ask(5).await;
+            assert_eq!(
+                (codes(&[late]), before.elapsed()),
+                (vec![Err(Code::Unavailable)], Duration::ZERO)
+            );
+            store.gate.add_permits(4);
+        };
+        let (answers, ()) = tokio::join!(asked, end);
+        assert_eq!(codes(&answers), [Ok(2), Ok(4), Ok(6), Ok(8)]);
+        assert!(tasks.join(LIMIT).await);
     }
 
     #[tokio::test(start_paused = true)]

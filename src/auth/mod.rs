@@ -32,7 +32,10 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use secrecy::SecretString;
+use tokio::runtime::Handle;
 
 pub use self::{
     accounts::Accounts,
@@ -64,7 +67,7 @@ use crate::{
     domain::{Password, Timestamp, UserId, Username},
     error::{Code, Refusal},
     shutdown::Tasks,
-    store::{LaggingReads, Redeemed, SignIn, Store, TicketUse, TokenHash},
+    store::{self, LaggingReads, Redeemed, SignIn, Store, TicketUse, TokenHash},
 };
 
 /// The database's clock, as this node reckons it.
@@ -73,8 +76,8 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The accounts that `DEMO_ACCOUNTS` makes.
 const DEMO: [(&str, &str); 2] = [("demo", "demo1234"), ("guest", "guest1234")];
 
-/// How many batches of each kind are asked at once, so that one which hangs does not stop all.
-const LOOKUPS: usize = 2;
+/// How many batches of each kind are asked at once, so that some which hang do not stop all.
+const LOOKUPS: usize = 4;
 
 /// What `auth` is set to. The settings of these names say what each means.
 #[derive(Debug, Clone)]
@@ -122,9 +125,11 @@ pub struct Auth {
     strangers: Strangers,
     tokens: Tokens,
     tickets: Tickets,
+    /// Tickets of those who come, of open sockets, and tokens.
     redeemed: Batches<TicketUse, Redeemed>,
+    renewed: Batches<TicketUse, Redeemed>,
     found: Batches<TokenHash, Option<SignIn>>,
-    waiting: (Waiting<TicketUse, Redeemed>, Waiting<TokenHash, Option<SignIn>>),
+    waiting: Mutex<Option<Queues>>,
     seats: Arc<Seats>,
     ends: Arc<Ends>,
     by_user: Counts<UserId>,
@@ -135,12 +140,19 @@ pub struct Auth {
     registration_open: bool,
 }
 
+/// What waits to be looked up.
+struct Queues {
+    tickets: Waiting<TicketUse, Redeemed>,
+    renewals: Waiting<TicketUse, Redeemed>,
+    tokens: Waiting<TokenHash, Option<SignIn>>,
+}
+
 impl Auth {
     /// By these settings.
     pub fn new(settings: Settings, parts: Parts) -> Self {
         let (secret, previous) = (&settings.secret, settings.previous_secret.as_ref());
-        let (redeemed, to_redeem) = Batches::new();
-        let (found, to_find) = Batches::new();
+        let ((redeemed, tickets), (renewed, renewals), (found, tokens)) =
+            (Batches::new(), Batches::new(), Batches::new());
         let passwords = Passwords::new(settings.bcrypt_cost);
         Self {
             bots: Bots::new(parts.store.clone(), passwords.clone()),
@@ -150,8 +162,9 @@ impl Auth {
             tokens: Tokens::new(secret, previous),
             tickets: Tickets::new(secret, previous),
             redeemed,
+            renewed,
             found,
-            waiting: (to_redeem, to_find),
+            waiting: Mutex::new(Some(Queues { tickets, renewals, tokens })),
             seats: Arc::default(),
             ends: Arc::default(),
             by_user: Counts::new(settings.max_sockets_per_user),
@@ -164,8 +177,13 @@ impl Auth {
         }
     }
 
-    /// Starts the watch over sign-ins. To be called once.
-    pub fn start(&self, tasks: &Tasks) {
+    /// Starts what runs beside the calls: the watch over sign-ins, here, and where HTTP is served (`at_http`) what looks
+    /// the credentials of all calls up that wait: so those of many who come at once go together. To be called once.
+    pub fn start(&self, tasks: &Tasks, at_http: &Handle) {
+        let Some(Queues { tickets, renewals, tokens }) = self.waiting.lock().take() else {
+            return;
+        };
+        let stop = tasks.stopped();
         let watch = Watch {
             store: self.parts.store.clone(),
             seats: self.seats.clone(),
@@ -173,26 +191,29 @@ impl Auth {
             for_replicas: self.parts.replicas.is_some(),
             now: self.parts.now.clone(),
         };
-        tasks.spawn("auth-watch", watch.run(tasks.stopped().clone()));
-    }
-
-    /// Starts what looks credentials up in the store for all calls that wait. To be called once, where HTTP is served:
-    /// so what many calls ask at once goes together.
-    pub fn start_lookups(&self, tasks: &Tasks) {
-        let (redeemed, found) = &self.waiting;
+        tasks.spawn("auth-watch", watch.run(stop.clone()));
+        // Open sockets don't stand back for those who come.
+        tasks.spawn("auth-renewals", renewals.serve(self.redeem_all(), stop.clone()));
+        let _there = at_http.enter();
         for _ in 0..LOOKUPS {
-            let store = self.parts.store.clone();
-            let redeem = move |tickets: Vec<TicketUse>| {
-                let store = store.clone();
-                async move { store.redeem(&tickets).await }
-            };
-            tasks.spawn("auth-tickets", redeemed.clone().serve(redeem, tasks.stopped().clone()));
+            tasks.spawn("auth-tickets", tickets.clone().serve(self.redeem_all(), stop.clone()));
             let store = self.parts.store.clone();
             let find = move |tokens: Vec<TokenHash>| {
                 let store = store.clone();
                 async move { store.sign_ins_by_token(&tokens).await }
             };
-            tasks.spawn("auth-tokens", found.clone().serve(find, tasks.stopped().clone()));
+            tasks.spawn("auth-tokens", tokens.clone().serve(find, stop.clone()));
+        }
+    }
+
+    /// Uses tickets up.
+    fn redeem_all(
+        &self,
+    ) -> impl Fn(Vec<TicketUse>) -> BoxFuture<'static, store::Result<Vec<Redeemed>>> + use<> {
+        let store = self.parts.store.clone();
+        move |tickets| {
+            let store = store.clone();
+            Box::pin(async move { store.redeem(&tickets).await })
         }
     }
 

@@ -40,7 +40,7 @@ impl Listeners {
         allow_files();
         let patient = PatientRuntime::new().map_err(StartError::Patient)?;
         let public = {
-            let _inside = patient.enter();
+            let _inside = patient.handle().enter();
             listen("PORT", config.bind, config.port)?
         };
         let operator = match config.metrics_bind {
@@ -58,7 +58,7 @@ impl Listeners {
             face
         };
         let public = {
-            let _inside = patient.enter();
+            let _inside = patient.handle().enter();
             open("accept", public)
         };
         Ok(Self {

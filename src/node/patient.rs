@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tokio::runtime::{self, EnterGuard, Runtime};
+use tokio::runtime::{self, Handle, Runtime};
 
 use crate::{threads::Share, ws};
 
@@ -10,7 +10,10 @@ use crate::{threads::Share, ws};
 /// crowd out those who talk on sockets. (Who talks over HTTP, as bots may, stands back, too.) What goes on to other
 /// systems is read and told here as well. The operator's listener is not served here: what is asked there must not wait
 /// behind a storm.
-pub(super) struct PatientRuntime(Option<Runtime>);
+pub(super) struct PatientRuntime {
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
 
 impl PatientRuntime {
     /// With a thread for each core.
@@ -18,25 +21,26 @@ impl PatientRuntime {
     /// # Errors
     /// When the system gives no thread or no file.
     pub(super) fn new() -> io::Result<Self> {
-        let mut runtime = runtime::Builder::new_multi_thread();
-        runtime
+        let runtime = runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("http")
             .on_thread_start(|| Share::Patient.take())
-            .on_thread_park(ws::thread_idles);
-        Ok(Self(Some(runtime.build()?)))
+            .on_thread_park(ws::thread_idles)
+            .build()?;
+        let handle = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), handle })
     }
 
-    /// What is spawned as long as this lasts runs there.
-    pub(super) fn enter(&self) -> Option<EnterGuard<'_>> {
-        self.0.as_ref().map(Runtime::enter)
+    /// What is spawned inside it runs there.
+    pub(super) const fn handle(&self) -> &Handle {
+        &self.handle
     }
 }
 
 impl Drop for PatientRuntime {
     fn drop(&mut self) {
         // What its tasks do is over, or was given up; other tasks must not wait for its threads.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

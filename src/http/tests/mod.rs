@@ -17,6 +17,7 @@ use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use super::{Cause, Keys, Readiness, State, metrics_router, router};
@@ -124,8 +125,7 @@ impl Site {
             now: Arc::new(move || now.now()),
         };
         let auth = Arc::new(Auth::new(settings, parts));
-        auth.start(&tasks);
-        auth.start_lookups(&tasks);
+        auth.start(&tasks, &Handle::current());
         let seams = chat::Seams {
             store: store.clone(),
             bus: node.clone(),
