@@ -76,8 +76,8 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The accounts that `DEMO_ACCOUNTS` makes.
 const DEMO: [(&str, &str); 2] = [("demo", "demo1234"), ("guest", "guest1234")];
 
-/// How many batches of each kind are asked at once, so that some which hang do not stop all.
-const LOOKUPS: usize = 4;
+/// How many batches of tokens are asked for at once, so that some which hang do not stop all.
+const TOKEN_LOOKUPS: usize = 4;
 
 /// What `auth` is set to. The settings of these names say what each means.
 #[derive(Debug, Clone)]
@@ -195,8 +195,9 @@ impl Auth {
         // Open sockets don't stand back for those who come.
         tasks.spawn("auth-renewals", renewals.serve(self.redeem_all(), stop.clone()));
         let _there = at_http.enter();
-        for _ in 0..LOOKUPS {
-            tasks.spawn("auth-tickets", tickets.clone().serve(self.redeem_all(), stop.clone()));
+        // One commit after the other: so most share one.
+        tasks.spawn("auth-tickets", tickets.serve(self.redeem_all(), stop.clone()));
+        for _ in 0..TOKEN_LOOKUPS {
             let store = self.parts.store.clone();
             let find = move |tokens: Vec<TokenHash>| {
                 let store = store.clone();
