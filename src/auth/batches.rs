@@ -17,8 +17,11 @@ use crate::{
     store::{Result, StoreError},
 };
 
+/// Questions that may wait.
 const QUEUE: usize = 4096;
+/// Questions of one batch.
 const BATCH: usize = 256;
+/// How long who asks waits, in the queue and for the store.
 const LIMIT: Duration = Duration::from_secs(2);
 
 struct Asked<Q, A> {

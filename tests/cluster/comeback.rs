@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    BEYOND_A_LEASE, BUSY, NO_GHOSTS, NODES, all_the_while,
+    BEYOND_A_LEASE, NO_GHOSTS, NODES, all_the_while,
     common::eventually,
     harness::{
         crowd::Crowd,
@@ -30,7 +30,7 @@ async fn ghosts(cluster: &Cluster) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_node_that_is_back_at_once_brings_nobody_with_it() {
-    let mut cluster = Setup::of(NODES).start().await;
+    let mut cluster = Setup::of(NODES).undisturbed().start().await;
     let mut crowd = Crowd::of(cluster.clock, &cluster.addresses());
     crowd.enter(6).await;
     let mut lost = Vec::new();
@@ -47,7 +47,7 @@ async fn a_killed_node_that_is_back_at_once_brings_nobody_with_it() {
     // Those who only knew this node and did not come back.
     drop(lost);
     eventually("nobody is left of them", async || ghosts(&cluster).await.is_empty()).await;
-    assert!(killed.elapsed() <= NO_GHOSTS + 2 * BUSY, "{:?}", killed.elapsed());
+    assert!(killed.elapsed() <= NO_GHOSTS, "{:?}", killed.elapsed());
     all_the_while(BEYOND_A_LEASE, async || assert_eq!(ghosts(&cluster).await, [""; 0])).await;
 
     let expected = Expected::steady(crowd.names(), from, cluster.clock.now());

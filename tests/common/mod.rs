@@ -48,6 +48,12 @@ pub const LIMIT: Duration = Duration::from_mins(1);
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse";
 
+/// So many sign-ins at once, `least` or more, that some find no place to wait in however many cores there are: 64 may
+/// wait, and 40 are more than a core looks at while all of them come.
+pub fn flood_of_sign_ins(least: usize) -> usize {
+    least.max(64 + 40 * std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Settings for tests: free ports, cheap hashes, generous limits.
 pub fn settings(dir: &std::path::Path) -> Config {
     let mut config = Config::default_for(dir);

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Door, Town, frames::nobody_waited};
 use crate::{
     common::{
-        PASSWORD,
+        PASSWORD, flood_of_sign_ins,
         web::{Answer, Web},
     },
     harness::times::Times,
@@ -133,16 +132,10 @@ fn allow_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_sign_ins_is_refused_and_chat_goes_on() {
-    const FLOOD: usize = 400;
-    /// So many may wait for a core.
-    const QUEUE: usize = 64;
-    /// More than a core looks at while all of them come.
-    const PER_CORE: usize = 40;
     /// Who finds the queue full is refused at once, in the time of many connections on a busy machine. To wait as those
     /// do who have a place there would be to wait for 5 s.
     const QUICKLY: Duration = Duration::from_secs(4);
-    let cores = available_parallelism().map_or(1, usize::from);
-    let flood = FLOOD.max(QUEUE + PER_CORE * cores);
+    let flood = flood_of_sign_ins(400);
     allow_files();
     // What comes through nginx is two connections there.
     let most = (4 * flood).to_string();
