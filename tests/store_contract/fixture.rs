@@ -1,10 +1,18 @@
 //! What the promises are tested with: stores, people, sign-ins, rooms and messages.
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chorus::{
     domain::{ClientId, Event, MessageBody, RoomId, RoomName, Seq, SignInId, Timestamp, UserId, Username},
-    store::{Appended, NewEvent, NewToken, Room, SignIn, Slice, Store, TicketUse, TokenHash},
+    store::{
+        Appended, NewEvent, NewToken, Room, SignIn, Slice, Store, TicketUse, TokenHash,
+        sqlite::{OpenError, SqliteStore},
+    },
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -13,6 +21,18 @@ use uuid::Uuid;
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) _home: Box<dyn Any + Send>,
+}
+
+/// Opens an embedded store that was closed, or dropped a moment ago. Another test that starts a process lends it every
+/// open file, the lock too, until that is another program.
+pub(crate) fn reopen(home: &Path) -> Result<SqliteStore, OpenError> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match SqliteStore::open(home) {
+            Err(error) if error.is_locked() && Instant::now() < deadline => std::thread::yield_now(),
+            done => return done,
+        }
+    }
 }
 
 pub(crate) fn name(text: &str) -> Username {
