@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
+    task::yield_now,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -81,12 +82,7 @@ impl<Q, A> Waiting<Q, A> {
         F: Fn(Vec<Q>) -> Fut,
         Fut: Future<Output = Result<Vec<A>>>,
     {
-        loop {
-            let waiting = match stop.run_until_cancelled(self.next()).await {
-                Some(waiting) => waiting,
-                None => self.rest().await,
-            };
-            let Some(waiting) = waiting else { return };
+        while let Some(waiting) = self.next(&stop).await {
             let (questions, answers): (Vec<_>, Vec<_>) =
                 waiting.into_iter().map(|asked| (asked.question, asked.answer)).unzip();
             let mut answered = match store(questions).await {
@@ -104,24 +100,32 @@ impl<Q, A> Waiting<Q, A> {
         }
     }
 
-    /// What waits, once anything does.
-    async fn next(&self) -> Option<Vec<Asked<Q, A>>> {
+    /// What waits, once anything does; after `stop` what was asked until then, and nothing more can be.
+    async fn next(&self, stop: &CancellationToken) -> Option<Vec<Asked<Q, A>>> {
         let mut waiting = Vec::new();
         let mut inbox = self.0.lock().await;
         while waiting.is_empty() {
-            if inbox.recv_many(&mut waiting, BATCH).await == 0 {
+            let some = stop.run_until_cancelled(inbox.recv_many(&mut waiting, BATCH)).await;
+            let some = if let Some(some) = some {
+                some
+            } else {
+                inbox.close();
+                inbox.recv_many(&mut waiting, BATCH).await
+            };
+            if some == 0 {
                 return None;
+            }
+            if some < BATCH {
+                // Whoever is about to ask does so now: who wakes this task is often the first of many.
+                yield_now().await;
+                if !inbox.is_empty() {
+                    inbox.recv_many(&mut waiting, BATCH - some).await;
+                }
             }
             // Whoever gave up meanwhile wants nothing done: a ticket stays unused.
             waiting.retain(|asked| !asked.answer.is_closed());
         }
         Some(waiting)
-    }
-
-    /// What was asked until now, after which nothing more can be.
-    async fn rest(&self) -> Option<Vec<Asked<Q, A>>> {
-        self.0.lock().await.close();
-        self.next().await
     }
 }
 
@@ -134,7 +138,7 @@ mod tests {
     use std::sync::Mutex as Lock;
 
     use futures_util::future::join_all;
-    use tokio::{sync::Semaphore, task::yield_now};
+    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::{error::Code, shutdown::Tasks};
@@ -209,6 +213,24 @@ mod tests {
             assert_eq!(answer.unwrap(), 2 * n);
         }
         assert_eq!(store.asked().iter().map(Vec::len).collect::<Vec<_>>(), [1, 256, 43]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn those_who_are_about_to_ask_share_the_first_batch() {
+        let (store, batches, tasks) = Doubling::served(2);
+        store.gate.add_permits(2);
+        let (batches, (answers, mut answered)) = (Arc::new(batches), mpsc::channel(3));
+        // A thread that has several tasks to run goes on with the one that was just woken.
+        tasks.clone().spawn("all", async move {
+            for n in 1..=3 {
+                let (batches, answers) = (batches.clone(), answers.clone());
+                tasks.spawn("one", async move { answers.send(batches.ask(n).await).await.unwrap() });
+            }
+        });
+        for _ in 0..3 {
+            assert!(answered.recv().await.unwrap().is_ok());
+        }
+        assert_eq!(store.asked().iter().map(Vec::len).collect::<Vec<_>>(), [3]);
     }
 
     #[tokio::test(start_paused = true)]
