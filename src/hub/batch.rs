@@ -1,92 +1,39 @@
-//! What one pass over a room's members delivers, and to whom which part of it.
+//! What seats that are due the same place are given in one write, and which part of it is whose.
 //!
-//! A batch is joined once per dialect into one buffer. A seat remembers from which place in the
-//! line on its member is served and which marks it has already; most seats are due for the whole
-//! batch and share the buffer, the few that joined in its middle, read the log ahead of the room
-//! or are excepted from a signal get their own selection. So a join never waits for a pass, and
-//! still nothing is doubled or lost.
+//! A batch is joined once per dialect into one buffer, as soon as somebody needs it. Most seats that come to it are due
+//! all of it and share the buffer; those that read the log ahead of the room, are excepted from a signal or have
+//! asked something get their own selection.
 
-use std::sync::Arc;
+use std::cell::OnceCell;
 
 use bytes::{Bytes, BytesMut};
-use tracing::Span;
 
 use super::{
-    Frame,
+    line::{Item, Seat},
     member::{Member, MemberId},
     outbox::Sent,
 };
 use crate::protocol::Dialect;
 
-/// Something to deliver.
-pub(super) struct Item {
-    pub(super) frame: Frame,
-    /// Its number; `None` for a signal.
-    pub(super) mark: Option<u64>,
-    /// The person that does not get it.
-    pub(super) except: Option<i64>,
-    /// The only member that gets it: never part of a batch.
-    pub(super) only: Option<MemberId>,
-    /// What lasts until it has been given to everybody.
-    pub(super) spans: Vec<Span>,
-}
+/// Bytes of one batch in the longer dialect; a single larger frame goes alone. Answers come on top.
+const BATCH_BYTES: usize = 64 * 1024;
 
-impl Item {
-    /// A frame for everybody, without a number.
-    pub(super) const fn of(frame: Frame) -> Self {
-        Self {
-            frame,
-            mark: None,
-            except: None,
-            only: None,
-            spans: Vec::new(),
-        }
-    }
-
-    pub(super) const fn weight(&self) -> usize {
-        self.frame.v1.len() + self.frame.seed.len()
-    }
-
-    pub(super) const fn bytes(&self, dialect: Dialect) -> &Bytes {
-        match dialect {
-            Dialect::V1 => &self.frame.v1,
-            Dialect::Seed => &self.frame.seed,
-        }
-    }
-}
-
-/// A member's place in the room.
-pub(super) struct Seat {
-    pub(super) member: Arc<Member>,
-    /// The first place in line that it is served.
-    pub(super) from: u64,
-    /// The last mark it had when it joined.
-    pub(super) at: u64,
-}
-
-impl Seat {
-    fn is_due(&self, place: u64, item: &Item) -> bool {
-        place >= self.from
-            && item.mark.is_none_or(|mark| mark > self.at)
-            && item.except.is_none_or(|tag| tag != self.member.tag())
-    }
-}
-
-/// The front of the line, on its way to the members.
+/// The line from one place on, as far as one write goes.
 pub(super) struct Batch {
-    /// The place of its first item.
-    first: u64,
-    items: Vec<Item>,
+    from: u64,
+    end: u64,
     /// The lowest mark in it.
     lowest: u64,
     /// The persons that don't get all of it, sorted.
     excepted: Vec<i64>,
-    v1: Shared,
-    seed: Shared,
+    /// The members that get more, sorted.
+    answered: Vec<MemberId>,
+    v1: OnceCell<Joined>,
+    seed: OnceCell<Joined>,
 }
 
-/// A batch in one dialect.
-struct Shared {
+/// Frames of one dialect in one run of bytes.
+pub(super) struct Joined {
     frames: Bytes,
     count: u64,
 }
@@ -99,8 +46,23 @@ pub(super) enum Given {
     Dropped(u64),
 }
 
-impl Shared {
-    fn give(&self, member: &Member) -> Given {
+impl Joined {
+    /// Those that are not empty. A single one is shared as it is.
+    pub(super) fn new<'a>(frames: impl Iterator<Item = &'a Bytes> + Clone) -> Self {
+        let mut frames = frames.filter(|bytes| !bytes.is_empty());
+        let (count, size) =
+            frames.clone().fold((0, 0), |(count, size), bytes| (count + 1, size + bytes.len()));
+        let frames = if count == 1 {
+            frames.next().cloned().unwrap_or_default()
+        } else {
+            let mut joined = BytesMut::with_capacity(size);
+            frames.for_each(|bytes| joined.extend_from_slice(bytes));
+            joined.freeze()
+        };
+        Self { frames, count }
+    }
+
+    pub(super) fn give(&self, member: &Member) -> Given {
         match member.offer(&self.frames) {
             Sent::Written | Sent::Queued => Given::Handed(self.count),
             Sent::Dropped => Given::Dropped(self.count),
@@ -109,53 +71,65 @@ impl Shared {
 }
 
 impl Batch {
-    pub(super) fn new(first: u64, items: Vec<Item>) -> Self {
-        let mut excepted: Vec<_> = items.iter().filter_map(|item| item.except).collect();
+    /// What is in line from this place on: one of the items at least, and more as far as one write should carry.
+    pub(super) fn new<'a>(from: u64, items: impl Iterator<Item = &'a Item>) -> Self {
+        let (mut end, mut v1, mut seed, mut lowest) = (from, 0, 0, u64::MAX);
+        let (mut excepted, mut answered) = (Vec::new(), Vec::new());
+        for item in items {
+            v1 += item.frame.v1.len();
+            seed += item.frame.seed.len();
+            if end > from && (v1 > BATCH_BYTES || seed > BATCH_BYTES) {
+                break;
+            }
+            end += 1;
+            lowest = lowest.min(item.mark.unwrap_or(u64::MAX));
+            excepted.extend(item.except);
+            answered.extend(item.answers.iter().map(|(member, _)| *member));
+        }
         excepted.sort_unstable();
-        excepted.dedup();
+        answered.sort_unstable();
         Self {
-            first,
-            lowest: items.iter().find_map(|item| item.mark).unwrap_or(u64::MAX),
+            from,
+            end,
+            lowest,
             excepted,
-            v1: joined(&items, Dialect::V1, |_, _| true),
-            seed: joined(&items, Dialect::Seed, |_, _| true),
-            items,
+            answered,
+            v1: OnceCell::new(),
+            seed: OnceCell::new(),
         }
     }
 
-    /// Gives a seat what it is due; answers how many frames that were, and whether it took them.
-    pub(super) fn serve(&self, seat: &Seat) -> Given {
-        let dialect = seat.member.dialect();
-        let whole = seat.from <= self.first
-            && seat.at < self.lowest
-            && (self.excepted.is_empty() || self.excepted.binary_search(&seat.member.tag()).is_err());
+    /// The place of its first item.
+    pub(super) const fn from(&self) -> u64 {
+        self.from
+    }
+
+    /// The place after its last.
+    pub(super) const fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Gives a seat that is due the first item what it is due of all, which are the first of these `items`; answers how many
+    /// frames that were, and whether it took them.
+    pub(super) fn give<'a>(&self, items: impl Iterator<Item = &'a Item> + Clone, seat: &Seat) -> Given {
+        let (dialect, tag, id) = (seat.member.dialect(), seat.member.tag(), seat.member.id());
+        let items = (self.from..self.end).zip(items).map(|(_, item)| item);
+        let whole = seat.at < self.lowest
+            && self.excepted.binary_search(&tag).is_err()
+            && self.answered.binary_search(&id).is_err();
         if whole {
-            let shared = match dialect {
+            let joined = match dialect {
                 Dialect::V1 => &self.v1,
                 Dialect::Seed => &self.seed,
             };
-            return shared.give(&seat.member);
+            let all = || Joined::new(items.map(|item| item.frame.bytes(dialect)));
+            return joined.get_or_init(all).give(&seat.member);
         }
-        joined(&self.items, dialect, |index, item| seat.is_due(self.first + index, item)).give(&seat.member)
+        let is_due = |item: &Item| item.mark.is_none_or(|mark| mark > seat.at) && item.except != Some(tag);
+        let own = items.flat_map(|item| {
+            let answers = item.answers.iter().filter(|(member, _)| *member == id);
+            is_due(item).then_some(&item.frame).into_iter().chain(answers.map(|(_, frame)| frame))
+        });
+        Joined::new(own.map(|frame| frame.bytes(dialect))).give(&seat.member)
     }
-}
-
-/// The chosen items in one dialect, in one run of bytes. A single one is shared as it is.
-fn joined(items: &[Item], dialect: Dialect, due: impl Fn(u64, &Item) -> bool) -> Shared {
-    let due = || {
-        (0u64..)
-            .zip(items)
-            .filter(|(index, item)| due(*index, item))
-            .map(|(_, item)| item.bytes(dialect))
-            .filter(|bytes| !bytes.is_empty())
-    };
-    let (count, size) = due().fold((0, 0), |(count, size), bytes| (count + 1, size + bytes.len()));
-    let frames = if count == 1 {
-        due().next().cloned().unwrap_or_default()
-    } else {
-        let mut frames = BytesMut::with_capacity(size);
-        due().for_each(|bytes| frames.extend_from_slice(bytes));
-        frames.freeze()
-    };
-    Shared { frames, count }
 }

@@ -13,6 +13,7 @@
 
 mod batch;
 pub mod frame;
+mod line;
 mod member;
 mod outbox;
 mod queue;
@@ -46,6 +47,20 @@ pub struct Frame {
     pub v1: Bytes,
     /// For members that speak seed.
     pub seed: Bytes,
+}
+
+impl Frame {
+    const fn bytes(&self, dialect: Dialect) -> &Bytes {
+        match dialect {
+            Dialect::V1 => &self.v1,
+            Dialect::Seed => &self.seed,
+        }
+    }
+
+    /// Bytes of both.
+    const fn weight(&self) -> usize {
+        self.v1.len() + self.seed.len()
+    }
 }
 
 /// A member wants to join with a position that the room has left behind: it must read the log up

@@ -1,32 +1,27 @@
-//! One room of a shard: its members, what waits for them, and the pass that is under way.
+//! One room of a shard: its members, the line of what they are due, and whose turn it is.
 //!
-//! Everything the room is told to deliver gets a place in one line. A pass takes the front of the
-//! line (up to 64 KiB) as a [`Batch`] and walks over the seats. What arrives meanwhile lines up for
-//! the next pass; members come and go at any moment, because each seat knows which part of the
-//! line is its own.
+//! Everything the room is told to deliver gets a place in the [`Line`]. A cursor goes round the seats as long as somebody
+//! is behind, and gives each whose turn comes all that is there by then, in one write of about 64 KiB at most. So what
+//! arrives meanwhile is collected on the way, as a lift does it; whoever had its turn before has it in the next round.
+//! Members come and go at any moment, because each seat knows which place it is due next.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    ops::AddAssign,
-    sync::Arc,
-};
+use std::{collections::HashMap, ops::AddAssign, sync::Arc};
 
 use bytes::Bytes;
 use tracing::Span;
 
 use super::{
     Frame,
-    batch::{Batch, Given, Item, Seat},
+    batch::Given,
+    line::{Item, Line, Seat},
     member::{Member, MemberId},
 };
 use crate::protocol::Dialect;
 
-/// Bytes of one batch in the longer dialect; a single larger frame goes alone.
-const BATCH_BYTES: usize = 64 * 1024;
 /// Bytes that may wait for one room before its shard takes no more commands.
 const PENDING_BYTES: usize = 1024 * 1024;
 
-/// Frames handed to members in one slice.
+/// Frames handed to members.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Served {
     pub(super) v1: u64,
@@ -43,19 +38,24 @@ impl AddAssign for Served {
     }
 }
 
+impl Served {
+    const fn count(&mut self, given: Given, dialect: Dialect) {
+        match (given, dialect) {
+            (Given::Handed(frames), Dialect::V1) => self.v1 += frames,
+            (Given::Handed(frames), Dialect::Seed) => self.seed += frames,
+            (Given::Dropped(frames), _) => self.dropped += frames,
+        }
+    }
+}
+
 /// One room.
 pub(super) struct Room {
     /// The last mark that stood in line.
     mark: u64,
     seats: Vec<Seat>,
     index: HashMap<MemberId, usize>,
-    /// The line behind the batch.
-    pending: VecDeque<Item>,
-    pending_bytes: usize,
-    /// The place that the next item gets.
-    next: u64,
-    batch: Option<Batch>,
-    /// Seats before this one have been served the batch.
+    line: Line,
+    /// The seat whose turn is next.
     cursor: usize,
     /// Whether the shard has put the room among those that wait for their turn.
     pub(super) has_turn: bool,
@@ -67,28 +67,25 @@ impl Room {
             mark: delivered,
             seats: Vec::new(),
             index: HashMap::new(),
-            pending: VecDeque::new(),
-            pending_bytes: 0,
-            next: 0,
-            batch: None,
+            line: Line::default(),
             cursor: 0,
             has_turn: false,
         }
     }
 
-    /// Whether anything waits to be delivered.
-    pub(super) fn is_busy(&self) -> bool {
-        self.batch.is_some() || !self.pending.is_empty()
+    /// How many members it has.
+    pub(super) const fn len(&self) -> usize {
+        self.seats.len()
     }
 
-    /// Whether all have been served what the last pass took along.
-    pub(super) const fn is_between_passes(&self) -> bool {
-        self.batch.is_none()
+    /// Whether anything waits to be delivered.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.line.behind() > 0
     }
 
     /// Whether so much waits that no more should be accepted.
     pub(super) const fn is_full(&self) -> bool {
-        self.pending_bytes >= PENDING_BYTES
+        self.line.bytes() >= PENDING_BYTES
     }
 
     /// The spans last until the last of it has been given to everybody.
@@ -96,30 +93,29 @@ impl Room {
         for (mark, frame) in numbered {
             if mark > self.mark {
                 self.mark = mark;
-                self.line_up(Item { mark: Some(mark), ..Item::of(frame) });
+                self.line_up(Item::numbered(mark, frame));
             }
         }
-        if let Some(last) = self.pending.back_mut() {
-            last.spans.extend(spans);
-        }
+        self.line.hold(spans);
     }
 
     pub(super) fn signal(&mut self, frame: Frame, except: Option<i64>) {
-        self.line_up(Item { except, ..Item::of(frame) });
-    }
-
-    /// An answer to one member, in its place among what all are told.
-    pub(super) fn answer(&mut self, member: MemberId, frame: Frame) {
-        self.line_up(Item { only: Some(member), ..Item::of(frame) });
+        self.line_up(Item::signal(frame, except));
     }
 
     fn line_up(&mut self, item: Item) {
-        if self.seats.is_empty() {
-            return;
+        if !self.seats.is_empty() {
+            self.line.push(item, self.seats.len());
         }
-        self.next += 1;
-        self.pending_bytes += item.weight();
-        self.pending.push_back(item);
+    }
+
+    /// An answer to one member, in its place among what all are told.
+    pub(super) fn answer(&mut self, member: MemberId, frame: Frame) -> Served {
+        let mut served = Served::default();
+        if let Some(seat) = self.index.get(&member).and_then(|place| self.seats.get(*place)) {
+            served.count(self.line.answer(seat, frame), seat.member.dialect());
+        }
+        served
     }
 
     /// Seats a member that has everything up to `at`, or answers the mark it must reach first.
@@ -130,7 +126,7 @@ impl Room {
         self.leave(member.id());
         member.offer(greeting);
         self.index.insert(member.id(), self.seats.len());
-        self.seats.push(Seat { member, from: self.next, at });
+        self.seats.push(Seat { member, from: self.line.end(), at });
         Ok(())
     }
 
@@ -139,17 +135,18 @@ impl Room {
             return;
         };
         if gap < self.cursor {
-            // The last of those that were served moves into the gap, so that the one that fills
-            // its place below is still before the cursor's turn.
+            // The one that was served last moves into the gap, and the one that fills its place below has its turn
+            // next: else it would wait for another round.
             self.cursor -= 1;
             self.seats.swap(gap, self.cursor);
             self.note(gap, member);
             gap = self.cursor;
         }
-        self.seats.swap_remove(gap);
+        let seat = self.seats.swap_remove(gap);
         self.note(gap, member);
+        self.line.forget(&seat);
         if self.seats.is_empty() {
-            self.forget_line();
+            *self = Self { has_turn: self.has_turn, ..Self::new(self.mark) };
         }
     }
 
@@ -162,74 +159,24 @@ impl Room {
         }
     }
 
-    fn forget_line(&mut self) {
-        self.batch = None;
-        self.cursor = 0;
-        self.pending = VecDeque::new();
-        self.pending_bytes = 0;
-        self.seats = Vec::new();
-        self.index = HashMap::new();
-    }
-
-    /// Serves up to `count` seats of the pass, beginning one if none is under way.
+    /// Comes to the next `count` seats, or as many as it takes until nobody is behind.
     pub(super) fn serve(&mut self, count: usize) -> Served {
         let mut served = Served::default();
-        if self.batch.is_none() {
-            self.begin();
-        }
-        let Some(batch) = &self.batch else {
-            return served;
-        };
-        let end = self.seats.len().min(self.cursor + count);
-        for seat in self.seats.get(self.cursor..end).unwrap_or_default() {
-            match (batch.serve(seat), seat.member.dialect()) {
-                (Given::Handed(frames), Dialect::V1) => served.v1 += frames,
-                (Given::Handed(frames), Dialect::Seed) => served.seed += frames,
-                (Given::Dropped(frames), _) => served.dropped += frames,
+        for _ in 0..count {
+            if !self.is_busy() {
+                break;
             }
-        }
-        self.cursor = end;
-        if end == self.seats.len() {
-            self.batch = None;
-            self.cursor = 0;
+            if self.cursor >= self.seats.len() {
+                self.cursor = 0;
+            }
+            if let Some(seat) = self.seats.get_mut(self.cursor) {
+                served.count(self.line.give(seat), seat.member.dialect());
+            }
+            self.cursor += 1;
         }
         served
     }
-
-    /// Gives the answers at the front of the line to those who asked. Everything before them has
-    /// been served by now.
-    fn give_answers(&mut self) {
-        while let Some(item) = self.pending.pop_front_if(|item| item.only.is_some()) {
-            self.pending_bytes -= item.weight();
-            let place = self.next - self.pending.len() as u64 - 1;
-            let asker = item.only.and_then(|member| self.index.get(&member));
-            if let Some(seat) = asker.and_then(|at| self.seats.get(*at)).filter(|seat| seat.from <= place) {
-                seat.member.offer(item.bytes(seat.member.dialect()));
-            }
-        }
-    }
-
-    /// Takes the front of the line as the next batch.
-    fn begin(&mut self) {
-        self.give_answers();
-        let (mut v1, mut seed, mut count) = (0, 0, 0);
-        for item in &self.pending {
-            v1 += item.frame.v1.len();
-            seed += item.frame.seed.len();
-            if item.only.is_some() || count > 0 && (v1 > BATCH_BYTES || seed > BATCH_BYTES) {
-                break;
-            }
-            count += 1;
-        }
-        if count == 0 {
-            return;
-        }
-        let first = self.next - self.pending.len() as u64;
-        let items: Vec<_> = self.pending.drain(..count).collect();
-        self.pending_bytes -= items.iter().map(Item::weight).sum::<usize>();
-        if self.pending.is_empty() {
-            self.pending.shrink_to(16);
-        }
-        self.batch = Some(Batch::new(first, items));
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,17 @@
 //! One thread that owns some rooms: it takes commands in order and serves its rooms in turn.
 //!
 //! A slice is 64 members of one room, or as many as a quarter of a millisecond is enough for, and at most eight more:
-//! eight frames in one write take 20 to 50 µs, and 64 such writes would be up to 3 ms. (In a small program slices of 64 kept the p99 of a
-//! room of 10 at 1.5 ms while a room of 5,000 was flooded; 256 gave 2.4 ms, no slices 38 ms, for a twentieth less CPU.)
+//! eight frames in one write take 20 to 50 µs, and 64 such writes would be up to 3 ms. (In a small program slices of 64
+//! kept the p99 of a room of 10 at 1.5 ms while a room of 5,000 was flooded; 256 gave 2.4 ms, no slices 38 ms, for a
+//! twentieth less CPU.)
 //!
 //! A room that has something to deliver after a silence is served before those that are at it, once a round; then it
 //! stands in line as they do. So who says something less often than all flooded rooms have had their turn waits for the
 //! slice that is under way and for others like it, and those who are flooded wait for one slice of each. (These are the
 //! new and old flows of `FQ-CoDel`, RFC 8290, section 4.2.)
 //!
-//! After a quarter of a millisecond of work the thread offers the core to whoever waits for it. The kernel by itself looks
-//! who that is when somebody wakes, and otherwise at its next tick, up to 4 ms later.
+//! After a quarter of a millisecond of work the thread offers the core to whoever waits for it. The kernel by itself
+//! looks who that is when somebody wakes, and otherwise at its next tick, up to 4 ms later.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -34,17 +35,17 @@ use super::{
     Behind, Frame, Member, MemberId, RoomKey,
     room::{Room, Served},
 };
-use crate::tally::Dropped;
+use crate::{protocol::Dialect, tally::Dropped};
 
 /// Members served before the next room has its turn.
 const SLICE: usize = 64;
-/// The same as a time, looked at after each [`STEP`]; and how long the thread works before it offers the core to others.
-/// Whoever yields is taken to have used up the kernel's slice; so that little is given away by that, this thread's
-/// (`threads::Share::Steady`) is a little longer than this.
+/// The same as a time, looked at after each [`STEP`], and for commands between two slices; and how long the thread works
+/// before it offers the core to others. Whoever yields is taken to have used up the kernel's slice; so that little is
+/// given away by that, this thread's (`threads::Share::Steady`) is a little longer than this.
 const SLICE_TIME: Duration = Duration::from_micros(250);
 /// Members served between two looks at the clock.
 const STEP: usize = 8;
-/// Commands taken between two slices.
+/// Commands taken between two slices, if there is time: who joins or asks is sent a list.
 const COMMANDS_PER_TURN: usize = 256;
 
 /// What a shard can be told; [`super::Hub`] says what each means.
@@ -112,7 +113,9 @@ impl Shard {
                 }
                 self.handle(command);
             }
-            if self.take_commands(&mut inbox).is_err() || stop.is_cancelled() {
+            let began = Instant::now();
+            let taken = self.take_commands(&mut inbox, || began.elapsed() >= SLICE_TIME);
+            if taken.is_err() || stop.is_cancelled() {
                 return;
             }
             self.serve_next();
@@ -123,9 +126,13 @@ impl Shard {
         }
     }
 
-    /// Takes what has arrived, so that it makes one batch; an error says that nobody sends any
-    /// more and nothing is left to do.
-    fn take_commands(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<(), TryRecvError> {
+    /// Takes what has arrived until the time is over; an error says that nobody sends any more and nothing is
+    /// left to do.
+    fn take_commands(
+        &mut self,
+        inbox: &mut mpsc::Receiver<Command>,
+        is_over: impl Fn() -> bool,
+    ) -> Result<(), TryRecvError> {
         for _ in 0..COMMANDS_PER_TURN {
             if self.full.is_some() {
                 break;
@@ -135,6 +142,9 @@ impl Shard {
                 Err(TryRecvError::Empty) => break,
                 Err(gone) if self.turns.is_empty() => return Err(gone),
                 Err(_) => break,
+            }
+            if is_over() {
+                break;
             }
         }
         Ok(())
@@ -149,7 +159,11 @@ impl Shard {
                 self.line_up(room, |it| it.deliver(numbered, spans));
             }
             Command::Signal { room, frame, except } => self.line_up(room, |it| it.signal(frame, except)),
-            Command::Answer { room, member, frame } => self.line_up(room, |it| it.answer(member, frame)),
+            Command::Answer { room, member, frame } => {
+                let mut served = Served::default();
+                self.line_up(room, |it| served = it.answer(member, frame));
+                count(served);
+            }
             Command::Join { room, member, at, greeting, answer } => {
                 // Without the room `answer` is dropped, which is the answer.
                 if let Some(room) = self.rooms.get_mut(&room) {
@@ -192,7 +206,7 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(&key) else {
             return;
         };
-        // If its members have all left meanwhile there is nothing to serve.
+        // If those who were behind have left meanwhile there is nothing to serve.
         let began = Instant::now();
         let served = slice(room, || began.elapsed() >= SLICE_TIME);
         room.has_turn = fresh || room.is_busy();
@@ -202,11 +216,7 @@ impl Shard {
         if !room.is_full() {
             self.relieve(key);
         }
-        count(served.v1, "v1");
-        count(served.seed, "seed");
-        if served.dropped > 0 {
-            Dropped::Socket.count(served.dropped);
-        }
+        count(served);
     }
 
     fn relieve(&mut self, key: RoomKey) {
@@ -243,22 +253,29 @@ impl Turns {
     }
 }
 
-/// Serves members of this room until it has had its share, the time is over or the pass is at its end.
+/// Serves members of this room, each at most once, until it has had its share, the time is over or nobody is behind.
 fn slice(room: &mut Room, is_over: impl Fn() -> bool) -> Served {
     let mut served = Served::default();
-    for _ in 0..SLICE / STEP {
-        served += room.serve(STEP);
-        if room.is_between_passes() || is_over() {
+    let mut left = SLICE.min(room.len());
+    while left > 0 && room.is_busy() {
+        served += room.serve(STEP.min(left));
+        left = left.saturating_sub(STEP);
+        if is_over() {
             break;
         }
     }
     served
 }
 
-/// Counted once a slice: a lookup per delivery would cost more than the delivery's own work.
-fn count(frames: u64, dialect: &'static str) {
-    if frames > 0 {
-        metrics::counter!("chorus_deliveries_total", "dialect" => dialect).increment(frames);
+/// Counted for many at once: a lookup per delivery would cost more than the delivery's own work.
+fn count(served: Served) {
+    for (frames, dialect) in [(served.v1, Dialect::V1), (served.seed, Dialect::Seed)] {
+        if frames > 0 {
+            metrics::counter!("chorus_deliveries_total", "dialect" => dialect.as_str()).increment(frames);
+        }
+    }
+    if served.dropped > 0 {
+        Dropped::Socket.count(served.dropped);
     }
 }
 
@@ -267,7 +284,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::{hub::frame, protocol::Dialect};
+    use crate::hub::frame;
 
     /// The shard's room of this key gets so many members; the clients read nothing.
     async fn enter(shard: &mut Shard, key: RoomKey, count: usize) -> Vec<TcpStream> {
@@ -335,6 +352,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn commands_are_taken_as_long_as_there_is_time_and_one_at_least() {
+        let (commands, mut inbox) = mpsc::channel(8);
+        let mut shard = Shard::default();
+        for room in 1..=5 {
+            commands.send(Command::Open { room, delivered: 0 }).await.unwrap();
+        }
+        let taken = [true, true, false].map(|is_over| {
+            shard.take_commands(&mut inbox, || is_over).unwrap();
+            shard.rooms.len()
+        });
+        assert_eq!(taken, [1, 2, 5]);
+    }
+
+    #[tokio::test]
     async fn a_full_room_makes_the_callers_wait_until_it_has_less() {
         let (commands, mut inbox) = mpsc::channel(8);
         let mut shard = Shard::default();
@@ -344,13 +375,12 @@ mod tests {
         let numbered = (1..=110).map(|mark| (mark, flood.clone())).collect();
         shard.handle(Command::Deliver { room: 1, numbered, spans: vec![] });
         commands.send(Command::Open { room: 2, delivered: 0 }).await.unwrap();
-        assert!(shard.take_commands(&mut inbox).is_ok());
+        assert!(shard.take_commands(&mut inbox, || false).is_ok());
         assert!(!shard.rooms.contains_key(&2), "taken although room 1 is full");
 
-        // Two passes of 64 KiB bring it below its megabyte.
+        // One write of 64 KiB brings it below its megabyte.
         shard.serve_next();
-        shard.serve_next();
-        assert!(shard.take_commands(&mut inbox).is_ok());
+        assert!(shard.take_commands(&mut inbox, || false).is_ok());
         assert!(shard.rooms.contains_key(&2), "never taken");
         while !shard.turns.is_empty() {
             shard.serve_next();
