@@ -39,13 +39,13 @@ use crate::{protocol::Dialect, tally::Dropped};
 
 /// Members served before the next room has its turn.
 const SLICE: usize = 64;
-/// The same as a time, looked at after each [`STEP`], and for commands between two slices; and how long the thread works
-/// before it offers the core to others. Whoever yields is taken to have used up the kernel's slice; so that little is
-/// given away by that, this thread's (`threads::Share::Steady`) is a little longer than this.
+/// The same as a time, looked at after each [`STEP`]; and how long the thread works before it offers the core to others.
+/// Whoever yields is taken to have used up the kernel's slice; so that little is given away by that, this thread's
+/// (`threads::Share::Steady`) is a little longer than this.
 const SLICE_TIME: Duration = Duration::from_micros(250);
 /// Members served between two looks at the clock.
 const STEP: usize = 8;
-/// Commands taken between two slices, if there is time: who joins or asks is sent a list.
+/// Commands taken between two slices. There is no limit of time: what is said waits behind those who join.
 const COMMANDS_PER_TURN: usize = 256;
 
 /// What a shard can be told; [`super::Hub`] says what each means.
@@ -113,9 +113,7 @@ impl Shard {
                 }
                 self.handle(command);
             }
-            let began = Instant::now();
-            let taken = self.take_commands(&mut inbox, || began.elapsed() >= SLICE_TIME);
-            if taken.is_err() || stop.is_cancelled() {
+            if self.take_commands(&mut inbox).is_err() || stop.is_cancelled() {
                 return;
             }
             self.serve_next();
@@ -126,13 +124,9 @@ impl Shard {
         }
     }
 
-    /// Takes what has arrived until the time is over; an error says that nobody sends any more and nothing is
+    /// Takes what has arrived, before anything is delivered; an error says that nobody sends any more and nothing is
     /// left to do.
-    fn take_commands(
-        &mut self,
-        inbox: &mut mpsc::Receiver<Command>,
-        is_over: impl Fn() -> bool,
-    ) -> Result<(), TryRecvError> {
+    fn take_commands(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<(), TryRecvError> {
         for _ in 0..COMMANDS_PER_TURN {
             if self.full.is_some() {
                 break;
@@ -142,9 +136,6 @@ impl Shard {
                 Err(TryRecvError::Empty) => break,
                 Err(gone) if self.turns.is_empty() => return Err(gone),
                 Err(_) => break,
-            }
-            if is_over() {
-                break;
             }
         }
         Ok(())
@@ -352,20 +343,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn commands_are_taken_as_long_as_there_is_time_and_one_at_least() {
-        let (commands, mut inbox) = mpsc::channel(8);
-        let mut shard = Shard::default();
-        for room in 1..=5 {
-            commands.send(Command::Open { room, delivered: 0 }).await.unwrap();
-        }
-        let taken = [true, true, false].map(|is_over| {
-            shard.take_commands(&mut inbox, || is_over).unwrap();
-            shard.rooms.len()
-        });
-        assert_eq!(taken, [1, 2, 5]);
-    }
-
-    #[tokio::test]
     async fn a_full_room_makes_the_callers_wait_until_it_has_less() {
         let (commands, mut inbox) = mpsc::channel(8);
         let mut shard = Shard::default();
@@ -375,12 +352,12 @@ mod tests {
         let numbered = (1..=110).map(|mark| (mark, flood.clone())).collect();
         shard.handle(Command::Deliver { room: 1, numbered, spans: vec![] });
         commands.send(Command::Open { room: 2, delivered: 0 }).await.unwrap();
-        assert!(shard.take_commands(&mut inbox, || false).is_ok());
+        assert!(shard.take_commands(&mut inbox).is_ok());
         assert!(!shard.rooms.contains_key(&2), "taken although room 1 is full");
 
         // One write of 64 KiB brings it below its megabyte.
         shard.serve_next();
-        assert!(shard.take_commands(&mut inbox, || false).is_ok());
+        assert!(shard.take_commands(&mut inbox).is_ok());
         assert!(shard.rooms.contains_key(&2), "never taken");
         while !shard.turns.is_empty() {
             shard.serve_next();
