@@ -23,13 +23,16 @@ pub(crate) struct Opened {
     pub(crate) _home: Box<dyn Any + Send>,
 }
 
-/// Opens an embedded store that was closed, or dropped a moment ago. Another test that starts a process lends it every
-/// open file, the lock too, until that is another program.
-pub(crate) fn reopen(home: &Path) -> Result<SqliteStore, OpenError> {
-    let deadline = Instant::now() + Duration::from_secs(20);
+/// As long as another test may take to start a process: until that is another program it has every open file of this
+/// one, the locks too.
+pub(crate) const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// Opens an embedded store again that was closed, or dropped, once its lock is let go.
+pub(crate) fn reopen(home: &Path, limit: Duration) -> Result<SqliteStore, OpenError> {
+    let began = Instant::now();
     loop {
         match SqliteStore::open(home) {
-            Err(error) if error.is_locked() && Instant::now() < deadline => std::thread::yield_now(),
+            Err(error) if error.is_locked() && began.elapsed() < limit => std::thread::yield_now(),
             done => return done,
         }
     }

@@ -13,7 +13,7 @@ use chorus::{
 };
 
 use crate::{
-    fixture::{fill, lobby, person, reopen},
+    fixture::{A_MOMENT, fill, lobby, person, reopen},
     postgres::{open, shared},
     relaying::{candidate, letter},
 };
@@ -170,7 +170,7 @@ async fn a_log_in_a_file_that_was_copied_is_another_run() {
     let led = store.lead(SINK, mine).await.unwrap().unwrap();
     assert_eq!(store.lead(SINK, mine).await.unwrap(), Some(led), "while it runs");
     store.close().await;
-    let store = reopen(home.path()).unwrap();
+    let store = reopen(home.path(), A_MOMENT).unwrap();
     let again = store.lead(SINK, candidate()).await.unwrap().unwrap();
     assert_eq!(
         (again.log.chat, again.log.epoch),

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::fixture::{Opened, in_seconds, lobby, name, person, reopen, say, whole_log};
+use crate::fixture::{A_MOMENT, Opened, in_seconds, lobby, name, person, reopen, say, whole_log};
 
 /// A fresh embedded store for the contract.
 #[expect(clippy::unused_async, reason = "backends on a network wait here")]
@@ -64,7 +64,7 @@ async fn a_second_node_is_told_that_the_directory_is_in_use() {
         assert!(matches!(&second, Err(OpenError::Locked(path)) if path == home.path()));
     }
     first.close().await;
-    reopen(home.path()).unwrap().check().await.unwrap();
+    reopen(home.path(), A_MOMENT).unwrap().check().await.unwrap();
 }
 
 #[tokio::test]
@@ -90,7 +90,8 @@ async fn what_was_acknowledged_is_there_after_a_drop_without_close() {
         store.append(&[say(room, alice, &format!("a{n}"), "kept")]).await.unwrap();
     }
     drop(store);
-    let store = reopen(home.path()).unwrap();
+    // Nobody waits for the last of its threads.
+    let store = reopen(home.path(), Duration::from_secs(20)).unwrap();
     assert_eq!(whole_log(&store, room).await.len(), 50);
     assert_eq!(store.account(&name("alice")).await.unwrap().unwrap().id, alice);
     assert_eq!(store.room(&RoomName::lobby()).await.unwrap().unwrap().last_seq.0, 50);
@@ -110,7 +111,7 @@ async fn closing_in_the_middle_keeps_exactly_what_was_acknowledged() {
     running.join_next().await.unwrap().unwrap().unwrap();
     store.close().await;
     let acknowledged = 1 + running.join_all().await.iter().filter(|answer| answer.is_ok()).count();
-    let store = reopen(home.path()).unwrap();
+    let store = reopen(home.path(), A_MOMENT).unwrap();
     assert_eq!(whole_log(&store, room).await.len(), acknowledged);
 }
 
@@ -201,7 +202,7 @@ async fn a_damaged_file_is_an_error_and_not_a_panic() {
         let mut damaged = whole.clone();
         damaged[start..(start + 4096).min(whole.len())].fill(0xa5);
         fs::write(&file, damaged).unwrap();
-        let Ok(store) = reopen(home.path()) else { continue };
+        let Ok(store) = reopen(home.path(), A_MOMENT) else { continue };
         // Whatever it answers, it answers.
         let _ = store.append(&[say(room, alice, "b", "2")]).await;
         let _ = store.page(room, Slice::Newest, 10, 1 << 16).await;
@@ -224,7 +225,7 @@ async fn a_newer_schema_is_used_while_it_allows_it() {
     let home = home();
     SqliteStore::open(home.path()).unwrap().close().await;
     from_the_future(home.path(), 1);
-    let store = reopen(home.path()).unwrap();
+    let store = reopen(home.path(), A_MOMENT).unwrap();
     person(&store, "alice").await;
     store.close().await;
 }
@@ -234,7 +235,7 @@ async fn a_newer_schema_is_refused_when_it_took_something_away() {
     let home = home();
     SqliteStore::open(home.path()).unwrap().close().await;
     from_the_future(home.path(), 9000);
-    let opened = reopen(home.path());
+    let opened = reopen(home.path(), A_MOMENT);
     assert!(matches!(
         opened,
         Err(OpenError::Schema(SchemaError::TooNew { found: 9000, oldest: 9000, .. }))
