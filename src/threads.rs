@@ -22,11 +22,15 @@ impl Share {
     /// How long the kernel lets it run while others wait, in nanoseconds. A thread that wakes is let in at once
     /// before one with a longer slice, unless it has had more than its part lately (`EEVDF`, Linux 6.12 or newer; the
     /// kernel's own slice is 0.7 to 3 ms, by version and number of cores).
+    ///
+    /// Patience is niceness, not a long slice: since Linux 6.17 a group of which only patient threads are ready is let in for
+    /// so long as their slice is worth at their weight, and keeps the time when threads wake that weigh ten times as much. The
+    /// kernel's own threads of that core, which send what is committed to the disk, stood ready for up to 133 ms then.
     const fn slice(self) -> u64 {
         match self {
             Self::Brisk => 100_000,
             Self::Steady => 400_000,
-            Self::Patient => 3_000_000,
+            Self::Patient => 200_000,
             Self::Spare => 6_000_000,
         }
     }

@@ -43,9 +43,12 @@ fn several_cores() -> bool {
 }
 
 /// A program on the servers' core, which the kernel tells to end when this one has.
+///
+/// It has a session of its own, as a service or a container has a control group of its own: Linux weighs the threads of
+/// a session against each other (`sched_autogroup_enabled`), and a chat shares none with those who talk there.
 pub fn server(program: &str) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "--"]);
+    command.args(["--pdeathsig", "TERM", "--", "setsid"]);
     if several_cores() {
         command.args(["taskset", "-c", &CORES[0].to_string()]);
     }
