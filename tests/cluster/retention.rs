@@ -83,6 +83,7 @@ async fn silence(cluster: &Cluster) -> (String, Memory) {
 
 /// What is in the lobby so far is old, but the last few; answers what of it will go.
 async fn ages_in_the_lobby(cluster: &Cluster, crowd: &Crowd) -> Vec<crate::harness::record::Said> {
+    crowd.acked(50).await;
     let mut log = cluster.log("lobby");
     let upto = log.last().unwrap().seq - 20;
     age(cluster, "lobby", upto);
