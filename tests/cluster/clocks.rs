@@ -73,7 +73,7 @@ async fn wrong_system_clocks_change_neither_the_order_nor_who_is_there() {
     let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
     cluster.judge(&crowd, expected).await;
     let wrong = format!(
-        "SELECT count(*) FROM (SELECT ts < lag(ts) OVER (ORDER BY seq) OR abs(ts - {}) > 240000 AS wrong
+        "SELECT count(*) FROM (SELECT ts < lag(ts) OVER (ORDER BY seq) OR abs(ts - {}) > 60000 AS wrong
          FROM messages) times WHERE wrong",
         now()
     );

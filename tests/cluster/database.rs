@@ -12,7 +12,7 @@ use tokio_postgres::NoTls;
 
 use crate::{
     AT_THE_EDGE, BUSY, NODES, all_the_while,
-    common::{Client, eventually, web::Web, within},
+    common::{Client, eventually, web::Web},
     harness::{
         beside,
         crowd::Crowd,
@@ -54,11 +54,7 @@ pub(crate) async fn somebody_is_refused(crowd: &Crowd) {
 fn is_refused_in_time(crowd: &Crowd, during: &Range<Duration>) {
     let refused = times::refusals(&crowd.recordings(), during);
     println!("refusals: {refused}");
-    // One of a thousand may have been told late by this program.
-    assert!(
-        refused.percentile(99) <= IN_TIME && refused.longest() <= IN_TIME + 2 * BUSY,
-        "{refused}"
-    );
+    assert!(refused.longest() <= IN_TIME, "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,9 +97,7 @@ async fn postgresql_stands_still_under_load() {
     let to = cluster.clock.now();
     cluster.postgres.thaw();
     crowd.acked_within(IN_TIME, 1).await;
-    // Who was acknowledged something may be elsewhere.
-    let lets_in = async || Client::try_open(cluster.nodes[0].address(), &token).await.is_ok();
-    within(IN_TIME, "the first node lets people in", lets_in).await;
+    cluster.web(0).guest(&token).await;
     crowd.acked(100).await;
     let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());
     let judged = cluster.judge(&crowd, expected).await;
@@ -166,8 +160,7 @@ async fn all_connections_of_postgresql_are_used_up() {
     let to = cluster.clock.now();
     println!("{} connections were taken", taken.len());
     drop(taken);
-    // Those who were refused are heard again after a second, and the server ends the others' two hundred processes.
-    let recovered = crowd.acked_within(IN_TIME + 2 * BUSY, 1).await;
+    let recovered = crowd.acked_within(IN_TIME, 1).await;
     println!("the first acknowledgement came {recovered:.1?} after they were given back");
     crowd.acked(100).await;
     let expected = Expected::steady(crowd.everybody(), from, cluster.clock.now());

@@ -187,7 +187,7 @@ async fn in_a_storm_nobody_is_named_everybody_and_what_it_asks_is_shared() {
     assert!(two.names < 1500 * 2000, "everybody would be 2,000 for each: {costs:?}");
     // What a script does counts too, about ten commands, and the quicker the machine, the fewer people share one;
     // besides, nodes ask a few times a second how things stand. (A square would be beyond this at two thousand.)
-    let most = |people: u64, cost: &Cost| 12 * people + 200 * (cost.took.as_secs() + 2);
+    let most = |people: u64, cost: &Cost| 4 * people + 200 * (cost.took.as_secs() + 2);
     assert!(one.commands < most(1000, one), "{costs:?}");
     assert!(two.commands < most(2000, two), "{costs:?}");
     // Joiners share what they read of the log; besides, nodes ask a few times a second, also while they are
@@ -204,15 +204,14 @@ async fn tokens_that_are_shown_at_once_are_looked_up_together() {
     let scene = Scene(Setup::of(1).undisturbed().proxied().start().await);
     let web = scene.0.web(0);
     let token = web.sign_in("alice").await;
-    scene.0.nodes[0].to_postgres.as_ref().unwrap().delay(Duration::from_millis(30));
+    scene.0.nodes[0].to_postgres.as_ref().unwrap().delay(Duration::from_millis(20));
     let (began, before) = (Instant::now(), scene.calls().await);
     join_all((0..AT_ONCE).map(|_| web.ticket(&token, ""))).await;
     let calls = scene.calls().await - before;
     println!("{calls} calls in {:?}", began.elapsed());
-    // Besides, the node asks a few times a second. (No more than four share the line, for 60 ms each, so a client that
-    // takes seconds to show them gets some seventy a second.)
+    // Besides, the node asks a few times a second.
     assert!(
-        calls < f64::from(AT_ONCE) / 2.0 + 20.0 * began.elapsed().as_secs_f64(),
+        calls < f64::from(AT_ONCE) / 4.0 + 20.0 * began.elapsed().as_secs_f64(),
         "{calls}"
     );
 }

@@ -84,12 +84,7 @@ impl Writer {
                 client.try_send(&said(&id)).await?;
             }
             let frame = client.try_next().await?;
-            if frame["type"] == "error" {
-                // The disk was too slow for a moment, and what was refused is said again.
-                let later = ["unavailable", "outcome_unknown"].map(Value::from);
-                assert!(later.contains(&frame["code"]), "{frame}");
-                client.try_send(&said(frame["id"].as_str().unwrap())).await?;
-            }
+            assert_ne!(frame["type"], "error", "{frame}");
             if frame["type"] == "ack" {
                 let id = frame["id"].as_str().unwrap().to_owned();
                 self.unacked.retain(|unacked| *unacked != id);
