@@ -31,8 +31,11 @@ let room = '';
  */
 /** @typedef {import('../unsent.js').Way} Way */
 
-/** The buttons of the row under the mouse and of the one with the focus. */
+/** The rows under the mouse and with the focus, and the button of each. @type {Record<'mouse' | 'focus', HTMLElement | null>} */
+const here = { mouse: null, focus: null };
 const more = { mouse: moreButton(), focus: moreButton() };
+/** What the button of a row says instead of its dots. @type {{where: HTMLElement, words: string} | null} */
+let told = null;
 
 /** @type {Around['current']} */
 let current;
@@ -43,17 +46,13 @@ let unsent;
 export function begin(around) {
   ({ current, unsent } = around);
   const list = byId('thread', HTMLDivElement);
-  list.addEventListener('pointerover', ({ target, pointerType }) => pointerType === 'mouse' && offer(more.mouse, messageAt(target)));
-  list.addEventListener('pointerleave', () => more.mouse.remove());
-  list.addEventListener('focusin', ({ target }) => offer(more.focus, messageAt(target)));
-  list.addEventListener('focusout', ({ relatedTarget }) => {
-    // Under its menu a row keeps it.
-    if (!open && messageAt(relatedTarget) !== more.focus.parentElement) more.focus.remove();
-  });
+  list.addEventListener('pointerover', ({ target, pointerType }) => pointerType === 'mouse' && offer({ mouse: messageAt(target) }));
+  list.addEventListener('pointerleave', () => offer({ mouse: null }));
+  list.addEventListener('focusin', ({ target }) => offer({ focus: messageAt(target) }));
+  list.addEventListener('focusout', ({ relatedTarget }) => offer({ focus: messageAt(relatedTarget) }));
   list.addEventListener('keydown', onRow);
   longPress(list);
-  offer(more.focus, messageAt(document.activeElement));
-  offer(more.mouse, messageAt(list.querySelector('.said:hover')));
+  offer({ mouse: messageAt(list.querySelector('.said:hover')), focus: messageAt(document.activeElement) });
 
   // Whatever is done elsewhere closes the menu; its own button does so itself.
   document.addEventListener('pointerdown', ({ target }) => target instanceof Element && !target.closest('.menu-of, .more') && close());
@@ -124,14 +123,20 @@ function moreButton() {
   return button;
 }
 
-/** One button in a row is enough. @param {HTMLElement} button @param {HTMLElement | null} row */
-function offer(button, row) {
-  if (!row) button.remove();
-  else if (!row.querySelector('.more')) {
-    // What was said of another message.
-    button.textContent = '';
-    row.append(button);
-  }
+/** One button in a row is enough, and under its menu a row keeps it. @param {Partial<typeof here>} [moved] */
+function offer(moved) {
+  Object.assign(here, moved);
+  if (open) return;
+  put(more.mouse, here.mouse);
+  put(more.focus, here.focus === here.mouse ? null : here.focus);
+}
+
+/** @param {HTMLElement} button @param {HTMLElement | null} row */
+function put(button, row) {
+  if (button.parentElement === row) return;
+  button.textContent = row && told?.where === row ? told.words : '';
+  if (row) row.append(button);
+  else button.remove();
 }
 
 /** Enter and the keys for menus open it, and what copies elsewhere copies here. @param {KeyboardEvent} event */
@@ -248,21 +253,30 @@ let unsay = () => {};
  * @param {string} text @param {HTMLElement} where a row, or the button itself
  */
 export async function copy(text, where) {
-  const said = (await copied(text)) ? 'Copied' : 'Could not be copied';
+  const words = (await copied(text)) ? 'Copied' : 'Could not be copied';
   unsay();
+  const before = buttonOf(where)?.textContent ?? '';
   const spoken = byId('spoken', HTMLParagraphElement);
-  spoken.textContent = said;
-  const place = where.matches('button') ? where : where.querySelector('.more');
-  const before = place?.textContent ?? '';
-  if (place) place.textContent = said;
+  const say = (/** @type {string} */ now) => {
+    const button = buttonOf(where);
+    if (button) button.textContent = now;
+  };
+  told = { where, words };
+  say(words);
+  spoken.textContent = words;
   unsay = () => {
     clearTimeout(timer);
-    // On a button that has moved it does not stand any more.
-    if (place?.textContent === said) place.textContent = before;
+    told = null;
+    say(before);
     // So that it is heard when it is said again.
-    if (spoken.textContent === said) spoken.textContent = '';
+    if (spoken.textContent === words) spoken.textContent = '';
   };
   const timer = setTimeout(unsay, SAID_MS);
+}
+
+/** The one that was pressed, or that a row has at the moment. @param {HTMLElement} where */
+function buttonOf(where) {
+  return where.matches('button') ? where : where.querySelector('.more');
 }
 
 /** Pages that came without encryption have no clipboard; there a text that is selected can be copied. @param {string} text */
@@ -304,7 +318,7 @@ function close() {
   row.querySelector('.more')?.removeAttribute('aria-expanded');
   menu.remove();
   if (focused) (back.isConnected ? back : row).focus({ preventScroll: true });
-  else if (messageAt(document.activeElement) !== row) more.focus.remove();
+  offer();
 }
 
 /** @param {KeyboardEvent} event @param {HTMLElement} menu */

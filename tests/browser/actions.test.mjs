@@ -151,10 +151,7 @@ describe('with a mouse', () => {
 
 describe('with the keyboard', () => {
   // What the keys do among rows is loaded with the first one that is pressed.
-  before(async () => {
-    await composer(alice).press('Shift');
-    await alice.page.waitForFunction(() => performance.getEntriesByType('resource').some(({ name, responseEnd }) => name.endsWith('/view/keys.js') && responseEnd > 0));
-  });
+  before(() => alice.hasItsParts());
 
   test('Enter and the menu keys open it, arrows lead through it, Escape leads back', async () => {
     await composer(alice).focus();

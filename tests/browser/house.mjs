@@ -443,6 +443,17 @@ export class Person {
     for (const key of keys) await this.page.keyboard.press(key);
   }
 
+  /** Waits until what the first key and the first look at a message load is at work, not merely there. */
+  async hasItsParts() {
+    await this.press('Shift');
+    await this.page.locator('.said').last().hover();
+    await this.page.locator('.said .more').waitFor({ state: 'attached' });
+    await this.page.mouse.move(0, 0);
+    await this.page.locator('.said .more').waitFor({ state: 'detached' });
+    // What the page does with them follows before a new task begins.
+    await this.page.evaluate(() => Promise.all([import('/unsent.js'), import('/view/keys.js')]).then(() => new Promise((resolve) => setTimeout(resolve))));
+  }
+
   /** Waits until the focus is there. */
   async isOn(id) {
     await eventually(async () => assert.equal(await this.page.evaluate(() => document.activeElement?.id), id));

@@ -566,9 +566,7 @@ describe('the keys among messages', () => {
     await alice.register('alice');
     await alice.hears('line 60');
     // Its first key asks for what the keys do.
-    await alice.press('Shift');
-    await alice.page.waitForFunction(() => performance.getEntriesByType('resource').some(({ name, responseEnd }) => name.endsWith('/view/shortcuts.js') && responseEnd > 0));
-    await alice.page.evaluate(() => import('/view/keys.js').then(() => new Promise((resolve) => setTimeout(resolve))));
+    await alice.hasItsParts();
     await listen(alice.page);
   });
   after(async () => {

@@ -24,10 +24,7 @@ async function somebody(options = {}) {
   person.name = `person${(made += 1)}`;
   await person.register(person.name);
   await person.hears('line 40');
-  await person.press('Shift');
-  await person.page.locator('.said').last().dispatchEvent('pointerover');
-  await person.page.waitForFunction(() => ['/unsent.js', '/view/keys.js', '/view/row-focus.js', '/styles/later.css'].every((path) => performance.getEntriesByType('resource').some(({ name, responseEnd }) => name.endsWith(path) && responseEnd > 0)));
-  await person.page.evaluate(() => import('/view/keys.js').then(() => new Promise((resolve) => setTimeout(resolve))));
+  await person.hasItsParts();
   return person;
 }
 
@@ -215,6 +212,30 @@ describe('the menu of a message', () => {
     await row(alice, 'line 38').focus();
     await row(alice, 'line 37').hover();
     assert.deepEqual(await alice.page.locator('.more').allTextContents(), ['', '']);
+  });
+
+  test('what was copied is said of a message that has the focus, wherever the mouse goes', async () => {
+    const alice = await somebody();
+    // A browser may ask whether it may.
+    await alice.page.evaluate(() => {
+      const own = navigator.clipboard.writeText.bind(navigator.clipboard);
+      navigator.clipboard.writeText = (text) => new Promise((resolve) => (globalThis.allow = resolve)).then(() => own(text));
+    });
+    const buttons = () => alice.page.locator('.said .more').evaluateAll((all) => all.map((button) => [button.closest('.said').querySelector('.text').textContent, button.textContent, button.ariaExpanded]).sort());
+    await row(alice, 'line 39').hover();
+    await row(alice, 'line 39').getByRole('button', { name: 'More' }).click();
+    await item(alice, 'Copy text').hover();
+    assert.deepEqual(await buttons(), [['line 39', '', 'true']], 'the button stays under its menu');
+    await alice.press('Enter');
+    await row(alice, 'line 39').hover();
+    await alice.page.evaluate(() => allow());
+    const said = row(alice, 'line 39').getByText(/^Copied$|^Could not/);
+    await said.waitFor();
+    const words = await said.textContent();
+    await row(alice, 'line 37').hover();
+    assert.deepEqual(await buttons(), [['line 37', '', null], ['line 39', words, null]]);
+    await said.waitFor({ state: 'detached' });
+    assert.deepEqual(await buttons(), [['line 37', '', null], ['line 39', '', null]]);
   });
 
   test('a quote and what is said of it are two things to a screen reader', async () => {
