@@ -309,7 +309,7 @@ test('↑ takes back what was not sent, and nothing else', async () => {
     await alice.composer.press('ArrowUp');
     assert.equal(await alice.composer.inputValue(), '', 'what was said is not taken back');
     // What takes it back is loaded with the first key, while there is a network.
-    await alice.page.waitForFunction(() => ['unsent.js', 'actions.js', 'later.css'].every((file) => performance.getEntriesByType('resource').some(({ name, responseEnd }) => name.endsWith(file) && responseEnd > 0)));
+    await alice.hasItsParts();
     wire.cut();
     await alice.cutOff();
     await alice.say('first try');
@@ -530,15 +530,15 @@ describe('a newer client', () => {
     try {
       const page = await browser.newPage();
       let loads = 0;
-      page.on('domcontentloaded', () => (loads += 1));
-      await page.route('**/view/dom.js', (route) => (loads === 0 ? route.fulfill({ status: 404, body: '' }) : route.continue()));
+      page.on('request', (request) => (loads += request.isNavigationRequest() ? 1 : 0));
+      await page.route('**/view/dom.js', (route) => (loads === 1 ? route.fulfill({ status: 404, body: '' }) : route.continue()));
       await page.goto(server.url);
       await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
       assert.equal(loads, 2);
       await page.waitForFunction(() => sessionStorage.length === 0);
       // An old module that lacks what a new one wants of it.
       await page.unroute('**/view/dom.js');
-      await page.route('**/view/dom.js', (route) => (loads === 0 ? route.fulfill({ contentType: 'text/javascript', body: 'export const old = 1;' }) : route.continue()));
+      await page.route('**/view/dom.js', (route) => (loads === 1 ? route.fulfill({ contentType: 'text/javascript', body: 'export const old = 1;' }) : route.continue()));
       loads = 0;
       await page.reload();
       await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
