@@ -129,6 +129,8 @@ pub struct Auth {
     redeemed: Batches<TicketUse, Redeemed>,
     renewed: Batches<TicketUse, Redeemed>,
     found: Batches<TokenHash, Option<SignIn>>,
+    /// Tokens that are asked of replicas first, if there are any.
+    found_on_replicas: Option<Batches<TokenHash, Option<SignIn>>>,
     waiting: Mutex<Option<Queues>>,
     seats: Arc<Seats>,
     ends: Arc<Ends>,
@@ -145,6 +147,7 @@ struct Queues {
     tickets: Waiting<TicketUse, Redeemed>,
     renewals: Waiting<TicketUse, Redeemed>,
     tokens: Waiting<TokenHash, Option<SignIn>>,
+    on_replicas: Option<Waiting<TokenHash, Option<SignIn>>>,
 }
 
 impl Auth {
@@ -153,6 +156,7 @@ impl Auth {
         let (secret, previous) = (&settings.secret, settings.previous_secret.as_ref());
         let ((redeemed, tickets), (renewed, renewals), (found, tokens)) =
             (Batches::new(), Batches::new(), Batches::new());
+        let (found_on_replicas, on_replicas) = parts.replicas.as_ref().map(|_| Batches::new()).unzip();
         let passwords = Passwords::new(settings.bcrypt_cost);
         Self {
             bots: Bots::new(parts.store.clone(), passwords.clone()),
@@ -164,7 +168,8 @@ impl Auth {
             redeemed,
             renewed,
             found,
-            waiting: Mutex::new(Some(Queues { tickets, renewals, tokens })),
+            found_on_replicas,
+            waiting: Mutex::new(Some(Queues { tickets, renewals, tokens, on_replicas })),
             seats: Arc::default(),
             ends: Arc::default(),
             by_user: Counts::new(settings.max_sockets_per_user),
@@ -180,7 +185,7 @@ impl Auth {
     /// Starts what runs beside the calls: the watch over sign-ins, here, and where HTTP is served (`at_http`) what looks
     /// the credentials of all calls up that wait: so those of many who come at once go together. To be called once.
     pub fn start(&self, tasks: &Tasks, at_http: &Handle) {
-        let Some(Queues { tickets, renewals, tokens }) = self.waiting.lock().take() else {
+        let Some(Queues { tickets, renewals, tokens, on_replicas }) = self.waiting.lock().take() else {
             return;
         };
         let stop = tasks.stopped();
@@ -204,6 +209,14 @@ impl Auth {
                 async move { store.sign_ins_by_token(&tokens).await }
             };
             tasks.spawn("auth-tokens", tokens.clone().serve(find, stop.clone()));
+            if let (Some(replicas), Some(tokens)) = (&self.parts.replicas, &on_replicas) {
+                let replicas = replicas.clone();
+                let find = move |tokens: Vec<TokenHash>| {
+                    let replicas = replicas.clone();
+                    async move { replicas.lagging_sign_ins(&tokens).await }
+                };
+                tasks.spawn("auth-tokens-replicas", tokens.clone().serve(find, stop.clone()));
+            }
         }
     }
 

@@ -98,20 +98,22 @@ impl Auth {
 
     /// The sign-in of a token, from a replica while its word counts ([`Ends`]).
     async fn sign_in(&self, token: TokenHash, sid: SignInId) -> Result<Option<SignIn>, Refusal> {
-        match &self.parts.replicas {
-            Some(replicas) if self.ends.are_fresh(Instant::now()) && !self.ends.names(sid) => {
-                // It may have ended while the replica was asked.
-                let found = replicas.lagging_sign_in(token).await?;
-                // The replica judges expiry by its own clock; ours follows the primary's.
-                let (now, known) = (self.now(), !self.ends.names(sid));
-                Ok(found.filter(|sign_in| known && sign_in.expires_at > now))
-            }
-            // Calls that are under way when the node stops are finished.
-            _ if self.found.is_over() => {
-                Ok(self.parts.store.sign_ins_by_token(&[token]).await?.pop().flatten())
-            }
-            _ => self.found.ask(token).await,
+        let counts = || self.ends.are_fresh(Instant::now()) && !self.ends.names(sid);
+        if let Some(replicas) = &self.found_on_replicas
+            && counts()
+            && let Ok(Some(found)) = replicas.ask(token).await
+            // It may have ended while the replica was asked, which judges expiry by its own clock; ours follows the
+            // primary's.
+            && counts()
+            && found.expires_at > self.now()
+        {
+            return Ok(Some(found));
         }
+        // Calls that are under way when the node stops are finished.
+        if self.found.is_over() {
+            return Ok(self.parts.store.sign_ins_by_token(&[token]).await?.pop().flatten());
+        }
+        self.found.ask(token).await
     }
 
     /// A new token of the same sign-in. The old one stays valid until it expires.

@@ -20,8 +20,9 @@ pub trait LaggingReads: Send + Sync {
     /// As [`Accounts::account`](super::Accounts::account).
     async fn lagging_account(&self, username: &Username) -> Result<Option<Account>>;
 
-    /// As [`SignIns::sign_ins_by_token`](super::SignIns::sign_ins_by_token), of one.
-    async fn lagging_sign_in(&self, token: TokenHash) -> Result<Option<SignIn>>;
+    /// As [`SignIns::sign_ins_by_token`](super::SignIns::sign_ins_by_token), but the primary is not asked for what a
+    /// replica misses: so who shares a batch with an unknown token does not wait for it.
+    async fn lagging_sign_ins(&self, tokens: &[TokenHash]) -> Result<Vec<Option<SignIn>>>;
 
     /// As [`Log::page`](super::Log::page), of a log that reaches at least to `at_least`.
     async fn lagging_page(

@@ -19,8 +19,12 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    common::web::Web,
-    harness::scene::{Cluster, Setup},
+    common::{eventually, web::Web},
+    harness::{
+        proxy::Proxy,
+        scene::{Cluster, Setup},
+    },
+    servers::postgres::Postgres,
 };
 
 /// The limit of one storm, on a machine that does much else.
@@ -197,21 +201,59 @@ async fn in_a_storm_nobody_is_named_everybody_and_what_it_asks_is_shared() {
     assert!(two.calls < most(2000.0, two), "{costs:?}");
 }
 
-/// Through a line on which each answer takes its time, so that others wait meanwhile.
+/// Shown at once where it is looked up.
+const AT_ONCE: u32 = 400;
+/// A line on which each answer takes its time, so that others wait meanwhile.
+const FAR: Duration = Duration::from_millis(20);
+
+impl Scene {
+    /// A token is shown by many at once, who are all let in: PostgreSQL was asked much less often.
+    async fn shows(&self, token: &str) {
+        let web = self.0.web(0);
+        let (began, before) = (Instant::now(), self.calls().await);
+        join_all((0..AT_ONCE).map(|_| web.ticket(token, ""))).await;
+        let calls = self.calls().await - before;
+        println!("{calls} calls in {:?}", began.elapsed());
+        // Besides, the node asks a few times a second.
+        assert!(
+            calls < f64::from(AT_ONCE) / 4.0 + 20.0 * began.elapsed().as_secs_f64(),
+            "{calls}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_are_shown_at_once_are_looked_up_together() {
-    const AT_ONCE: u32 = 400;
     let scene = Scene(Setup::of(1).undisturbed().proxied().start().await);
-    let web = scene.0.web(0);
-    let token = web.sign_in("alice").await;
-    scene.0.nodes[0].to_postgres.as_ref().unwrap().delay(Duration::from_millis(20));
-    let (began, before) = (Instant::now(), scene.calls().await);
-    join_all((0..AT_ONCE).map(|_| web.ticket(&token, ""))).await;
-    let calls = scene.calls().await - before;
-    println!("{calls} calls in {:?}", began.elapsed());
-    // Besides, the node asks a few times a second.
-    assert!(
-        calls < f64::from(AT_ONCE) / 4.0 + 20.0 * began.elapsed().as_secs_f64(),
-        "{calls}"
-    );
+    let token = scene.0.web(0).sign_in("alice").await;
+    scene.0.nodes[0].to_postgres.as_ref().unwrap().delay(FAR);
+    scene.shows(&token).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_replica_they_are_looked_up_together_too() {
+    const SERVED: &str = "chorus_replica_reads_total{outcome=\"served\"}";
+    let mut scene = Scene(Setup::of(1).undisturbed().start().await);
+    let replica = Postgres::start_replica(&scene.0.postgres);
+    let line = Proxy::to_port(replica.port()).await;
+    let url = format!("postgres://postgres@{}/{}", line.address(), scene.0.database);
+    let node = &mut scene.0.nodes[0];
+    node.stop().await;
+    node.set("DATABASE_REPLICA_URLS", &url);
+    node.start().await;
+    let token = scene.0.web(0).sign_in("alice").await;
+    let served = async || scene.0.nodes[0].metric(SERVED).await;
+    eventually("the replica is asked", async || {
+        scene.0.web(0).ticket(&token, "").await;
+        served().await > 0.0
+    })
+    .await;
+    line.delay(FAR);
+    // One that answers too late is not asked for a second.
+    eventually("it answers all", async || {
+        let before = served().await;
+        scene.shows(&token).await;
+        served().await - before >= f64::from(AT_ONCE)
+    })
+    .await;
 }

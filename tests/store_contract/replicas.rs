@@ -9,7 +9,7 @@ use chorus::{
     domain::{Seq, SignInId},
     shutdown::Tasks,
     store::{
-        Accounts, LaggingReads, Log, SignIns, Slice, StoreError,
+        Accounts, LaggingReads, Log, NewToken, SignIns, Slice, StoreError,
         postgres::{PostgresOptions, PostgresStore},
     },
 };
@@ -51,6 +51,22 @@ impl Scene {
         matches!(found, Ok(Some(_)))
     }
 
+    /// What the replica knows of these tokens.
+    async fn sign_ins<const N: usize>(&self, of: [&NewToken; N]) -> [Option<SignInId>; N] {
+        let found = self.reads.lagging_sign_ins(&of.map(|it| it.hash)).await.unwrap();
+        let sids: Vec<_> = found.into_iter().map(|found| found.map(|it| it.sid)).collect();
+        sids.try_into().unwrap()
+    }
+
+    /// Waits until the replica knows so much of these tokens.
+    async fn until_it_knows<const N: usize>(&self, of: [&NewToken; N], known: [Option<SignInId>; N]) {
+        let began = Instant::now();
+        while self.sign_ins(of).await != known {
+            assert!(began.elapsed() < Duration::from_secs(15), "never {known:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until the replica is asked.
     async fn until_asked(&self) {
         let began = Instant::now();
@@ -70,15 +86,18 @@ impl Scene {
 async fn a_replica_that_keeps_up_is_asked_and_what_it_misses_is_found_on_the_primary() {
     let scene = Scene::with(1).await;
     let alice = person(&*scene.store, "alice").await;
+    let early = signed_in(&*scene.store, alice, 60).await;
     scene.until_asked().await;
+    let stranger = token(&*scene.store, alice, SignInId::random(), 60).await;
+    scene.until_it_knows([&stranger, &early, &stranger], [None, Some(early.sid), None]).await;
 
     // From here on the replica stands still: nobody notices.
     scene.replicas[0].sql("postgres", "SELECT pg_wal_replay_pause()");
     let bob = person(&*scene.store, "bob").await;
     let found = scene.reads.lagging_account(&name("bob")).await.unwrap().unwrap();
     assert_eq!(found.id, bob, "a miss is asked of the primary");
-    let signed = signed_in(&*scene.store, alice, 60).await;
-    assert_eq!(scene.reads.lagging_sign_in(signed.hash).await.unwrap().unwrap().sid, signed.sid);
+    let late = signed_in(&*scene.store, alice, 60).await;
+    assert_eq!(scene.sign_ins([&late]).await, [None], "whoever asks asks the primary");
     let room = lobby(&*scene.store).await;
     scene.store.append(&[say(room, alice, "a", "1")]).await.unwrap();
     let page = scene.reads.lagging_page(room, Slice::Newest, 10, 1 << 16, Seq(1)).await.unwrap();
@@ -94,23 +113,17 @@ async fn a_replica_that_lags_is_not_asked_until_it_has_caught_up() {
     let alice = person(&*scene.store, "alice").await;
     let signed = signed_in(&*scene.store, alice, 60).await;
     scene.until_asked().await;
+    scene.until_it_knows([&signed], [Some(signed.sid)]).await;
     scene.replicas[0].sql("postgres", "SELECT pg_wal_replay_pause()");
     assert!(scene.store.end_sign_in(signed.sid).await.unwrap());
-    let began = Instant::now();
-    while scene.reads.lagging_sign_in(signed.hash).await.unwrap().is_some() {
-        assert!(began.elapsed() < Duration::from_secs(15), "it is still believed");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    scene.until_it_knows([&signed], [None]).await;
     // A password that changed meanwhile begins nothing, whatever the replica says of it.
     let late = token(&*scene.store, alice, SignInId::random(), 60).await;
     scene.store.change_password(alice, "hash", "new", None).await.unwrap();
     assert!(!scene.store.begin_sign_in(&late, "hash").await.unwrap());
     scene.replicas[0].sql("postgres", "SELECT pg_wal_replay_resume()");
     scene.until_asked().await;
-    assert!(
-        scene.reads.lagging_sign_in(signed.hash).await.unwrap().is_none(),
-        "never revived"
-    );
+    assert_eq!(scene.sign_ins([&signed]).await, [None], "never revived");
     scene.end().await;
 }
 

@@ -28,12 +28,12 @@ use super::{
     connect::Target,
     log::Asked,
     pools,
-    sign_ins::{BY_TOKEN, sign_in},
+    sign_ins::{BY_TOKENS, hashes, known},
 };
 use crate::{
     domain::{RoomId, Seq, Username},
     shutdown::Tasks,
-    store::{Account, Accounts, LaggingReads, Log, Page, Result, SignIn, SignIns, Slice, TokenHash},
+    store::{Account, Accounts, LaggingReads, Log, Page, Result, SignIn, Slice, TokenHash},
     tally::closed_set,
 };
 
@@ -111,6 +111,28 @@ impl Replicas {
         usable.get(turn.checked_rem(usable.len())?).copied()
     }
 
+    /// What a replica answers, if one can be asked and does; what becomes of so many questions is counted if not.
+    async fn rows(
+        &self,
+        questions: u64,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Option<Vec<Row>> {
+        let Some(replica) = self.next() else {
+            Outcome::NoneUsable.count(questions);
+            return None;
+        };
+        match replica.calls.query(Effect::Read, sql, params).await {
+            Ok(rows) => Some(rows),
+            Err(error) => {
+                tracing::debug!(%error, "a read replica failed; the primary is asked");
+                replica.usable.store(false, Ordering::Release);
+                Outcome::Failed.count(questions);
+                None
+            }
+        }
+    }
+
     /// What a replica knows, by what `read` finds in its answer; else the primary is to be asked.
     async fn ask<T>(
         &self,
@@ -118,23 +140,10 @@ impl Replicas {
         params: &[&(dyn ToSql + Sync)],
         read: impl FnOnce(&[Row]) -> Result<Option<T>> + Send,
     ) -> Result<Option<T>> {
-        let Some(replica) = self.next() else {
-            Outcome::NoneUsable.count(1);
-            return Ok(None);
-        };
-        match replica.calls.query(Effect::Read, sql, params).await {
-            Ok(rows) => {
-                let found = read(&rows)?;
-                if found.is_some() { Outcome::Served } else { Outcome::Missing }.count(1);
-                Ok(found)
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a read replica failed; the primary is asked");
-                replica.usable.store(false, Ordering::Release);
-                Outcome::Failed.count(1);
-                Ok(None)
-            }
-        }
+        let Some(rows) = self.rows(1, sql, params).await else { return Ok(None) };
+        let found = read(&rows)?;
+        if found.is_some() { Outcome::Served } else { Outcome::Missing }.count(1);
+        Ok(found)
     }
 }
 
@@ -180,12 +189,16 @@ impl LaggingReads for Replicas {
         }
     }
 
-    async fn lagging_sign_in(&self, token: TokenHash) -> Result<Option<SignIn>> {
-        let first = |rows: &[Row]| rows.first().map(sign_in).transpose();
-        match self.ask(BY_TOKEN, &[&token.0.as_slice()], first).await? {
-            Some(found) => Ok(Some(found)),
-            None => Ok(self.primary.sign_ins_by_token(&[token]).await?.pop().flatten()),
-        }
+    async fn lagging_sign_ins(&self, tokens: &[TokenHash]) -> Result<Vec<Option<SignIn>>> {
+        let all = tokens.len() as u64;
+        let Some(rows) = self.rows(all, BY_TOKENS, &[&hashes(tokens)]).await else {
+            return Ok(vec![None; tokens.len()]);
+        };
+        let found = rows.iter().map(known).collect::<Result<Vec<_>>>()?;
+        let served = found.iter().flatten().count() as u64;
+        Outcome::Served.count(served);
+        Outcome::Missing.count(all - served);
+        Ok(found)
     }
 
     async fn lagging_page(

@@ -58,8 +58,12 @@ impl SignIns for PostgresStore {
     }
 
     async fn sign_ins_by_token(&self, tokens: &[TokenHash]) -> Result<Vec<Option<SignIn>>> {
-        let hashes: Vec<&[u8]> = tokens.iter().map(|token| token.0.as_slice()).collect();
-        self.other.query(Effect::Read, BY_TOKENS, &[&hashes]).await?.iter().map(known).collect()
+        self.other
+            .query(Effect::Read, BY_TOKENS, &[&hashes(tokens)])
+            .await?
+            .iter()
+            .map(known)
+            .collect()
     }
 
     async fn sign_ins(&self, sids: &[SignInId]) -> Result<Vec<SignIn>> {
@@ -113,19 +117,17 @@ impl SignIns for PostgresStore {
     }
 }
 
-/// The sign-ins of some tokens, in their order.
-const BY_TOKENS: &str = "SELECT s.sid, u.id, u.username, t.expires_at
+/// The sign-ins of some tokens ([`hashes`]), in their order ([`known`]); `expires_at` is the token's own.
+pub(super) const BY_TOKENS: &str = "SELECT s.sid, u.id, u.username, t.expires_at
     FROM unnest($1::bytea[]) WITH ORDINALITY AS q (hash, ord)
     LEFT JOIN active_tokens t ON t.token_hash = q.hash AND t.expires_at > chorus_now()
     LEFT JOIN sign_ins s ON s.sid = t.sid AND s.ended_at IS NULL
     LEFT JOIN users u ON u.id = s.user_id
     ORDER BY q.ord";
 
-/// The sign-in of a token; `expires_at` is the token's own.
-pub(super) const BY_TOKEN: &str = "SELECT s.sid, u.id, u.username, t.expires_at FROM active_tokens t
-    JOIN sign_ins s ON s.sid = t.sid AND s.ended_at IS NULL
-    JOIN users u ON u.id = s.user_id
-    WHERE t.token_hash = $1 AND t.expires_at > chorus_now()";
+pub(super) fn hashes(tokens: &[TokenHash]) -> Vec<&[u8]> {
+    tokens.iter().map(|token| token.0.as_slice()).collect()
+}
 
 pub(super) fn sign_in(row: &Row) -> Result<SignIn> {
     Ok(SignIn {
@@ -136,7 +138,7 @@ pub(super) fn sign_in(row: &Row) -> Result<SignIn> {
     })
 }
 
-fn known(row: &Row) -> Result<Option<SignIn>> {
+pub(super) fn known(row: &Row) -> Result<Option<SignIn>> {
     let found = row.try_get::<_, Option<Uuid>>(0)?.is_some();
     found.then(|| sign_in(row)).transpose()
 }
