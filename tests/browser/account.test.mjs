@@ -71,6 +71,7 @@ test('the dialog can be left without a change', async () => {
   await bob.fits('the dialog');
   await bob.page.keyboard.press('Escape');
   await dialog(bob).waitFor({ state: 'hidden' });
+  await bob.isInTheRoom();
   await bob.openMenu();
   await bob.page.getByRole('button', { name: 'Change password' }).click();
   await dialog(bob).getByRole('button', { name: 'Cancel' }).click();

@@ -101,6 +101,7 @@ test('with the reader’s own colours, what is chosen looks other than what is n
   carol.leave();
   bobby.leave();
   await composer(person).fill('');
+  await person.hasItsParts();
   await row(person, 'line 60').focus();
   await person.press('Enter');
   await differ('[role="menuitem"]:focus', '[role="menuitem"]:not(:focus)');
@@ -114,12 +115,10 @@ test('with the reader’s own colours, what is chosen looks other than what is n
 test('a row’s ring is whole: nothing cuts it, and nothing lies over it', async () => {
   for (const size of [[1440, 900], [360, 740]]) {
     const person = await alice({ size });
-    // What the keys do among rows is loaded with the first one that is pressed.
-    await eventually(async () => {
-      await composer(person).focus();
-      await person.press('Shift+Tab', 'ArrowUp');
-      assert.equal(await person.page.evaluate(() => document.activeElement.querySelector('.text')?.textContent), 'line 59');
-    });
+    await person.hasItsParts();
+    await composer(person).focus();
+    await person.press('Shift+Tab', 'ArrowUp');
+    await eventually(async () => assert.equal(await person.page.evaluate(() => document.activeElement.querySelector('.text')?.textContent), 'line 59'));
     for (const text of ['line 59', 'line 60']) {
       const { ring, frame, over, width } = await row(person, text).evaluate((element) => {
         const { left, right, top, bottom } = element.getBoundingClientRect();
@@ -171,6 +170,7 @@ test('the rings of what reaches to the window’s edges are inside of it', async
     await inside(drawer);
     await person.press('Escape');
     await person.isOn(button);
+    await person.isInTheRoom();
   }
 });
 
@@ -358,6 +358,7 @@ test('rooms are found and made below the list, and a finger can close what finds
   await person.picture('finder-phone');
   await person.page.locator('#jump').getByRole('button', { name: 'Close' }).tap();
   await person.page.locator('#jump').waitFor({ state: 'hidden' });
+  await person.isInTheRoom();
   // Where a finger leads back to needs no ring.
   await person.page.getByRole('button', { name: 'Rooms and account' }).tap();
   await person.page.locator('#rooms a[href="#lobby"]').tap();

@@ -446,12 +446,21 @@ export class Person {
   /** Waits until what the first key and the first look at a message load is at work, not merely there. */
   async hasItsParts() {
     await this.press('Shift');
-    await this.page.locator('.said').last().hover();
-    await this.page.locator('.said .more').waitFor({ state: 'attached' });
+    const more = this.page.locator('.said .more');
+    // A line that comes meanwhile moves the messages away from under the mouse.
+    await eventually(async () => {
+      await this.page.locator('.said').last().hover();
+      assert.equal(await more.count(), 1);
+    });
     await this.page.mouse.move(0, 0);
-    await this.page.locator('.said .more').waitFor({ state: 'detached' });
+    await more.waitFor({ state: 'detached' });
     // What the page does with them follows before a new task begins.
     await this.page.evaluate(() => Promise.all([import('/unsent.js'), import('/view/keys.js')]).then(() => new Promise((resolve) => setTimeout(resolve))));
+  }
+
+  /** Waits until what lay over the room has gone, and its entry in the browser's history with it. */
+  async isInTheRoom() {
+    await this.page.waitForFunction(() => history.state === null);
   }
 
   /** Waits until the focus is there. */

@@ -501,6 +501,7 @@ describe('what a screen reader hears', () => {
     assert.equal(await count('blocks notifications'), 0, 'the line says it by itself the first time');
     await alice.press('ArrowRight');
     await hears(alice.page, 'blocks notifications');
+    await alice.page.waitForFunction(() => document.activeElement.value === 'off');
     assert.equal(await focused(), 'notify off true');
   });
 

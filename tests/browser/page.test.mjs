@@ -58,6 +58,7 @@ describe('the page', () => {
     await alice.page.keyboard.press('Escape');
     await alice.page.locator('#people').waitFor({ state: 'hidden' });
     await alice.isOn('open-people');
+    await alice.isInTheRoom();
     await alice.openMenu();
     await alice.fits('menu');
     await alice.page.locator('#menu').getByRole('button', { name: 'Close' }).click();

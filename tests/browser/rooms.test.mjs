@@ -456,7 +456,7 @@ test('the way back in the browser closes what lies over the room first', async (
   await menu();
   await alice.press('Escape');
   await alice.page.locator('#scrim').waitFor({ state: 'hidden' });
-  await alice.page.waitForFunction(() => history.state === null);
+  await alice.isInTheRoom();
   await menu();
   await alice.page.locator('#rooms a[href="#lobby"]').click();
   await isIn(alice, 'lobby');

@@ -24,6 +24,8 @@ async function somebody(options = {}) {
   person.name = `person${(made += 1)}`;
   await person.register(person.name);
   await person.hears('line 40');
+  // Whoever was here before has left: the line that says so moves what stands above it.
+  await person.sees(person.name);
   await person.hasItsParts();
   return person;
 }

@@ -467,6 +467,8 @@ describe('attention', () => {
     await carol.reads('This browser can’t show notifications from this page.');
     assert.ok(await carol.page.getByRole('radio', { name: 'Off' }).isChecked());
     await carol.page.close();
+    // The other windows have been told.
+    for (const { page } of [alice, second]) await page.waitForFunction(() => document.querySelector('input[name="notify"][value="off"]').checked);
     await alice.page.locator('#menu').getByText('Mentions', { exact: true }).click();
     await second.page.waitForFunction(() => document.querySelector('input[name="notify"][value="mentions"]').checked);
   });
