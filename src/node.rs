@@ -20,6 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::listeners::Own;
 pub use self::{backends::Backends, listeners::Listeners};
 use self::{patient::PatientRuntime, upkeep::Upkeep};
 use crate::{
@@ -135,9 +136,14 @@ impl Node {
         let state = node.state(config);
         if let Some(face) = operator {
             let keys = http::Keys { here: admin_token, anywhere: config.admin_token.clone() };
-            face.show(http::metrics_router(state.clone(), render(meters), keys));
+            let routes = http::metrics_router(state.clone(), render(meters), keys);
+            face.show(Own { routes, door: None });
         }
-        public.show(node.public_routes(config, &state));
+        let door = node.door(config);
+        public.show(Own {
+            routes: node.public_routes(door.clone(), &state),
+            door: Some(door),
+        });
         if let Some(meters) = meters {
             meters.start(&node.tasks);
         }
@@ -213,8 +219,7 @@ impl Node {
         })
     }
 
-    fn public_routes(&self, config: &Config, state: &Arc<http::State>) -> Router {
-        let door = self.door(config);
+    fn public_routes(&self, door: Door, state: &Arc<http::State>) -> Router {
         let socket = any(move |request: Request| async move {
             door.open(request).await.map(|opened| opened.map(|()| Body::empty()))
         });

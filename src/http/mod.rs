@@ -41,7 +41,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use self::{
     client::build,
     operator::{Keys, Render, metrics_router},
-    passage::describe_metrics,
+    passage::{describe_metrics, opening},
 };
 pub use crate::readiness::{Cause, Readiness};
 use crate::{

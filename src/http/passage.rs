@@ -13,7 +13,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request::Parts};
 use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
@@ -28,13 +28,43 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Around everything else.
 pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let id = request_id(&request);
+    let id = request_id(request.headers());
     let path = request.extensions().get::<MatchedPath>().map_or("(file)", MatchedPath::as_str).to_owned();
     let method = method(request.method());
     let asker = asker::read(&request, state.auth.proxies());
     request.extensions_mut().insert(asker);
 
-    let span = tracing::info_span!(
+    let span = span(method, &path, &id);
+    let mut response = in_time(request, next).instrument(span.clone()).await;
+    record(&span, response.status(), method, path, began.elapsed());
+    if !is_part_of_a_page(response.headers()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Around a handshake that this room does not see unless it is refused: what is around every request.
+///
+/// `open` is given what its answer is to say besides.
+///
+/// # Errors
+/// Those of `open`; nothing is counted then.
+pub async fn opening<E, F>(
+    request: &Parts,
+    open: impl FnOnce((HeaderName, HeaderValue)) -> F,
+) -> Result<(), E>
+where
+    F: Future<Output = Result<(), E>>,
+{
+    let (began, path, id) = (Instant::now(), request.uri.path().to_owned(), request_id(&request.headers));
+    let span = span("GET", &path, &id);
+    open((HeaderName::from_static(REQUEST_ID), id)).instrument(span.clone()).await?;
+    record(&span, StatusCode::SWITCHING_PROTOCOLS, "GET", path, began.elapsed());
+    Ok(())
+}
+
+fn span(method: &'static str, path: &str, id: &HeaderValue) -> Span {
+    tracing::info_span!(
         "request",
         method,
         path,
@@ -42,13 +72,7 @@ pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Reque
         status = field::Empty,
         otel.name = format!("{method} {path}"),
         otel.kind = "server",
-    );
-    let mut response = in_time(request, next).instrument(span.clone()).await;
-    record(&span, &response, method, path, began.elapsed());
-    if !is_part_of_a_page(response.headers()) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
+    )
 }
 
 /// Within the limit, whatever it is.
@@ -57,8 +81,8 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
     timeout(LIMIT, next.run(request)).await.unwrap_or_else(late)
 }
 
-fn record(span: &Span, response: &Response, method: &'static str, path: String, took: Duration) {
-    let status = response.status().as_u16();
+fn record(span: &Span, status: StatusCode, method: &'static str, path: String, took: Duration) {
+    let status = status.as_u16();
     span.record("status", status);
     span.in_scope(|| tracing::debug!(took_ms = took.as_millis(), "answered"));
     let labels = [
@@ -71,13 +95,13 @@ fn record(span: &Span, response: &Response, method: &'static str, path: String, 
 }
 
 /// What a proxy called it, if that is a sane name, else one of our own.
-fn request_id(request: &Request) -> HeaderValue {
+fn request_id(headers: &HeaderMap) -> HeaderValue {
     let sane = |value: &&HeaderValue| {
         let bytes = value.as_bytes();
         let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         (1..=64).contains(&bytes.len()) && bytes.iter().all(plain)
     };
-    let given = request.headers().get(REQUEST_ID).filter(sane).cloned();
+    let given = headers.get(REQUEST_ID).filter(sane).cloned();
     given.unwrap_or_else(|| {
         let made = Uuid::new_v4().simple().to_string();
         HeaderValue::from_str(&made).unwrap_or(HeaderValue::from_static("-"))

@@ -33,11 +33,27 @@ impl Member {
     /// The member at this socket. `tag` is an opaque number of the person, for
     /// [`super::Hub::signal`]; at most `outbox_bytes` wait for it.
     pub fn new(stream: TcpStream, tag: i64, dialect: Dialect, outbox_bytes: usize) -> Self {
+        Self::of(Outbox::new(stream, outbox_bytes), tag, dialect)
+    }
+
+    /// The same at a socket on which this must stand before any frame. Its task writes it, together with what is sent
+    /// until then.
+    pub(crate) fn beginning_with(
+        opening: Bytes,
+        stream: TcpStream,
+        tag: i64,
+        dialect: Dialect,
+        outbox_bytes: usize,
+    ) -> Self {
+        Self::of(Outbox::beginning_with(opening, stream, outbox_bytes), tag, dialect)
+    }
+
+    fn of(outbox: Outbox<TcpStream>, tag: i64, dialect: Dialect) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             tag,
-            outbox: Outbox::new(stream, outbox_bytes),
+            outbox,
             dialect,
             heard: AtomicBool::new(true),
         }

@@ -105,6 +105,14 @@ impl<W: Wire> Outbox<W> {
         }
     }
 
+    /// One that begins with this, which is no frame: it waits for the connection's task, and what is sent until that runs
+    /// goes with it in one write.
+    pub fn beginning_with(opening: Bytes, wire: W, limit: usize) -> Self {
+        let outbox = Self::new(wire, limit);
+        outbox.out.lock().begin_with(opening);
+        outbox
+    }
+
     /// Sends whole frames. Never waits.
     pub fn send(&self, frames: &Bytes) -> Sent {
         let mut out = self.out.lock();

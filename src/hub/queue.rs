@@ -32,6 +32,8 @@ pub(super) struct Out {
     queue: VecDeque<Bytes>,
     /// Who waits for the queue to become empty.
     pub(super) waiting: Vec<Waker>,
+    /// The queue's first piece is no frame, and what follows means nothing without it.
+    opening: bool,
     /// How much of the queue's first piece is on the wire.
     written: usize,
     /// What is queued, in bytes.
@@ -46,11 +48,19 @@ impl Out {
         Self {
             queue: VecDeque::new(),
             waiting: Vec::new(),
+            opening: false,
             written: 0,
             bytes: 0,
             state: State::Clear,
             code: 0,
         }
+    }
+
+    /// Before anything else.
+    pub(super) fn begin_with(&mut self, opening: Bytes) {
+        self.push(opening);
+        self.opening = true;
+        self.state = State::Blocked;
     }
 
     pub(super) fn push(&mut self, frames: Bytes) {
@@ -69,6 +79,9 @@ impl Out {
 
     /// Too much waits: only the frame that is half on the wire is finished, then 1013.
     pub(super) fn overflow(&mut self) -> Sent {
+        if self.opening {
+            return self.die();
+        }
         let begun = self.queue.pop_front().filter(|_| self.written > 0);
         self.queue.clear();
         self.bytes = 0;
@@ -115,6 +128,7 @@ impl Out {
         {
             self.written -= front.len();
             self.queue.pop_front();
+            self.opening = false;
         }
         if self.queue.is_empty() {
             // The capacity goes too: a queue is the exception, and most sockets are idle.

@@ -10,12 +10,12 @@ use std::{
 
 use axum::{Router, extract::ConnectInfo};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use super::{StartError, patient::PatientRuntime};
-use crate::{config::Config, http, readiness::Readiness, shutdown::Tasks, ws};
+use crate::{config::Config, error::Refusal, http, readiness::Readiness, shutdown::Tasks, ws};
 
 /// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
@@ -101,12 +101,19 @@ fn allow_files() {
 pub(super) struct Face {
     address: SocketAddr,
     waiting: Router,
-    own: OnceLock<Router>,
+    own: OnceLock<Own>,
+}
+
+/// What a node answers with that is there.
+pub(super) struct Own {
+    pub(super) routes: Router,
+    /// Where sockets come in without HTTP, if they do.
+    pub(super) door: Option<ws::Door>,
 }
 
 impl Face {
     /// From the next request on, of open connections too, these routes answer.
-    pub(super) fn show(&self, own: Router) {
+    pub(super) fn show(&self, own: Own) {
         let _ = self.own.set(own);
     }
 
@@ -117,15 +124,30 @@ impl Face {
         tasks: Tasks,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + use<> {
+        let face = self.clone();
         let service = move |peer: SocketAddr| {
-            let face = self.clone();
+            let face = face.clone();
             tower::service_fn(move |mut request: axum::http::Request<hyper::body::Incoming>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
-                let app = face.own.get().unwrap_or(&face.waiting).clone();
+                let app = face.own.get().map_or(&face.waiting, |own| &own.routes).clone();
                 app.oneshot(request)
             })
         };
-        ws::accept(listener, tasks, stop, service)
+        let let_in = move |stream, knock| -> ws::LetIn { Box::pin(self.clone().let_in(stream, knock)) };
+        ws::accept(listener, tasks, stop, let_in, service)
+    }
+
+    /// Makes a connection a socket, if that is done here.
+    async fn let_in(
+        self: Arc<Self>,
+        stream: TcpStream,
+        knock: ws::Knock,
+    ) -> Result<(), (TcpStream, Option<Refusal>)> {
+        let Some(door) = self.own.get().and_then(|own| own.door.as_ref()) else {
+            return Err((stream, None));
+        };
+        let opened = http::opening(knock.request(), |besides| door.let_in(stream, &knock, besides)).await;
+        opened.map_err(|(stream, refusal)| (stream, Some(refusal)))
     }
 }
 

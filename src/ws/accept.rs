@@ -1,8 +1,8 @@
 //! The accept loop, on hyper's own http1 connection.
 //!
 //! Our own because the ready-made ones hold silent connections for ever, leave Nagle's algorithm
-//! on and don't let go of upgraded sockets. Here a connection without a whole request header within
-//! 10 s is cut, at its beginning as well as between requests; a connection that only talks HTTP
+//! on and don't let go of upgraded sockets. Here a connection without a byte for 10 s is cut, or without a whole request
+//! header within 10 s of its first, at its beginning as well as between requests; a connection that only talks HTTP
 //! lives a few minutes at most; and the loop survives when file descriptors run out.
 //!
 //! It lets in as many as there is time for. After each it waits until everything that was ready had
@@ -10,8 +10,15 @@
 //! has nothing to do, and whoever comes waits in the kernel's queue. So in a storm those who are in
 //! already are not crowded out by those who come.
 
-use std::{error::Error as StdError, net::SocketAddr, time::Duration};
+use std::{
+    error::Error as StdError,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use hyper::{
     body::{Body, Incoming},
@@ -21,6 +28,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
@@ -30,7 +38,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use crate::shutdown::Tasks;
+use super::knock::Knock;
+use crate::{error::Refusal, shutdown::Tasks};
 
 /// A request header must be whole within this time; also the idle time between requests.
 const HEADER: Duration = Duration::from_secs(10);
@@ -59,11 +68,21 @@ pub fn thread_idles() {
     IDLE.notify_waiters();
 }
 
-/// Accepts connections until `stop`; each is served by the service made for its peer. After `stop`
+/// What becomes of a [`Knock`]: a socket, or the connection comes back and HTTP serves it, which tells what was refused.
+pub type LetIn = BoxFuture<'static, Result<(), (TcpStream, Option<Refusal>)>>;
+
+/// Accepts connections until `stop`. One that begins with the handshake of a WebSocket is `let_in`; any other is served by
+/// the service made for its peer. After `stop`
 /// requests under way are finished, idle connections closed and upgraded sockets left alone.
-pub async fn accept<F, S, B>(listener: TcpListener, tasks: Tasks, stop: CancellationToken, service: F)
-where
-    F: Fn(SocketAddr) -> S + Send,
+pub async fn accept<L, F, S, B>(
+    listener: TcpListener,
+    tasks: Tasks,
+    stop: CancellationToken,
+    let_in: L,
+    service: F,
+) where
+    L: Fn(TcpStream, Knock) -> LetIn + Clone + Send + 'static,
+    F: Fn(SocketAddr) -> S + Clone + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -83,7 +102,8 @@ where
                 failing = false;
                 // Fails only on a socket that is gone already; serving it will tell.
                 let _ = stream.set_nodelay(true);
-                tasks.spawn_connection(serve(stream, service(peer), stop.clone()));
+                let (let_in, service) = (let_in.clone(), service.clone());
+                tasks.spawn_connection(receive((stream, peer), let_in, service, stop.clone()));
                 let let_in = Instant::now();
                 yield_now().await;
                 if let Some(pause) = pause(let_in.elapsed()) {
@@ -111,6 +131,68 @@ async fn rest(pause: Duration) {
     let _ = timeout(pause, IDLE.notified()).await;
 }
 
+/// From its first byte on.
+async fn receive<L, F, S, B>(
+    (stream, peer): (TcpStream, SocketAddr),
+    let_in: L,
+    service: F,
+    stop: CancellationToken,
+) where
+    L: Fn(TcpStream, Knock) -> LetIn,
+    F: Fn(SocketAddr) -> S,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn StdError + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    let knock = tokio::select! {
+        knock = timeout(HEADER, Knock::at(&stream, peer)) => knock,
+        () = stop.cancelled() => return,
+    };
+    let (stream, refusal) = match knock {
+        Ok(Some(knock)) => tokio::select! {
+            done = let_in(stream, knock) => match done {
+                Ok(()) => return,
+                Err(back) => back,
+            },
+            () = at_the_end(&stop) => return,
+        },
+        Ok(None) => (stream, None),
+        Err(_) => return,
+    };
+    let service = Refused {
+        service: service(peer),
+        refusal: Arc::new(Mutex::new(refusal)),
+    };
+    serve(stream, service, stop).await;
+}
+
+/// A service whose first request carries what was refused of it already.
+#[derive(Clone)]
+struct Refused<S> {
+    service: S,
+    refusal: Arc<Mutex<Option<Refusal>>>,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Refused<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
+        if let Some(refusal) = self.refusal.lock().take() {
+            request.extensions_mut().insert(refusal);
+        }
+        self.service.call(request)
+    }
+}
+
 async fn serve<S, B>(stream: TcpStream, service: S, stop: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -134,14 +216,16 @@ where
         () = sleep(LIFETIME) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let stopped = async {
-        stop.cancelled().await;
-        sleep(LAST_OF_ALL).await;
-    };
     tokio::select! {
         _ = timeout(LAST, connection) => {}
-        () = stopped => {}
+        () = at_the_end(&stop) => {}
     }
+}
+
+/// When what is under way had its time once the node stops.
+async fn at_the_end(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(LAST_OF_ALL).await;
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use super::{
     connection::Connection,
     handshake::Handshake,
+    knock::Knock,
     session::Step,
     sockets::{Card, Sockets},
 };
@@ -63,6 +64,39 @@ impl Door {
         Self { sockets, keeper }
     }
 
+    /// Makes a connection a socket whose first request is this one, which HTTP has not seen. The answer says `besides`
+    /// what it has to.
+    ///
+    /// # Errors
+    /// What the handshake or the doorkeeper refuses, for HTTP to tell: the connection is as it was.
+    pub async fn let_in(
+        &self,
+        stream: TcpStream,
+        knock: &Knock,
+        besides: (HeaderName, HeaderValue),
+    ) -> Result<(), (TcpStream, Refusal)> {
+        let admitted = async {
+            let handshake = Handshake::read(knock.request())?;
+            Ok((self.keeper.admit(knock.request(), handshake.dialect).await?, handshake))
+        };
+        let (admitted, handshake) = match admitted.await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Err((stream, refusal)),
+        };
+        // Else the client has gone.
+        if knock.take(&stream).is_some()
+            && let Ok(stream) = stream.into_std()
+        {
+            let answer = Some(handshake.written_answer(besides));
+            self.begin(Socket::Coming(
+                stream,
+                Bytes::new(),
+                self.promise(admitted, handshake.dialect, answer),
+            ));
+        }
+        Ok(())
+    }
+
     /// Answers a request that wants to become a socket: the 101, after which it does, or why not.
     ///
     /// # Errors
@@ -70,18 +104,29 @@ impl Door {
     pub async fn open<B>(&self, request: Request<B>) -> Result<Response<()>, Refusal> {
         // The body, if somebody sent one, is not read and must not be held while we wait.
         let (mut parts, _) = request.into_parts();
+        // By `let_in`, before HTTP saw it.
+        if let Some(refusal) = parts.extensions.remove::<Refusal>() {
+            return Err(refusal);
+        }
         let handshake = Handshake::read(&parts)?;
         let Some(coming) = parts.extensions.remove::<OnUpgrade>() else {
             return Err(Refusal::new(Code::InvalidRequest, "This connection can't be upgraded."));
         };
         let admitted = self.keeper.admit(&parts, handshake.dialect).await?;
-        let promise = Promise {
-            admitted,
-            dialect: handshake.dialect,
-            sockets: self.sockets.clone(),
-        };
-        self.sockets.tasks().spawn_connection(hand_over(coming, promise));
+        let promise = self.promise(admitted, handshake.dialect, None);
+        self.sockets.tasks().spawn_connection(hand_over(coming, promise, self.clone()));
         Ok(handshake.answer())
+    }
+
+    fn promise(&self, admitted: Admitted, dialect: Dialect, answer: Option<Bytes>) -> Promise {
+        let sockets = self.sockets.clone();
+        Promise { admitted, dialect, sockets, answer }
+    }
+
+    /// Begins a socket's task where sockets live.
+    fn begin(&self, socket: Socket) {
+        let _there = self.sockets.home().enter();
+        self.sockets.tasks().spawn_connection(socket);
     }
 }
 
@@ -90,6 +135,8 @@ struct Promise {
     admitted: Admitted,
     dialect: Dialect,
     sockets: Sockets,
+    /// What answers the handshake, unless HTTP has.
+    answer: Option<Bytes>,
 }
 
 impl Promise {
@@ -97,8 +144,11 @@ impl Promise {
     fn keep(self, stream: Unwatched, read: &[u8]) -> Option<Connection> {
         let stream = TcpStream::from_std(stream).ok()?;
         let outbox_bytes = self.sockets.settings().outbox_bytes;
-        let member = Member::new(stream, self.admitted.tag, self.dialect, outbox_bytes);
-        let member = Arc::new(member);
+        let (tag, dialect) = (self.admitted.tag, self.dialect);
+        let member = Arc::new(match self.answer {
+            Some(answer) => Member::beginning_with(answer, stream, tag, dialect, outbox_bytes),
+            None => Member::new(stream, tag, dialect, outbox_bytes),
+        });
         let entered = self.sockets.enter(&member, self.admitted.card);
         // Those who are in when the node stops are closed then; this one may come a moment later.
         if self.sockets.tasks().stopped().is_cancelled() {
@@ -110,14 +160,12 @@ impl Promise {
 }
 
 /// Waits until HTTP lets go of the socket, and brings it where sockets live.
-async fn hand_over(coming: OnUpgrade, promise: Promise) {
+async fn hand_over(coming: OnUpgrade, promise: Promise, door: Door) {
     // An error says that the client left before it got the 101. The type is the one that `accept` puts in.
     let Ok(upgraded) = coming.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
     let Ok(stream) = parts.io.into_inner().into_std() else { return };
-    let sockets = promise.sockets.clone();
-    let _there = sockets.home().enter();
-    sockets.tasks().spawn_connection(Socket::Coming(stream, parts.read_buf, promise));
+    door.begin(Socket::Coming(stream, parts.read_buf, promise));
 }
 
 /// A socket's task. Written by hand because it is what remains of every idle client; an `async` block would keep room

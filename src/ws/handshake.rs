@@ -2,6 +2,7 @@
 //! dialect, and what is the answer.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
     header::{
@@ -69,6 +70,21 @@ impl Handshake {
         }
         response
     }
+
+    /// The same as HTTP writes it, with one more line.
+    pub(super) fn written_answer(&self, (name, value): (HeaderName, HeaderValue)) -> Bytes {
+        let mut written = BytesMut::with_capacity(192);
+        written.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        let mut answer = self.answer();
+        answer.headers_mut().insert(name, value);
+        for (name, value) in answer.headers() {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                written.put_slice(part);
+            }
+        }
+        written.put_slice(b"\r\n");
+        written.freeze()
+    }
 }
 
 /// None offered is the predecessor's dialect; ours among several is ours.
@@ -132,6 +148,30 @@ mod tests {
         assert_eq!(answer.status(), 101);
         assert_eq!(answer.headers()[SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert!(!answer.headers().contains_key(SEC_WEBSOCKET_PROTOCOL));
+    }
+
+    #[test]
+    fn it_is_written_as_http_does() {
+        let ours = parts(|parts| {
+            parts.headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        });
+        let id = (HeaderName::from_static("x-request-id"), HeaderValue::from_static("7"));
+        let written = Handshake::read(&ours).unwrap().written_answer(id);
+        let mut lines: Vec<&str> = std::str::from_utf8(&written).unwrap().split("\r\n").collect();
+        lines[1..6].sort_unstable();
+        assert_eq!(
+            lines,
+            [
+                "HTTP/1.1 101 Switching Protocols",
+                "connection: upgrade",
+                "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+                "sec-websocket-protocol: chorus.v1",
+                "upgrade: websocket",
+                "x-request-id: 7",
+                "",
+                "",
+            ]
+        );
     }
 
     #[test]

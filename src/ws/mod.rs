@@ -20,6 +20,7 @@ mod ending;
 pub mod fuzz;
 mod guest;
 mod handshake;
+mod knock;
 mod moves;
 mod patience;
 mod read;
@@ -28,10 +29,11 @@ mod session;
 mod sockets;
 
 pub use self::{
-    accept::{accept, thread_idles},
+    accept::{LetIn, accept, thread_idles},
     door::{Admitted, Arrive, Door, Doorkeeper},
     doorkeeper::Reception,
     handshake::asks_for_upgrade,
+    knock::Knock,
     moves::Moves,
     reader::FRAME_BYTES,
     session::{Departure, Later, Session, Step},

@@ -288,6 +288,33 @@ fn a_reader_that_is_too_slow_gets_the_frame_it_had_begun_and_then_1013() {
 }
 
 #[test]
+fn what_it_begins_with_goes_first_and_with_what_follows_in_one_write() {
+    let outbox = Outbox::beginning_with(
+        Bytes::from("HTTP/1.1 101"),
+        Socket { vectored: true, ..Socket::default() },
+        500,
+    );
+    *outbox.wire().room.lock().unwrap() = 10_000;
+    assert_eq!(outbox.send(&frame::text("welcome")), Sent::Queued);
+    assert!(outbox.wire().taken.lock().unwrap().is_empty());
+    assert_eq!(outbox.drain(), Progress::Clear);
+    let expected = [&b"HTTP/1.1 101"[..], &frame::text("welcome")].concat();
+    assert_eq!(*outbox.wire().taken.lock().unwrap(), expected);
+    assert_eq!(outbox.send(&frame::text("hello")), Sent::Written);
+}
+
+#[test]
+fn without_what_it_begins_with_nothing_else_is_written() {
+    let outbox = Outbox::beginning_with(Bytes::from("HTTP/1.1 101"), Socket::default(), 500);
+    *outbox.wire().room.lock().unwrap() = 5;
+    assert_eq!(outbox.drain(), Progress::Blocked);
+    while outbox.send(&frame::text(&"d".repeat(100))) != Sent::Dropped {}
+    *outbox.wire().room.lock().unwrap() = 10_000;
+    assert_eq!((outbox.drain(), outbox.is_open()), (Progress::Dead, false));
+    assert_eq!(*outbox.wire().taken.lock().unwrap(), b"HTTP/");
+}
+
+#[test]
 fn who_waits_for_the_queue_is_woken_when_it_is_empty_or_closed() {
     for ends_well in [true, false] {
         let outbox = Outbox::new(Socket::default(), 500);

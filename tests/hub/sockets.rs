@@ -15,10 +15,13 @@ use chorus::{
     hub::{Frame, Hub, Member, frame},
     protocol::Dialect,
     shutdown::Tasks,
-    ws::{self, Admitted, Card, Departure, Door, Doorkeeper, Later, Session, Settings, Sockets, Step},
+    ws::{
+        self, Admitted, Card, Departure, Door, Doorkeeper, Knock, Later, LetIn, Session, Settings, Sockets,
+        Step,
+    },
 };
 use futures_util::{SinkExt, StreamExt};
-use http::{Request, Response, request::Parts};
+use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use proptest::strategy::{Strategy, ValueTree};
@@ -30,7 +33,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::raw_socket::{Got, RawSocket as Client, broken, masked};
+use crate::raw_socket::{Got, RawSocket as Client, broken, masked, upgrade};
 
 /// Long enough for any machine; only a failing test waits for it.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -98,7 +101,10 @@ struct Keeper {
 impl Doorkeeper for Keeper {
     async fn admit(&self, request: &Parts, _: Dialect) -> Result<Admitted, Refusal> {
         match request.uri.query() {
-            Some("stranger") => return Err(Refusal::unauthorized()),
+            Some("stranger") => {
+                self.notes.send(Noted::Asks).unwrap();
+                return Err(Refusal::unauthorized());
+            }
             Some("slow") => {
                 self.notes.send(Noted::Asks).unwrap();
                 self.gate.acquire().await.unwrap().forget();
@@ -146,9 +152,21 @@ async fn node_with(settings: Settings) -> Node {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let keeper = Keeper { notes: notes_in, gate: gate.clone(), members: members_in };
     let door = Door::new(sockets.clone(), Arc::new(keeper));
-    let service = tower::service_fn(move |request| answer(door.clone(), request));
+    let http = door.clone();
+    let service = tower::service_fn(move |request| answer(http.clone(), request));
+    let let_in = move |stream, knock: Knock| -> LetIn {
+        let door = door.clone();
+        Box::pin(async move {
+            let besides = (HeaderName::from_static("x-at"), HeaderValue::from_static("the door"));
+            let let_in = door.let_in(stream, &knock, besides).await;
+            let_in.map_err(|(stream, refusal)| (stream, Some(refusal)))
+        })
+    };
     let stop = tasks.stopped().clone();
-    tasks.spawn("accept", ws::accept(listener, tasks.clone(), stop, move |_| service.clone()));
+    tasks.spawn(
+        "accept",
+        ws::accept(listener, tasks.clone(), stop, let_in, move |_| service.clone()),
+    );
     Node { address, tasks, sockets, notes, members, gate }
 }
 
@@ -157,7 +175,10 @@ async fn answer(door: Door, request: Request<Incoming>) -> Result<Response<Full<
         return Ok(Response::new(Full::from("a page")));
     }
     Ok(match door.open(request).await {
-        Ok(response) => response.map(|()| Full::default()),
+        Ok(mut response) => {
+            response.headers_mut().insert("x-at", HeaderValue::from_static("the door"));
+            response.map(|()| Full::default())
+        }
         Err(refusal) => Response::builder()
             .status(refusal.code.status())
             .body(Full::from(refusal.code.as_str()))
@@ -213,6 +234,62 @@ async fn the_handshake_chooses_the_dialect_or_refuses() {
     assert_eq!(status, Code::UnsupportedProtocol.status());
     let (status, _) = node.request("/?stranger", "").await;
     assert_eq!(status, Code::Unauthorized.status());
+}
+
+/// The lines of an answer's header.
+async fn header(socket: &mut TcpStream) -> Vec<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(LIMIT, socket.read_u8()).await.unwrap().unwrap());
+    }
+    let mut lines: Vec<_> = String::from_utf8(head).unwrap().lines().map(str::to_lowercase).collect();
+    lines.retain(|line| !line.starts_with("date:"));
+    lines.sort_unstable();
+    lines
+}
+
+/// In one piece it is read before HTTP, in two or behind another request by HTTP: nobody can tell which.
+#[tokio::test]
+async fn a_handshake_is_answered_alike_however_it_comes() {
+    let mut node = node().await;
+    let mut answers = Vec::new();
+    for path in ["/", "/?stranger"] {
+        let request = upgrade(path, "Sec-WebSocket-Protocol: chorus.v1\r\n");
+        for (before, cut) in [("", 0), ("", 10), ("GET /page HTTP/1.1\r\nHost: x\r\n\r\n", 0)] {
+            let mut socket = TcpStream::connect(node.address).await.unwrap();
+            if !before.is_empty() {
+                socket.write_all(before.as_bytes()).await.unwrap();
+                assert_eq!(header(&mut socket).await.last().unwrap(), "http/1.1 200 ok");
+                socket.read_exact(&mut [0; 6]).await.unwrap();
+            }
+            let (first, rest) = request.split_at(cut);
+            socket.write_all(first.as_bytes()).await.unwrap();
+            if cut > 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            socket.write_all(rest.as_bytes()).await.unwrap();
+            answers.push(header(&mut socket).await);
+            if path == "/" {
+                let mut client = Client(socket);
+                client.say("hello").await;
+                assert_eq!(client.get().await, Got::text("hello"));
+                assert_eq!(node.noted().await, Noted::Text("hello".into()));
+                drop(client);
+                while node.noted().await != Noted::Released {}
+            } else {
+                assert_eq!(node.noted().await, Noted::Asks);
+            }
+        }
+    }
+    assert!(node.notes.try_recv().is_err(), "whoever is refused was asked about once");
+    assert!(
+        answers[0].iter().any(|line| line == "http/1.1 101 switching protocols"),
+        "{answers:?}"
+    );
+    assert!(answers[3].iter().any(|line| line == "http/1.1 401 unauthorized"), "{answers:?}");
+    for alike in answers.chunks(3) {
+        assert!(alike.iter().all(|answer| *answer == alike[0]), "{alike:?}");
+    }
 }
 
 #[tokio::test]

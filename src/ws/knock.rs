@@ -1,0 +1,105 @@
+//! A handshake that stands at the beginning of a connection, read before HTTP sees it.
+//!
+//! Most connections come to be sockets, and to each of them HTTP with its layers, an upgrade and an answer of its own cost
+//! as much as all else (ADR 24). So the first bytes are looked at where the kernel keeps them, and a whole request for a
+//! WebSocket is read by tungstenite's parser. Nothing is taken from there before the socket is admitted: whatever else
+//! there is, refused handshakes too, HTTP reads from its first byte.
+
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    task::{Poll, ready},
+};
+
+use axum::extract::ConnectInfo;
+use http::{
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    request::Parts,
+};
+use tokio::{io::ReadBuf, net::TcpStream};
+use tungstenite::handshake::{machine::TryParse, server::Request};
+
+use super::asks_for_upgrade;
+
+/// Bytes that are looked at. A handshake that is longer, or comes in several pieces, is left to HTTP.
+const SIGHT: usize = 4096;
+
+/// A request for a WebSocket that is still to be taken from its connection.
+#[derive(Debug)]
+pub struct Knock {
+    request: Parts,
+    length: usize,
+}
+
+impl Knock {
+    /// The one at the beginning of this connection, once anything has come; `None` is for HTTP, also when nothing will.
+    pub(super) async fn at(stream: &TcpStream, peer: SocketAddr) -> Option<Self> {
+        let (length, request) = poll_fn(|cx| {
+            let mut sight = [0; SIGHT];
+            let seen = ready!(stream.poll_peek(cx, &mut ReadBuf::new(&mut sight)));
+            Poll::Ready(seen.ok().and_then(|seen| read(&sight[..seen])))
+        })
+        .await?;
+        let (mut request, ()) = request.into_parts();
+        request.extensions.insert(ConnectInfo(peer));
+        Some(Self { request, length })
+    }
+
+    /// What it says.
+    pub const fn request(&self) -> &Parts {
+        &self.request
+    }
+
+    /// Takes it from its connection, and nothing behind it. `None` when it is gone.
+    pub(super) fn take(&self, stream: &TcpStream) -> Option<()> {
+        let mut taken = [0; SIGHT];
+        let read = stream.try_read(taken.get_mut(..self.length)?).ok()?;
+        (read == self.length).then_some(())
+    }
+}
+
+/// A whole request for a WebSocket, and its length. One with a body is HTTP's to judge.
+fn read(bytes: &[u8]) -> Option<(usize, Request)> {
+    if !bytes.starts_with(b"GET /") {
+        return None;
+    }
+    let (length, request) = Request::try_parse(bytes).ok()??;
+    let headers = request.headers();
+    let has_body = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    let is_here = matches!(request.uri().path(), "/ws" | "/");
+    (is_here && !has_body && asks_for_upgrade(headers)).then_some((length, request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str =
+        "GET /ws?ticket=t HTTP/1.1\r\nHost: h\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n";
+
+    #[test]
+    fn a_whole_handshake_is_read_to_its_end() {
+        let (length, request) = read(format!("{WHOLE}\u{1}\u{2}").as_bytes()).unwrap();
+        assert_eq!((length, request.uri().query()), (WHOLE.len(), Some("ticket=t")));
+        assert_eq!(read(WHOLE.replace("/ws?ticket=t", "/").as_bytes()).unwrap().1.uri().path(), "/");
+    }
+
+    #[test]
+    fn whatever_is_half_or_something_else_is_left_to_http() {
+        for cut in 0..WHOLE.len() {
+            assert!(read(&WHOLE.as_bytes()[..cut]).is_none(), "{cut}");
+        }
+        for (part, other) in [
+            ("GET", "POST"),
+            ("/ws?", "/rooms?"),
+            ("/ws?", "/ws/?"),
+            ("HTTP/1.1", "HTTP/1.0"),
+            ("WebSocket", "h2c"),
+            ("Host: h", "Content-Length: 1"),
+            ("Host: h", "Transfer-Encoding: chunked"),
+            ("Host: h", "Host h"),
+        ] {
+            assert!(read(WHOLE.replace(part, other).as_bytes()).is_none(), "{other}");
+        }
+    }
+}
