@@ -13,7 +13,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request::Parts};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request::Parts};
 use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
@@ -27,71 +27,90 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Around everything else.
 pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let id = request_id(request.headers());
     let path = request.extensions().get::<MatchedPath>().map_or("(file)", MatchedPath::as_str).to_owned();
     let method = method(request.method());
+    let begun = request.extensions_mut().remove::<Begun>();
+    let begun = begun.unwrap_or_else(|| Begun::now(method, &path, request.headers()));
     let asker = asker::read(&request, state.auth.proxies());
     request.extensions_mut().insert(asker);
 
-    let span = span(method, &path, &id);
-    let mut response = in_time(request, next).instrument(span.clone()).await;
-    record(&span, response.status(), method, path, began.elapsed());
+    let mut response = in_time(request, next).instrument(begun.span.clone()).await;
+    begun.record(response.status(), method, path);
     if !is_part_of_a_page(response.headers()) {
-        response.headers_mut().insert(REQUEST_ID, id);
+        response.headers_mut().insert(REQUEST_ID, begun.id);
     }
     response
 }
 
-/// Around a handshake that this room does not see unless it is refused: what is around every request.
-///
-/// `open` is given what its answer is to say besides.
+/// Around a handshake that this room does not see unless it is refused: what is around every request. `open` is given what
+/// its answer is to say besides, and tells whether it was given.
 ///
 /// # Errors
-/// Those of `open`; nothing is counted then.
-pub async fn opening<E, F>(
+/// What was refused, with what its request carries when HTTP reads it again: it goes on as the same request.
+pub async fn opening<S, F>(
     request: &Parts,
     open: impl FnOnce((HeaderName, HeaderValue)) -> F,
-) -> Result<(), E>
+) -> Result<(), (S, Extensions)>
 where
-    F: Future<Output = Result<(), E>>,
+    F: Future<Output = Result<bool, (S, Refusal)>>,
 {
-    let (began, path, id) = (Instant::now(), request.uri.path().to_owned(), request_id(&request.headers));
-    let span = span("GET", &path, &id);
-    open((HeaderName::from_static(REQUEST_ID), id)).instrument(span.clone()).await?;
-    record(&span, StatusCode::SWITCHING_PROTOCOLS, "GET", path, began.elapsed());
+    let path = request.uri.path();
+    let begun = Begun::now("GET", path, &request.headers);
+    let opened = open((HeaderName::from_static(REQUEST_ID), begun.id.clone()));
+    match timeout(LIMIT, opened.instrument(begun.span.clone())).await {
+        Ok(Ok(true)) => begun.record(StatusCode::SWITCHING_PROTOCOLS, "GET", path.to_owned()),
+        Ok(Ok(false)) | Err(_) => {}
+        Ok(Err((stream, refusal))) => {
+            let mut known = Extensions::new();
+            known.insert(begun);
+            known.insert(refusal);
+            return Err((stream, known));
+        }
+    }
     Ok(())
 }
 
-fn span(method: &'static str, path: &str, id: &HeaderValue) -> Span {
-    tracing::info_span!(
-        "request",
-        method,
-        path,
-        request_id = id.to_str().unwrap_or_default(),
-        status = field::Empty,
-        otel.name = format!("{method} {path}"),
-        otel.kind = "server",
-    )
+/// A request that is under way.
+#[derive(Clone)]
+struct Begun {
+    at: Instant,
+    id: HeaderValue,
+    span: Span,
+}
+
+impl Begun {
+    fn now(method: &'static str, path: &str, headers: &HeaderMap) -> Self {
+        let id = request_id(headers);
+        let span = tracing::info_span!(
+            "request",
+            method,
+            path,
+            request_id = id.to_str().unwrap_or_default(),
+            status = field::Empty,
+            otel.name = format!("{method} {path}"),
+            otel.kind = "server",
+        );
+        Self { at: Instant::now(), id, span }
+    }
+
+    fn record(&self, status: StatusCode, method: &'static str, path: String) {
+        let (status, took) = (status.as_u16(), self.at.elapsed());
+        self.span.record("status", status);
+        self.span.in_scope(|| tracing::debug!(took_ms = took.as_millis(), "answered"));
+        let labels = [
+            ("method", method.to_owned()),
+            ("path", path),
+            ("status", status.to_string()),
+        ];
+        metrics::counter!("chorus_http_requests_total", &labels).increment(1);
+        metrics::histogram!("chorus_http_request_seconds").record(took.as_secs_f64());
+    }
 }
 
 /// Within the limit, whatever it is.
 pub(super) async fn in_time(request: Request, next: Next) -> Response {
     let late = |_| Refusal::unavailable().into_response();
     timeout(LIMIT, next.run(request)).await.unwrap_or_else(late)
-}
-
-fn record(span: &Span, status: StatusCode, method: &'static str, path: String, took: Duration) {
-    let status = status.as_u16();
-    span.record("status", status);
-    span.in_scope(|| tracing::debug!(took_ms = took.as_millis(), "answered"));
-    let labels = [
-        ("method", method.to_owned()),
-        ("path", path),
-        ("status", status.to_string()),
-    ];
-    metrics::counter!("chorus_http_requests_total", &labels).increment(1);
-    metrics::histogram!("chorus_http_request_seconds").record(took.as_secs_f64());
 }
 
 /// What a proxy called it, if that is a sane name, else one of our own.

@@ -36,8 +36,8 @@ impl Member {
         Self::of(Outbox::new(stream, outbox_bytes), tag, dialect)
     }
 
-    /// The same at a socket on which this must stand before any frame. Its task writes it, together with what is sent
-    /// until then.
+    /// The same at a socket on which this must stand before any frame. It is written by [`Member::begin`], together with
+    /// what is sent until then.
     pub(crate) fn beginning_with(
         opening: Bytes,
         stream: TcpStream,
@@ -46,6 +46,11 @@ impl Member {
         outbox_bytes: usize,
     ) -> Self {
         Self::of(Outbox::beginning_with(opening, stream, outbox_bytes), tag, dialect)
+    }
+
+    /// Writes what it begins with. Comes before its task.
+    pub(crate) fn begin(&self) {
+        self.outbox.begin();
     }
 
     fn of(outbox: Outbox<TcpStream>, tag: i64, dialect: Dialect) -> Self {

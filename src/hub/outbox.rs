@@ -37,7 +37,12 @@ pub trait Wire {
         self.try_write(bytes)
     }
 
-    /// The same with several pieces. May look at the first only.
+    /// The same with several pieces, for one that may not know yet whether it takes anything.
+    fn send_now_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_write_vectored(pieces)
+    }
+
+    /// The same as [`Wire::try_write`] with several pieces. May look at the first only.
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         pieces.first().map_or(Ok(0), |piece| self.try_write(piece))
     }
@@ -52,6 +57,10 @@ impl Wire for tokio::net::TcpStream {
     /// each member. A socket that takes nothing is found out by the connection's task, in `try_write`.
     fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
         socket2::SockRef::from(self).send(bytes)
+    }
+
+    fn send_now_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        socket2::SockRef::from(self).send_vectored(pieces)
     }
 
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -105,12 +114,23 @@ impl<W: Wire> Outbox<W> {
         }
     }
 
-    /// One that begins with this, which is no frame: it waits for the connection's task, and what is sent until that runs
-    /// goes with it in one write.
+    /// One that begins with this, which is no frame: it waits for [`Outbox::begin`], and what is sent until then goes
+    /// with it in one write.
     pub fn beginning_with(opening: Bytes, wire: W, limit: usize) -> Self {
         let outbox = Self::new(wire, limit);
         outbox.out.lock().begin_with(opening);
         outbox
+    }
+
+    /// Writes what it begins with and what was sent since, as far as the wire takes it. The rest is the connection's task's,
+    /// which has not run yet.
+    pub fn begin(&self) {
+        let mut out = self.out.lock();
+        match out.write_to(|pieces| self.wire.send_now_vectored(pieces)) {
+            Ok(n) => out.advance(n),
+            Err(error) if is_transient(&error) => {}
+            Err(_) => drop(out.die()),
+        }
     }
 
     /// Sends whole frames. Never waits.
@@ -167,7 +187,7 @@ impl<W: Wire> Outbox<W> {
                 State::Dead => return Progress::Dead,
                 State::Blocked | State::Closing => {}
             }
-            match out.write_to(&self.wire) {
+            match out.write_to(|pieces| self.wire.try_write_vectored(pieces)) {
                 Ok(0) => drop(out.die()),
                 // What was written leaves the queue only now, when it is on the wire.
                 Ok(n) => out.advance(n),

@@ -8,10 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    frame,
-    outbox::{Sent, Wire},
-};
+use super::{frame, outbox::Sent};
 
 /// Close code of a member that is too slow.
 const TOO_SLOW: u16 = 1013;
@@ -108,7 +105,11 @@ impl Out {
         Sent::Dropped
     }
 
-    pub(super) fn write_to(&self, wire: &impl Wire) -> io::Result<usize> {
+    /// Has the first pieces written.
+    pub(super) fn write_to(
+        &self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         let mut pieces = [IoSlice::new(&[]); PIECES];
         let mut written = self.written;
         let count = self.queue.len().min(PIECES);
@@ -116,7 +117,7 @@ impl Out {
             *piece = IoSlice::new(frames.get(written..).unwrap_or_default());
             written = 0;
         }
-        wire.try_write_vectored(&pieces[..count])
+        write(&pieces[..count])
     }
 
     /// `n` more bytes are on the wire.

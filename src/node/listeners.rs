@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use ::http::Extensions;
 use axum::{Router, extract::ConnectInfo};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -15,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use super::{StartError, patient::PatientRuntime};
-use crate::{config::Config, error::Refusal, http, readiness::Readiness, shutdown::Tasks, ws};
+use crate::{config::Config, http, readiness::Readiness, shutdown::Tasks, ws};
 
 /// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
@@ -142,12 +143,11 @@ impl Face {
         self: Arc<Self>,
         stream: TcpStream,
         knock: ws::Knock,
-    ) -> Result<(), (TcpStream, Option<Refusal>)> {
+    ) -> Result<(), (TcpStream, Extensions)> {
         let Some(door) = self.own.get().and_then(|own| own.door.as_ref()) else {
-            return Err((stream, None));
+            return Err((stream, Extensions::new()));
         };
-        let opened = http::opening(knock.request(), |besides| door.let_in(stream, &knock, besides)).await;
-        opened.map_err(|(stream, refusal)| (stream, Some(refusal)))
+        http::opening(knock.request(), |besides| door.let_in(stream, &knock, besides)).await
     }
 }
 

@@ -12,6 +12,7 @@
 
 use std::{
     error::Error as StdError,
+    mem,
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
@@ -19,7 +20,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use hyper::{
     body::{Body, Incoming},
     server::conn::http1,
@@ -39,9 +40,10 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::knock::Knock;
-use crate::{error::Refusal, shutdown::Tasks};
+use crate::shutdown::Tasks;
 
-/// A request header must be whole within this time; also the idle time between requests.
+/// The first byte must come within this time, and a request header be whole within the same after its first byte; also the
+/// idle time between requests.
 const HEADER: Duration = Duration::from_secs(10);
 /// Bytes of a request header, and of what is buffered of a body.
 const BUFFER: usize = 16 * 1024;
@@ -68,8 +70,8 @@ pub fn thread_idles() {
     IDLE.notify_waiters();
 }
 
-/// What becomes of a [`Knock`]: a socket, or the connection comes back and HTTP serves it, which tells what was refused.
-pub type LetIn = BoxFuture<'static, Result<(), (TcpStream, Option<Refusal>)>>;
+/// What becomes of a [`Knock`]: a socket, or the connection comes back for HTTP, and what its first request carries then.
+pub type LetIn = BoxFuture<'static, Result<(), (TcpStream, Extensions)>>;
 
 /// Accepts connections until `stop`. One that begins with the handshake of a WebSocket is `let_in`; any other is served by
 /// the service made for its peer. After `stop`
@@ -104,9 +106,9 @@ pub async fn accept<L, F, S, B>(
                 let _ = stream.set_nodelay(true);
                 let (let_in, service) = (let_in.clone(), service.clone());
                 tasks.spawn_connection(receive((stream, peer), let_in, service, stop.clone()));
-                let let_in = Instant::now();
+                let began = Instant::now();
                 yield_now().await;
-                if let Some(pause) = pause(let_in.elapsed()) {
+                if let Some(pause) = pause(began.elapsed()) {
                     rest(pause).await;
                 }
             }
@@ -151,7 +153,7 @@ async fn receive<L, F, S, B>(
         knock = timeout(HEADER, Knock::at(&stream, peer)) => knock,
         () = stop.cancelled() => return,
     };
-    let (stream, refusal) = match knock {
+    let (stream, known) = match knock {
         Ok(Some(knock)) => tokio::select! {
             done = let_in(stream, knock) => match done {
                 Ok(()) => return,
@@ -159,24 +161,21 @@ async fn receive<L, F, S, B>(
             },
             () = at_the_end(&stop) => return,
         },
-        Ok(None) => (stream, None),
+        Ok(None) => (stream, Extensions::new()),
         Err(_) => return,
     };
-    let service = Refused {
-        service: service(peer),
-        refusal: Arc::new(Mutex::new(refusal)),
-    };
+    let service = Known { service: service(peer), known: Arc::new(Mutex::new(known)) };
     serve(stream, service, stop).await;
 }
 
-/// A service whose first request carries what was refused of it already.
+/// A service whose first request carries what is known of it already.
 #[derive(Clone)]
-struct Refused<S> {
+struct Known<S> {
     service: S,
-    refusal: Arc<Mutex<Option<Refusal>>>,
+    known: Arc<Mutex<Extensions>>,
 }
 
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Refused<S> {
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Known<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -186,9 +185,7 @@ impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Refused<S> {
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
-        if let Some(refusal) = self.refusal.lock().take() {
-            request.extensions_mut().insert(refusal);
-        }
+        request.extensions_mut().extend(mem::take(&mut *self.known.lock()));
         self.service.call(request)
     }
 }

@@ -7,14 +7,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{io::Interest, net::TcpStream, time::sleep};
 
 use super::{
     connection::Connection,
@@ -28,6 +30,9 @@ use crate::{
     hub::Member,
     protocol::Dialect,
 };
+
+/// How often somebody who waits to be let in is looked after: those who left meanwhile want nothing done.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Decides who may open a socket. Asked once per right handshake, before the 101.
 #[async_trait]
@@ -65,7 +70,7 @@ impl Door {
     }
 
     /// Makes a connection a socket whose first request is this one, which HTTP has not seen. The answer says `besides`
-    /// what it has to.
+    /// what it has to. `false` if the client left meanwhile.
     ///
     /// # Errors
     /// What the handshake or the doorkeeper refuses, for HTTP to tell: the connection is as it was.
@@ -74,27 +79,30 @@ impl Door {
         stream: TcpStream,
         knock: &Knock,
         besides: (HeaderName, HeaderValue),
-    ) -> Result<(), (TcpStream, Refusal)> {
+    ) -> Result<bool, (TcpStream, Refusal)> {
         let admitted = async {
             let handshake = Handshake::read(knock.request())?;
             Ok((self.keeper.admit(knock.request(), handshake.dialect).await?, handshake))
         };
-        let (admitted, handshake) = match admitted.await {
+        let admitted = tokio::select! {
+            admitted = admitted => admitted,
+            () = hangs_up(&stream) => return Ok(false),
+        };
+        let (admitted, handshake) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return Err((stream, refusal)),
         };
-        // Else the client has gone.
-        if knock.take(&stream).is_some()
-            && let Ok(stream) = stream.into_std()
-        {
-            let answer = Some(handshake.written_answer(besides));
-            self.begin(Socket::Coming(
-                stream,
-                Bytes::new(),
-                self.promise(admitted, handshake.dialect, answer),
-            ));
+        if has_hung_up(&stream) || !knock.take(&stream) {
+            return Ok(false);
         }
-        Ok(())
+        let Ok(stream) = stream.into_std() else { return Ok(false) };
+        let answer = Some(handshake.written_answer(besides));
+        self.begin(Socket::Coming(
+            stream,
+            Bytes::new(),
+            self.promise(admitted, handshake.dialect, answer),
+        ));
+        Ok(true)
     }
 
     /// Answers a request that wants to become a socket: the 101, after which it does, or why not.
@@ -130,6 +138,18 @@ impl Door {
     }
 }
 
+/// Waits until the client has left. The request stands there unread, so nothing wakes whoever waits for more.
+async fn hangs_up(stream: &TcpStream) {
+    while !has_hung_up(stream) {
+        sleep(LOOK).await;
+    }
+}
+
+fn has_hung_up(stream: &TcpStream) -> bool {
+    let ready = stream.ready(Interest::READABLE).now_or_never();
+    matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
+}
+
 /// Everything a socket needs to begin.
 struct Promise {
     admitted: Admitted,
@@ -144,7 +164,7 @@ impl Promise {
     fn keep(self, stream: Unwatched, read: &[u8]) -> Option<Connection> {
         let stream = TcpStream::from_std(stream).ok()?;
         let outbox_bytes = self.sockets.settings().outbox_bytes;
-        let (tag, dialect) = (self.admitted.tag, self.dialect);
+        let (tag, dialect, is_to_begin) = (self.admitted.tag, self.dialect, self.answer.is_some());
         let member = Arc::new(match self.answer {
             Some(answer) => Member::beginning_with(answer, stream, tag, dialect, outbox_bytes),
             None => Member::new(stream, tag, dialect, outbox_bytes),
@@ -155,6 +175,9 @@ impl Promise {
             member.close(1001, "going away");
         }
         let begun = (self.admitted.arrive)(member.clone());
+        if is_to_begin {
+            member.begin();
+        }
         Some(Connection::new(member, begun, read, entered))
     }
 }

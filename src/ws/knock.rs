@@ -13,14 +13,14 @@ use std::{
 
 use axum::extract::ConnectInfo;
 use http::{
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 use tokio::{io::ReadBuf, net::TcpStream};
 use tungstenite::handshake::{machine::TryParse, server::Request};
 
-use super::asks_for_upgrade;
-
+/// Header lines; HTTP takes no more either.
+const LINES: usize = 100;
 /// Bytes that are looked at. A handshake that is longer, or comes in several pieces, is left to HTTP.
 const SIGHT: usize = 4096;
 
@@ -50,11 +50,10 @@ impl Knock {
         &self.request
     }
 
-    /// Takes it from its connection, and nothing behind it. `None` when it is gone.
-    pub(super) fn take(&self, stream: &TcpStream) -> Option<()> {
+    /// Takes it from its connection, and nothing behind it; whether it was there.
+    pub(super) fn take(&self, stream: &TcpStream) -> bool {
         let mut taken = [0; SIGHT];
-        let read = stream.try_read(taken.get_mut(..self.length)?).ok()?;
-        (read == self.length).then_some(())
+        stream.try_read(&mut taken[..self.length]).is_ok_and(|read| read == self.length)
     }
 }
 
@@ -67,7 +66,8 @@ fn read(bytes: &[u8]) -> Option<(usize, Request)> {
     let headers = request.headers();
     let has_body = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
     let is_here = matches!(request.uri().path(), "/ws" | "/");
-    (is_here && !has_body && asks_for_upgrade(headers)).then_some((length, request))
+    let upgrades = headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    (is_here && upgrades && !has_body && headers.len() <= LINES).then_some((length, request))
 }
 
 #[cfg(test)]
@@ -95,11 +95,15 @@ mod tests {
             ("/ws?", "/ws/?"),
             ("HTTP/1.1", "HTTP/1.0"),
             ("WebSocket", "h2c"),
+            ("WebSocket", "h2c, websocket"),
             ("Host: h", "Content-Length: 1"),
             ("Host: h", "Transfer-Encoding: chunked"),
             ("Host: h", "Host h"),
         ] {
             assert!(read(WHOLE.replace(part, other).as_bytes()).is_none(), "{other}");
         }
+        let lines = |more: usize| WHOLE.replace("Host: h", "X: y\r\n".repeat(more).trim_end());
+        assert!(read(lines(LINES - 2).as_bytes()).is_some());
+        assert!(read(lines(LINES - 1).as_bytes()).is_none());
     }
 }

@@ -297,6 +297,7 @@ fn what_it_begins_with_goes_first_and_with_what_follows_in_one_write() {
     *outbox.wire().room.lock().unwrap() = 10_000;
     assert_eq!(outbox.send(&frame::text("welcome")), Sent::Queued);
     assert!(outbox.wire().taken.lock().unwrap().is_empty());
+    outbox.begin();
     assert_eq!(outbox.drain(), Progress::Clear);
     let expected = [&b"HTTP/1.1 101"[..], &frame::text("welcome")].concat();
     assert_eq!(*outbox.wire().taken.lock().unwrap(), expected);
@@ -304,9 +305,24 @@ fn what_it_begins_with_goes_first_and_with_what_follows_in_one_write() {
 }
 
 #[test]
+fn a_close_comes_behind_what_it_begins_with() {
+    for room in [0, 5] {
+        let outbox = Outbox::beginning_with(Bytes::from("HTTP/1.1 101"), Socket::default(), 500);
+        *outbox.wire().room.lock().unwrap() = room;
+        outbox.begin();
+        outbox.close(1001, frame::close(1001, "bye"));
+        *outbox.wire().room.lock().unwrap() = 10_000;
+        assert_eq!(outbox.drain(), Progress::Finished);
+        let expected = [&b"HTTP/1.1 101"[..], &frame::close(1001, "bye")].concat();
+        assert_eq!(*outbox.wire().taken.lock().unwrap(), expected);
+    }
+}
+
+#[test]
 fn without_what_it_begins_with_nothing_else_is_written() {
     let outbox = Outbox::beginning_with(Bytes::from("HTTP/1.1 101"), Socket::default(), 500);
     *outbox.wire().room.lock().unwrap() = 5;
+    outbox.begin();
     assert_eq!(outbox.drain(), Progress::Blocked);
     while outbox.send(&frame::text(&"d".repeat(100))) != Sent::Dropped {}
     *outbox.wire().room.lock().unwrap() = 10_000;

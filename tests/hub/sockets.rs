@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,7 @@ use chorus::{
     },
 };
 use futures_util::{SinkExt, StreamExt};
-use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
+use http::{Extensions, HeaderName, HeaderValue, Request, Response, request::Parts};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use proptest::strategy::{Strategy, ValueTree};
@@ -100,6 +103,8 @@ struct Keeper {
 #[async_trait]
 impl Doorkeeper for Keeper {
     async fn admit(&self, request: &Parts, _: Dialect) -> Result<Admitted, Refusal> {
+        let (notes, gate, members) = (self.notes.clone(), self.gate.clone(), self.members.clone());
+        let seat = Seat(notes.clone());
         match request.uri.query() {
             Some("stranger") => {
                 self.notes.send(Noted::Asks).unwrap();
@@ -111,8 +116,6 @@ impl Doorkeeper for Keeper {
             }
             _ => {}
         }
-        let (notes, gate, members) = (self.notes.clone(), self.gate.clone(), self.members.clone());
-        let seat = Seat(notes.clone());
         Ok(Admitted {
             tag: 1,
             card: Card {
@@ -136,6 +139,8 @@ struct Node {
     notes: mpsc::UnboundedReceiver<Noted>,
     members: mpsc::UnboundedReceiver<Arc<Member>>,
     gate: Arc<tokio::sync::Semaphore>,
+    /// How many came in without HTTP.
+    let_in_at_once: Arc<AtomicUsize>,
 }
 
 async fn node() -> Node {
@@ -152,14 +157,24 @@ async fn node_with(settings: Settings) -> Node {
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
     let keeper = Keeper { notes: notes_in, gate: gate.clone(), members: members_in };
     let door = Door::new(sockets.clone(), Arc::new(keeper));
-    let http = door.clone();
+    let (http, let_in_at_once) = (door.clone(), Arc::new(AtomicUsize::new(0)));
+    let counted = let_in_at_once.clone();
     let service = tower::service_fn(move |request| answer(http.clone(), request));
     let let_in = move |stream, knock: Knock| -> LetIn {
-        let door = door.clone();
+        let (door, counted) = (door.clone(), counted.clone());
         Box::pin(async move {
             let besides = (HeaderName::from_static("x-at"), HeaderValue::from_static("the door"));
-            let let_in = door.let_in(stream, &knock, besides).await;
-            let_in.map_err(|(stream, refusal)| (stream, Some(refusal)))
+            match door.let_in(stream, &knock, besides).await {
+                Ok(_) => {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
+                }
+                Err((stream, refusal)) => {
+                    let mut known = Extensions::new();
+                    known.insert(refusal);
+                    Err((stream, known))
+                }
+            }
         })
     };
     let stop = tasks.stopped().clone();
@@ -167,7 +182,15 @@ async fn node_with(settings: Settings) -> Node {
         "accept",
         ws::accept(listener, tasks.clone(), stop, let_in, move |_| service.clone()),
     );
-    Node { address, tasks, sockets, notes, members, gate }
+    Node {
+        address,
+        tasks,
+        sockets,
+        notes,
+        members,
+        gate,
+        let_in_at_once,
+    }
 }
 
 async fn answer(door: Door, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -277,11 +300,13 @@ async fn a_handshake_is_answered_alike_however_it_comes() {
                 drop(client);
                 while node.noted().await != Noted::Released {}
             } else {
-                assert_eq!(node.noted().await, Noted::Asks);
+                assert_eq!((node.noted().await, node.noted().await), (Noted::Asks, Noted::Released));
             }
         }
     }
     assert!(node.notes.try_recv().is_err(), "whoever is refused was asked about once");
+    // The two pieces may be seen together.
+    assert!(matches!(node.let_in_at_once.load(Ordering::Relaxed), 1 | 2));
     assert!(
         answers[0].iter().any(|line| line == "http/1.1 101 switching protocols"),
         "{answers:?}"
@@ -558,6 +583,17 @@ async fn a_client_that_leaves_before_its_101_leaves_nothing_behind() {
         assert!(noted.ends_with(&[Noted::Released]));
     }
     assert!(node.sockets.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_it_is_asked_about_takes_no_place() {
+    let mut node = node().await;
+    let mut socket = TcpStream::connect(node.address).await.unwrap();
+    socket.write_all(upgrade("/?slow", "").as_bytes()).await.unwrap();
+    assert_eq!(node.noted().await, Noted::Asks);
+    drop(socket);
+    assert_eq!(node.noted().await, Noted::Released, "before the answer came");
+    assert!(node.members.try_recv().is_err());
 }
 
 #[tokio::test]
