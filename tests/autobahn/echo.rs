@@ -15,9 +15,12 @@ use chorus::{
     hub::{Member, frame},
     protocol::Dialect,
     shutdown::Tasks,
-    ws::{self, Admitted, Card, Departure, Door, Doorkeeper, Later, Session, Settings, Sockets, Step},
+    ws::{
+        self, Admitted, Card, Departure, Door, Doorkeeper, Knock, Later, LetIn, Session, Settings, Sockets,
+        Step,
+    },
 };
-use http::{Request, Response, request::Parts};
+use http::{Extensions, HeaderValue, Request, Response, header::SERVER, request::Parts};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
@@ -69,9 +72,21 @@ pub(crate) async fn start() -> Endpoint {
     let tasks = Tasks::new();
     let sockets = Sockets::start(&tasks, SETTINGS);
     let door = Door::new(sockets.clone(), Arc::new(Everybody));
-    let service = tower::service_fn(move |request| open(door.clone(), request));
+    let http = door.clone();
+    let service = tower::service_fn(move |request| open(http.clone(), request));
+    let let_in = move |stream, knock: Knock| -> LetIn {
+        let door = door.clone();
+        Box::pin(async move {
+            let besides = (SERVER, HeaderValue::from_static("autobahn"));
+            let let_in = door.let_in(stream, &knock, besides).await;
+            let_in.map(drop).map_err(|(stream, _)| (stream, Extensions::new()))
+        })
+    };
     let stop = tasks.stopped().clone();
-    tasks.spawn("accept", ws::accept(listener, tasks.clone(), stop, move |_| service.clone()));
+    tasks.spawn(
+        "accept",
+        ws::accept(listener, tasks.clone(), stop, let_in, move |_| service.clone()),
+    );
     Endpoint { address, tasks, sockets }
 }
 
