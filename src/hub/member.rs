@@ -48,7 +48,7 @@ impl Member {
         Self::of(Outbox::beginning_with(opening, stream, outbox_bytes), tag, dialect)
     }
 
-    /// Writes what it begins with. Comes before its task.
+    /// Writes what it begins with, if anything. Comes before its task.
     pub(crate) fn begin(&self) {
         self.outbox.begin();
     }

@@ -122,10 +122,13 @@ impl<W: Wire> Outbox<W> {
         outbox
     }
 
-    /// Writes what it begins with and what was sent since, as far as the wire takes it. The rest is the connection's task's,
+    /// Writes what it begins with, if anything, and what was sent since, as far as the wire takes it. The rest is the connection's task's,
     /// which has not run yet.
     pub fn begin(&self) {
         let mut out = self.out.lock();
+        if !matches!(out.state, State::Blocked | State::Closing) {
+            return;
+        }
         match out.write_to(|pieces| self.wire.send_now_vectored(pieces)) {
             Ok(n) => out.advance(n),
             Err(error) if is_transient(&error) => {}

@@ -84,7 +84,7 @@ pub async fn accept<L, F, S, B>(
     service: F,
 ) where
     L: Fn(TcpStream, Knock) -> LetIn + Clone + Send + 'static,
-    F: Fn(SocketAddr) -> S + Clone + Send + 'static,
+    F: Fn(SocketAddr) -> S + Send,
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -104,8 +104,12 @@ pub async fn accept<L, F, S, B>(
                 failing = false;
                 // Fails only on a socket that is gone already; serving it will tell.
                 let _ = stream.set_nodelay(true);
-                let (let_in, service) = (let_in.clone(), service.clone());
-                tasks.spawn_connection(receive((stream, peer), let_in, service, stop.clone()));
+                let (service, until) = (service(peer), stop.clone());
+                let http = |stream, known| {
+                    let known = Arc::new(Mutex::new(known));
+                    serve(stream, Known { service, known }, until)
+                };
+                tasks.spawn_connection(receive((stream, peer), let_in.clone(), http, stop.clone()));
                 let began = Instant::now();
                 yield_now().await;
                 if let Some(pause) = pause(began.elapsed()) {
@@ -133,21 +137,16 @@ async fn rest(pause: Duration) {
     let _ = timeout(pause, IDLE.notified()).await;
 }
 
-/// From its first byte on.
-async fn receive<L, F, S, B>(
+/// From its first byte on; `http` is for what is not let in.
+async fn receive<L, H, Served>(
     (stream, peer): (TcpStream, SocketAddr),
     let_in: L,
-    service: F,
+    http: H,
     stop: CancellationToken,
 ) where
     L: Fn(TcpStream, Knock) -> LetIn,
-    F: Fn(SocketAddr) -> S,
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn StdError + Send + Sync>>,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    H: FnOnce(TcpStream, Extensions) -> Served,
+    Served: Future<Output = ()>,
 {
     let knock = tokio::select! {
         knock = timeout(HEADER, Knock::at(&stream, peer)) => knock,
@@ -164,8 +163,7 @@ async fn receive<L, F, S, B>(
         Ok(None) => (stream, Extensions::new()),
         Err(_) => return,
     };
-    let service = Known { service: service(peer), known: Arc::new(Mutex::new(known)) };
-    serve(stream, service, stop).await;
+    http(stream, known).await;
 }
 
 /// A service whose first request carries what is known of it already.

@@ -164,7 +164,7 @@ impl Promise {
     fn keep(self, stream: Unwatched, read: &[u8]) -> Option<Connection> {
         let stream = TcpStream::from_std(stream).ok()?;
         let outbox_bytes = self.sockets.settings().outbox_bytes;
-        let (tag, dialect, is_to_begin) = (self.admitted.tag, self.dialect, self.answer.is_some());
+        let (tag, dialect) = (self.admitted.tag, self.dialect);
         let member = Arc::new(match self.answer {
             Some(answer) => Member::beginning_with(answer, stream, tag, dialect, outbox_bytes),
             None => Member::new(stream, tag, dialect, outbox_bytes),
@@ -175,9 +175,7 @@ impl Promise {
             member.close(1001, "going away");
         }
         let begun = (self.admitted.arrive)(member.clone());
-        if is_to_begin {
-            member.begin();
-        }
+        member.begin();
         Some(Connection::new(member, begun, read, entered))
     }
 }

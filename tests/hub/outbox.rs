@@ -319,6 +319,16 @@ fn a_close_comes_behind_what_it_begins_with() {
 }
 
 #[test]
+fn one_that_overflowed_before_it_began_does_not_begin() {
+    let outbox = Outbox::beginning_with(Bytes::from("HTTP/1.1 101"), Socket::default(), 500);
+    *outbox.wire().room.lock().unwrap() = 10_000;
+    assert_eq!(outbox.send(&frame::text(&"d".repeat(600))), Sent::Dropped);
+    outbox.begin();
+    assert_eq!((outbox.drain(), outbox.is_open()), (Progress::Dead, false));
+    assert!(outbox.wire().taken.lock().unwrap().is_empty());
+}
+
+#[test]
 fn without_what_it_begins_with_nothing_else_is_written() {
     let outbox = Outbox::beginning_with(Bytes::from("HTTP/1.1 101"), Socket::default(), 500);
     *outbox.wire().room.lock().unwrap() = 5;
