@@ -9,7 +9,13 @@ mod meters;
 mod process;
 mod scrub;
 
-use std::{io::IsTerminal, panic, thread, time::Duration};
+use std::{
+    io::IsTerminal,
+    panic,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use opentelemetry::{Key, trace::TracerProvider};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
@@ -39,6 +45,14 @@ const PANIC: &str = "chorus::panic";
 /// nothing is made of them where no traces are sent.
 pub const MESSAGES: &str = "chorus::messages";
 
+/// Whether traces are sent: what only they need is not made otherwise. (To ask `tracing` whether a span of theirs would be
+/// made is no way: the answer for one layer stays behind and suppresses the thread's next line.)
+pub fn are_traces_sent() -> bool {
+    SENDS_TRACES.load(Ordering::Relaxed)
+}
+
+static SENDS_TRACES: AtomicBool = AtomicBool::new(false);
+
 /// What has to be flushed at the end, and the metrics.
 pub struct Telemetry {
     sentry: Option<ClientInitGuard>,
@@ -56,6 +70,7 @@ impl Telemetry {
         panic::set_hook(Box::new(log_panic));
         let sentry = sentry_client(config);
         let traces = config.otlp_endpoint.as_deref().map(tracer).transpose()?;
+        SENDS_TRACES.store(traces.is_some(), Ordering::Relaxed);
         let reports = sentry.is_some().then(report_layers);
         let spans = traces.as_ref().map(|provider| {
             let ours = Targets::new().with_target("chorus", Level::INFO).with_target(MESSAGES, Level::TRACE);

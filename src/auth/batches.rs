@@ -22,6 +22,9 @@ use crate::{
 const QUEUE: usize = 4096;
 /// Questions of one batch.
 const BATCH: usize = 256;
+/// A batch goes when everybody who is ready had a turn and nobody more asked, after so many turns at the latest: while
+/// many come, each brings a few.
+const ROUNDS: usize = 4;
 /// How long who asks waits, in the queue and for the store.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -115,12 +118,14 @@ impl<Q, A> Waiting<Q, A> {
             if some == 0 {
                 return None;
             }
-            if some < BATCH {
-                // Whoever is about to ask does so now: who wakes this task is often the first of many.
+            // Whoever is about to ask does so now: who wakes this task is often the first of many.
+            for _ in 0..ROUNDS {
                 yield_now().await;
-                if !inbox.is_empty() {
-                    inbox.recv_many(&mut waiting, BATCH - some).await;
+                let room = BATCH - waiting.len();
+                if room == 0 || inbox.is_empty() {
+                    break;
                 }
+                inbox.recv_many(&mut waiting, room).await;
             }
             // Whoever gave up meanwhile wants nothing done: a ticket stays unused.
             waiting.retain(|asked| !asked.answer.is_closed());
@@ -231,6 +236,25 @@ mod tests {
             assert!(answered.recv().await.unwrap().is_ok());
         }
         assert_eq!(store.asked().iter().map(Vec::len).collect::<Vec<_>>(), [3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_come_one_by_one_do_not_hold_a_batch_up() {
+        let (store, batches, _tasks) = Doubling::served(1);
+        store.gate.add_permits(100);
+        let one = |n| {
+            let batches = &batches;
+            async move {
+                for _ in 0..n {
+                    yield_now().await;
+                }
+                batches.ask(1).await
+            }
+        };
+        assert!(join_all((0..100).map(one)).await.iter().all(Result::is_ok));
+        let asked = store.asked();
+        assert!(asked.iter().all(|batch| batch.len() <= 2 * ROUNDS), "{asked:?}");
+        assert!(asked.len() < 60, "most go together with another: {asked:?}");
     }
 
     #[tokio::test(start_paused = true)]

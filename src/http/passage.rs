@@ -14,14 +14,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request::Parts};
+use metrics::Counter;
 use tokio::time::timeout;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 use super::{State, asker, headers::is_part_of_a_page};
-use crate::error::Refusal;
+use crate::{error::Refusal, telemetry::are_traces_sent};
 
 const REQUEST_ID: &str = "x-request-id";
+const REQUESTS: &str = "chorus_http_requests_total";
 /// The longest anything here may take; every wait inside has a shorter limit of its own.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -35,7 +37,15 @@ pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Reque
     request.extensions_mut().insert(asker);
 
     let mut response = in_time(request, next).instrument(begun.span.clone()).await;
-    begun.record(response.status(), method, path);
+    let status = response.status();
+    begun.record(status, || {
+        let labels = [
+            ("method", method.to_owned()),
+            ("path", path),
+            ("status", status.as_str().to_owned()),
+        ];
+        metrics::counter!(REQUESTS, &labels)
+    });
     if !is_part_of_a_page(response.headers()) {
         response.headers_mut().insert(REQUEST_ID, begun.id);
     }
@@ -58,7 +68,7 @@ where
     let begun = Begun::now("GET", path, &request.headers);
     let opened = open((HeaderName::from_static(REQUEST_ID), begun.id.clone()));
     match timeout(LIMIT, opened.instrument(begun.span.clone())).await {
-        Ok(Ok(true)) => begun.record(StatusCode::SWITCHING_PROTOCOLS, "GET", path.to_owned()),
+        Ok(Ok(true)) => begun.record(StatusCode::SWITCHING_PROTOCOLS, || opened_by(path)),
         Ok(Ok(false)) | Err(_) => {}
         Ok(Err((stream, refusal))) => {
             let mut known = Extensions::new();
@@ -87,23 +97,33 @@ impl Begun {
             path,
             request_id = id.to_str().unwrap_or_default(),
             status = field::Empty,
-            otel.name = format!("{method} {path}"),
-            otel.kind = "server",
+            otel.name = field::Empty,
+            otel.kind = field::Empty,
         );
+        if are_traces_sent() {
+            span.record("otel.name", format!("{method} {path}"));
+            span.record("otel.kind", "server");
+        }
         Self { at: Instant::now(), id, span }
     }
 
-    fn record(&self, status: StatusCode, method: &'static str, path: String) {
+    fn record(&self, status: StatusCode, counter: impl FnOnce() -> Counter) {
         let (status, took) = (status.as_u16(), self.at.elapsed());
-        self.span.record("status", status);
-        self.span.in_scope(|| tracing::debug!(took_ms = took.as_millis(), "answered"));
-        let labels = [
-            ("method", method.to_owned()),
-            ("path", path),
-            ("status", status.to_string()),
-        ];
-        metrics::counter!("chorus_http_requests_total", &labels).increment(1);
+        if are_traces_sent() {
+            self.span.record("status", status);
+        }
+        tracing::debug!(parent: &self.span, status, took_ms = took.as_millis(), "answered");
+        counter().increment(1);
         metrics::histogram!("chorus_http_request_seconds").record(took.as_secs_f64());
+    }
+}
+
+/// Counts handshakes that were let in without HTTP. Labels that are known now cost nothing to be put together.
+fn opened_by(path: &str) -> Counter {
+    if path == "/" {
+        metrics::counter!(REQUESTS, "method" => "GET", "path" => "/", "status" => "101")
+    } else {
+        metrics::counter!(REQUESTS, "method" => "GET", "path" => "/ws", "status" => "101")
     }
 }
 
@@ -141,7 +161,7 @@ const fn method(method: &Method) -> &'static str {
 /// Names and units of what is counted here. Which paths and answers there will be is not known yet, so a
 /// request is counted from its first one on.
 pub fn describe_metrics() {
-    metrics::describe_counter!("chorus_http_requests_total", "HTTP requests, by method, path and status");
+    metrics::describe_counter!(REQUESTS, "HTTP requests, by method, path and status");
     metrics::describe_histogram!(
         "chorus_http_request_seconds",
         metrics::Unit::Seconds,

@@ -4,14 +4,14 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, OnceLock},
 };
 
 use ::http::Extensions;
 use axum::{Router, extract::ConnectInfo};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use socket2::{Domain, Socket, Type};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
@@ -19,7 +19,7 @@ use super::{StartError, patient::PatientRuntime};
 use crate::{config::Config, http, readiness::Readiness, shutdown::Tasks, ws};
 
 /// Connections that may wait to be accepted; the kernel may lower it (`net.core.somaxconn`).
-const BACKLOG: u32 = 4096;
+const BACKLOG: i32 = 4096;
 
 /// What a node listens on, being answered from now on. Dropped, it accepts nobody any more.
 pub struct Listeners {
@@ -121,7 +121,7 @@ impl Face {
     /// Serves the listener; each request knows its peer.
     fn accept(
         self: Arc<Self>,
-        listener: TcpListener,
+        listener: ws::Listener,
         tasks: Tasks,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + use<> {
@@ -151,19 +151,20 @@ impl Face {
     }
 }
 
-fn listen(name: &'static str, bind: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
+fn listen(name: &'static str, bind: IpAddr, port: u16) -> Result<(ws::Listener, SocketAddr), StartError> {
     let address = SocketAddr::new(bind, port);
     let failed = |source| StartError::Listen { name, address, source };
     let listener = listener(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
+    Ok((ws::Listener::new(listener).map_err(failed)?, bound))
 }
 
 /// `TcpListener::bind` with room for a storm: it would queue 128 connections, and whoever comes on
 /// top of them tries again a second later.
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }

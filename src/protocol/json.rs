@@ -6,25 +6,29 @@
 use serde::Serialize;
 
 /// An object being written. The first field is always `type`.
-pub(super) struct Object(String);
+pub(super) struct Object(Vec<u8>);
 
 impl Object {
     /// `{"type":"<kind>"`; `kind` is one of our own names and needs no escaping.
     pub(super) fn new(kind: &'static str) -> Self {
-        let mut text = String::with_capacity(192);
-        text.push_str("{\"type\":\"");
-        text.push_str(kind);
-        text.push('"');
+        let mut text = Vec::with_capacity(384);
+        for part in ["{\"type\":\"", kind, "\""] {
+            text.extend_from_slice(part.as_bytes());
+        }
         Self(text)
     }
 
     /// Adds a field. `name` is one of our own and needs no escaping.
     pub(super) fn field(mut self, name: &'static str, value: &(impl Serialize + ?Sized)) -> Self {
-        self.0.push_str(",\"");
-        self.0.push_str(name);
-        self.0.push_str("\":");
+        for part in [",\"", name, "\":"] {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+        let begins = self.0.len();
         // Texts, numbers and lists of them: serde_json only fails on maps with strange keys.
-        self.0.push_str(&serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()));
+        if serde_json::to_writer(&mut self.0, value).is_err() {
+            self.0.truncate(begins);
+            self.0.extend_from_slice(b"null");
+        }
         self
     }
 
@@ -38,14 +42,15 @@ impl Object {
 
     /// Adds fields that are encoded already: `"a":1,"b":2`.
     pub(super) fn fragment(mut self, fields: &str) -> Self {
-        self.0.push(',');
-        self.0.push_str(fields);
+        self.0.push(b',');
+        self.0.extend_from_slice(fields.as_bytes());
         self
     }
 
     /// The whole text.
     pub(super) fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
+        self.0.push(b'}');
+        // Nothing but texts went in, and serde_json writes UTF-8.
+        String::from_utf8(self.0).unwrap_or_default()
     }
 }

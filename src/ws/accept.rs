@@ -12,14 +12,14 @@
 
 use std::{
     error::Error as StdError,
-    mem,
-    net::SocketAddr,
+    iter, mem,
+    net::{SocketAddr, TcpStream},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{Extensions, Request, Response};
 use hyper::{
     body::{Body, Incoming},
@@ -31,7 +31,7 @@ use hyper_util::{
 };
 use parking_lot::Mutex;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream as Watched,
     sync::Notify,
     task::yield_now,
     time::{Instant, sleep, timeout},
@@ -39,7 +39,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::knock::Knock;
+use super::{knock::Knock, listener::Listener};
 use crate::shutdown::Tasks;
 
 /// The first byte must come within this time, and a request header be whole within the same after its first byte; also the
@@ -55,6 +55,8 @@ const LAST: Duration = Duration::from_secs(30);
 const LAST_OF_ALL: Duration = Duration::from_millis(500);
 /// What is waited after an error of `accept`, which mostly says that file descriptors ran out.
 const BREATH: Duration = Duration::from_millis(50);
+/// So many are accepted before everything that is ready has its turn.
+const TOGETHER: usize = 8;
 /// A round of all tasks that are ready may take this long before the loop pauses.
 const QUICK: Duration = Duration::from_millis(1);
 /// The longest pause. A round takes as long as it takes, so whoever comes waits at most this much more.
@@ -77,7 +79,7 @@ pub type LetIn = BoxFuture<'static, Result<(), (TcpStream, Extensions)>>;
 /// the service made for its peer. After `stop`
 /// requests under way are finished, idle connections closed and upgraded sockets left alone.
 pub async fn accept<L, F, S, B>(
-    listener: TcpListener,
+    listener: Listener,
     tasks: Tasks,
     stop: CancellationToken,
     let_in: L,
@@ -94,25 +96,29 @@ pub async fn accept<L, F, S, B>(
 {
     // What does not work is tried again many times a second; it is said once, until something works.
     let mut failing = false;
+    let begin = |(stream, peer)| {
+        let (service, until) = (service(peer), stop.clone());
+        let http = |stream, known| {
+            let known = Arc::new(Mutex::new(known));
+            serve(stream, Known { service, known }, until)
+        };
+        tasks.spawn_connection(receive((stream, peer), let_in.clone(), http, stop.clone()));
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok(first) => {
                 failing = false;
-                // Fails only on a socket that is gone already; serving it will tell.
-                let _ = stream.set_nodelay(true);
-                let (service, until) = (service(peer), stop.clone());
-                let http = |stream, known| {
-                    let known = Arc::new(Mutex::new(known));
-                    serve(stream, Known { service, known }, until)
-                };
-                tasks.spawn_connection(receive((stream, peer), let_in.clone(), http, stop.clone()));
-                let began = Instant::now();
+                begin(first);
+                // An error that lasts is met again in a moment.
+                let more = iter::from_fn(|| listener.accept().now_or_never()?.ok());
+                more.take(TOGETHER - 1).for_each(begin);
+                let round = Instant::now();
                 yield_now().await;
-                if let Some(pause) = pause(began.elapsed()) {
+                if let Some(pause) = pause(round.elapsed()) {
                     rest(pause).await;
                 }
             }
@@ -145,25 +151,27 @@ async fn receive<L, H, Served>(
     stop: CancellationToken,
 ) where
     L: Fn(TcpStream, Knock) -> LetIn,
-    H: FnOnce(TcpStream, Extensions) -> Served,
+    H: FnOnce(Watched, Extensions) -> Served,
     Served: Future<Output = ()>,
 {
     let knock = tokio::select! {
-        knock = timeout(HEADER, Knock::at(&stream, peer)) => knock,
+        knock = timeout(HEADER, Knock::at(stream, peer)) => knock,
         () = stop.cancelled() => return,
     };
+    let Ok(Ok((stream, knock))) = knock else { return };
     let (stream, known) = match knock {
-        Ok(Some(knock)) => tokio::select! {
+        Some(knock) => tokio::select! {
             done = let_in(stream, knock) => match done {
                 Ok(()) => return,
                 Err(back) => back,
             },
             () = at_the_end(&stop) => return,
         },
-        Ok(None) => (stream, Extensions::new()),
-        Err(_) => return,
+        None => (stream, Extensions::new()),
     };
-    http(stream, known).await;
+    if let Ok(stream) = Watched::from_std(stream) {
+        http(stream, known).await;
+    }
 }
 
 /// A service whose first request carries what is known of it already.
@@ -188,7 +196,7 @@ impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Known<S> {
     }
 }
 
-async fn serve<S, B>(stream: TcpStream, service: S, stop: CancellationToken)
+async fn serve<S, B>(stream: Watched, service: S, stop: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,

@@ -3,7 +3,7 @@
 
 use std::{
     mem,
-    net::TcpStream as Unwatched,
+    net::TcpStream,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,16 +12,16 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::{io::Interest, net::TcpStream, time::sleep};
+use parking_lot::Mutex;
+use tokio::{net::TcpStream as Watched, task::yield_now, time::sleep};
 
 use super::{
     connection::Connection,
     handshake::Handshake,
-    knock::Knock,
+    knock::{Knock, has_hung_up},
     session::Step,
     sockets::{Card, Sockets},
 };
@@ -61,12 +61,14 @@ pub struct Admitted {
 pub struct Door {
     sockets: Sockets,
     keeper: Arc<dyn Doorkeeper>,
+    /// Let in, and on the way to where sockets live.
+    coming: Arc<Mutex<Vec<Socket>>>,
 }
 
 impl Door {
     /// A door to these sockets.
     pub fn new(sockets: Sockets, keeper: Arc<dyn Doorkeeper>) -> Self {
-        Self { sockets, keeper }
+        Self { sockets, keeper, coming: Arc::default() }
     }
 
     /// Makes a connection a socket whose first request is this one, which HTTP has not seen. The answer says `besides`
@@ -80,6 +82,10 @@ impl Door {
         knock: &Knock,
         besides: (HeaderName, HeaderValue),
     ) -> Result<bool, (TcpStream, Refusal)> {
+        // Many may have left while whoever comes waited in the kernel's queue.
+        if has_hung_up(&stream) {
+            return Ok(false);
+        }
         let admitted = async {
             let handshake = Handshake::read(knock.request())?;
             Ok((self.keeper.admit(knock.request(), handshake.dialect).await?, handshake))
@@ -92,10 +98,9 @@ impl Door {
             Ok(admitted) => admitted,
             Err(refusal) => return Err((stream, refusal)),
         };
-        if has_hung_up(&stream) || !knock.take(&stream) {
+        if !knock.take(&stream) {
             return Ok(false);
         }
-        let Ok(stream) = stream.into_std() else { return Ok(false) };
         let answer = Some(handshake.written_answer(besides));
         self.begin(Socket::Coming(
             stream,
@@ -131,23 +136,38 @@ impl Door {
         Promise { admitted, dialect, sockets, answer }
     }
 
-    /// Begins a socket's task where sockets live.
+    /// Begins a socket's task where sockets live, together with those of all who are let in at about the same time: to wake
+    /// the threads there costs as much as all else here.
     fn begin(&self, socket: Socket) {
+        let mut coming = self.coming.lock();
+        coming.push(socket);
+        if coming.len() == 1 {
+            self.sockets.tasks().spawn_connection(self.clone().bring());
+        }
+    }
+
+    /// Brings all who come when everybody had a turn who is ready.
+    async fn bring(self) {
+        yield_now().await;
+        let coming = mem::take(&mut *self.coming.lock());
+        let tasks = self.sockets.tasks().clone();
         let _there = self.sockets.home().enter();
-        self.sockets.tasks().spawn_connection(socket);
+        self.sockets.tasks().spawn_connection(async move {
+            for socket in coming {
+                tasks.spawn_connection(socket);
+            }
+        });
     }
 }
 
 /// Waits until the client has left. The request stands there unread, so nothing wakes whoever waits for more.
 async fn hangs_up(stream: &TcpStream) {
-    while !has_hung_up(stream) {
+    loop {
         sleep(LOOK).await;
+        if has_hung_up(stream) {
+            return;
+        }
     }
-}
-
-fn has_hung_up(stream: &TcpStream) -> bool {
-    let ready = stream.ready(Interest::READABLE).now_or_never();
-    matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
 }
 
 /// Everything a socket needs to begin.
@@ -161,8 +181,8 @@ struct Promise {
 
 impl Promise {
     /// The socket's own task, to be begun where it runs.
-    fn keep(self, stream: Unwatched, read: &[u8]) -> Option<Connection> {
-        let stream = TcpStream::from_std(stream).ok()?;
+    fn keep(self, stream: TcpStream, read: &[u8]) -> Option<Connection> {
+        let stream = Watched::from_std(stream).ok()?;
         let outbox_bytes = self.sockets.settings().outbox_bytes;
         let (tag, dialect) = (self.admitted.tag, self.dialect);
         let member = Arc::new(match self.answer {
@@ -184,7 +204,7 @@ impl Promise {
 async fn hand_over(coming: OnUpgrade, promise: Promise, door: Door) {
     // An error says that the client left before it got the 101. The type is the one that `accept` puts in.
     let Ok(upgraded) = coming.await else { return };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<Watched>>() else { return };
     let Ok(stream) = parts.io.into_inner().into_std() else { return };
     door.begin(Socket::Coming(stream, parts.read_buf, promise));
 }
@@ -193,7 +213,7 @@ async fn hand_over(coming: OnUpgrade, promise: Promise, door: Door) {
 /// for both at once.
 enum Socket {
     /// What the client sent behind its request comes with it.
-    Coming(Unwatched, Bytes, Promise),
+    Coming(TcpStream, Bytes, Promise),
     Open(Connection),
     Gone,
 }

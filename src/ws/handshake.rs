@@ -73,7 +73,7 @@ impl Handshake {
 
     /// The same as HTTP writes it, with one more line.
     pub(super) fn written_answer(&self, (name, value): (HeaderName, HeaderValue)) -> Bytes {
-        let mut written = BytesMut::with_capacity(192);
+        let mut written = BytesMut::with_capacity(256);
         written.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         let mut answer = self.answer();
         answer.headers_mut().insert(name, value);

@@ -7,8 +7,8 @@
 
 use std::{
     future::poll_fn,
-    net::SocketAddr,
-    task::{Poll, ready},
+    io::{self, ErrorKind, Read},
+    net::{SocketAddr, TcpStream},
 };
 
 use axum::extract::ConnectInfo;
@@ -16,7 +16,11 @@ use http::{
     header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
-use tokio::{io::ReadBuf, net::TcpStream};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fd::AsFd,
+};
+use tokio::{io::ReadBuf, net::TcpStream as Watched};
 use tungstenite::handshake::{machine::TryParse, server::Request};
 
 /// Header lines; HTTP takes no more either.
@@ -32,17 +36,30 @@ pub struct Knock {
 }
 
 impl Knock {
-    /// The one at the beginning of this connection, once anything has come; `None` is for HTTP, also when nothing will.
-    pub(super) async fn at(stream: &TcpStream, peer: SocketAddr) -> Option<Self> {
-        let (length, request) = poll_fn(|cx| {
-            let mut sight = [0; SIGHT];
-            let seen = ready!(stream.poll_peek(cx, &mut ReadBuf::new(&mut sight)));
-            Poll::Ready(seen.ok().and_then(|seen| read(&sight[..seen])))
-        })
-        .await?;
-        let (mut request, ()) = request.into_parts();
-        request.extensions.insert(ConnectInfo(peer));
-        Some(Self { request, length })
+    /// The one at the beginning of this connection, once something has come or nothing will; `None` is for HTTP.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub(super) async fn at(stream: TcpStream, peer: SocketAddr) -> io::Result<(TcpStream, Option<Self>)> {
+        match Self::look(&stream, peer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            seen => return Ok((stream, seen?)),
+        }
+        let stream = Watched::from_std(stream)?;
+        poll_fn(|cx| stream.poll_peek(cx, &mut ReadBuf::new(&mut [0]))).await?;
+        let stream = stream.into_std()?;
+        let seen = Self::look(&stream, peer);
+        Ok((stream, seen?))
+    }
+
+    fn look(stream: &TcpStream, peer: SocketAddr) -> io::Result<Option<Self>> {
+        let mut sight = [0; SIGHT];
+        let seen = stream.peek(&mut sight)?;
+        Ok(read(&sight[..seen]).map(|(length, request)| {
+            let (mut request, ()) = request.into_parts();
+            request.extensions.insert(ConnectInfo(peer));
+            Self { request, length }
+        }))
     }
 
     /// What it says.
@@ -51,10 +68,20 @@ impl Knock {
     }
 
     /// Takes it from its connection, and nothing behind it; whether it was there.
-    pub(super) fn take(&self, stream: &TcpStream) -> bool {
+    pub(super) fn take(&self, mut stream: &TcpStream) -> bool {
         let mut taken = [0; SIGHT];
-        stream.try_read(&mut taken[..self.length]).is_ok_and(|read| read == self.length)
+        stream.read(&mut taken[..self.length]).is_ok_and(|read| read == self.length)
     }
+}
+
+/// Whether the client has closed its half, whatever came before.
+pub(super) fn has_hung_up(stream: &TcpStream) -> bool {
+    #[cfg(target_os = "linux")]
+    const GONE: PollFlags = PollFlags::RDHUP;
+    #[cfg(not(target_os = "linux"))]
+    const GONE: PollFlags = PollFlags::HUP;
+    const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::from_borrowed_fd(stream.as_fd(), GONE)], Some(&AT_ONCE)).is_ok_and(|gone| gone > 0)
 }
 
 /// A whole request for a WebSocket, and its length. One with a body is HTTP's to judge.

@@ -21,6 +21,7 @@ pub mod fuzz;
 mod guest;
 mod handshake;
 mod knock;
+mod listener;
 mod moves;
 mod patience;
 mod read;
@@ -34,6 +35,7 @@ pub use self::{
     doorkeeper::Reception,
     handshake::asks_for_upgrade,
     knock::Knock,
+    listener::Listener,
     moves::Moves,
     reader::FRAME_BYTES,
     session::{Departure, Later, Session, Step},

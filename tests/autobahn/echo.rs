@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
@@ -16,14 +16,13 @@ use chorus::{
     protocol::Dialect,
     shutdown::Tasks,
     ws::{
-        self, Admitted, Card, Departure, Door, Doorkeeper, Knock, Later, LetIn, Session, Settings, Sockets,
-        Step,
+        self, Admitted, Card, Departure, Door, Doorkeeper, Knock, Later, LetIn, Listener, Session, Settings,
+        Sockets, Step,
     },
 };
 use http::{Extensions, HeaderValue, Request, Response, header::SERVER, request::Parts};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
 
 /// What a node has by default.
 const SETTINGS: Settings = Settings { ping: Duration::from_secs(25), outbox_bytes: 256 * 1024 };
@@ -66,9 +65,10 @@ pub(crate) struct Endpoint {
 }
 
 /// Starts it on a free port of loopback.
-pub(crate) async fn start() -> Endpoint {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+pub(crate) fn start() -> Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let listener = Listener::new(listener).unwrap();
     let tasks = Tasks::new();
     let sockets = Sockets::start(&tasks, SETTINGS);
     let door = Door::new(sockets.clone(), Arc::new(Everybody));

@@ -68,7 +68,7 @@ async fn ask(address: SocketAddr, folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_case_ends_as_it_should() {
-    let endpoint = echo::start().await;
+    let endpoint = echo::start();
     let temporary = tempfile::tempdir().unwrap();
     let folder = told("REPORTS").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
     ask(endpoint.address, &folder).await;

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Router, body::Bytes, routing::post};
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest, common::v1::any_value::Value, trace::v1::ResourceSpans,
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::any_value::Value,
+    trace::v1::{ResourceSpans, span::SpanKind},
 };
 use prost::Message;
 use tokio::net::TcpListener;
@@ -22,6 +24,8 @@ struct Span {
     trace: Vec<u8>,
     id: Vec<u8>,
     parent: Vec<u8>,
+    serves: bool,
+    status: Option<String>,
 }
 
 /// What a collector of traces received.
@@ -63,6 +67,11 @@ fn received(of: ResourceSpans) -> Vec<Span> {
         trace: span.trace_id,
         id: span.span_id,
         parent: span.parent_span_id,
+        serves: span.kind == SpanKind::Server as i32,
+        status: span.attributes.into_iter().find(|attribute| attribute.key == "status").and_then(|found| {
+            let Some(Value::StringValue(status)) = found.value?.value else { return None };
+            Some(status)
+        }),
     };
     spans.map(span).collect()
 }
@@ -98,5 +107,14 @@ async fn one_trace_shows_a_message_from_the_frame_to_the_sockets_of_another_node
             assert_eq!(span.trace, message.trace, "{step} belongs to the trace");
             assert_eq!(span.parent, message.id, "{step} follows from the message");
         }
+    }
+    // What was asked over HTTP is there by its name, its answer beside it, and so are handshakes, which HTTP does not see.
+    for (name, status) in [("POST /login", "200"), ("GET /ws", "101")] {
+        let asked = collector.named(name);
+        assert!(!asked.is_empty(), "{name}");
+        assert!(
+            asked.iter().all(|span| span.serves && span.status.as_deref() == Some(status)),
+            "{asked:?}"
+        );
     }
 }

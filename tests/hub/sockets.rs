@@ -2,7 +2,8 @@
 
 use std::{
     convert::Infallible,
-    net::{IpAddr, SocketAddr},
+    io::Write as _,
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -19,8 +20,8 @@ use chorus::{
     protocol::Dialect,
     shutdown::Tasks,
     ws::{
-        self, Admitted, Card, Departure, Door, Doorkeeper, Knock, Later, LetIn, Session, Settings, Sockets,
-        Step,
+        self, Admitted, Card, Departure, Door, Doorkeeper, Knock, Later, LetIn, Listener, Session, Settings,
+        Sockets, Step,
     },
 };
 use futures_util::{SinkExt, StreamExt};
@@ -30,7 +31,7 @@ use hyper::body::Incoming;
 use proptest::strategy::{Strategy, ValueTree};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::mpsc,
     time::{Instant, timeout},
 };
@@ -143,13 +144,14 @@ struct Node {
     let_in_at_once: Arc<AtomicUsize>,
 }
 
-async fn node() -> Node {
-    node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 256 * 1024 }).await
+fn node() -> Node {
+    node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 256 * 1024 })
 }
 
-async fn node_with(settings: Settings) -> Node {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+fn node_with(settings: Settings) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let listener = Listener::new(listener).unwrap();
     let tasks = Tasks::new();
     let sockets = Sockets::start(&tasks, settings);
     let (notes_in, notes) = mpsc::unbounded_channel();
@@ -246,7 +248,7 @@ impl Node {
 
 #[tokio::test]
 async fn the_handshake_chooses_the_dialect_or_refuses() {
-    let mut node = node().await;
+    let mut node = node();
     let mut seed = node.open().await;
     assert_eq!(node.member().await.dialect(), Dialect::Seed);
     seed.say("hello").await;
@@ -271,16 +273,24 @@ async fn header(socket: &mut TcpStream) -> Vec<String> {
     lines
 }
 
-/// In one piece it is read before HTTP, in two or behind another request by HTTP: nobody can tell which.
+/// In one piece, now or later, it is read before HTTP, in two or behind another request by HTTP: nobody can tell which.
 #[tokio::test]
 async fn a_handshake_is_answered_alike_however_it_comes() {
-    let mut node = node().await;
+    let mut node = node();
     let mut answers = Vec::new();
     for path in ["/", "/?stranger"] {
         let request = upgrade(path, "Sec-WebSocket-Protocol: chorus.v1\r\n");
-        for (before, cut) in [("", 0), ("", 10), ("GET /page HTTP/1.1\r\nHost: x\r\n\r\n", 0)] {
+        for (before, cut) in [
+            ("", 0),
+            ("a while", 0),
+            ("", 10),
+            ("GET /page HTTP/1.1\r\nHost: x\r\n\r\n", 0),
+        ] {
             let mut socket = TcpStream::connect(node.address).await.unwrap();
-            if !before.is_empty() {
+            if before == "a while" {
+                // The node waits for it.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            } else if !before.is_empty() {
                 socket.write_all(before.as_bytes()).await.unwrap();
                 assert_eq!(header(&mut socket).await.last().unwrap(), "http/1.1 200 ok");
                 socket.read_exact(&mut [0; 6]).await.unwrap();
@@ -306,20 +316,20 @@ async fn a_handshake_is_answered_alike_however_it_comes() {
     }
     assert!(node.notes.try_recv().is_err(), "whoever is refused was asked about once");
     // The two pieces may be seen together.
-    assert!(matches!(node.let_in_at_once.load(Ordering::Relaxed), 1 | 2));
+    assert!(matches!(node.let_in_at_once.load(Ordering::Relaxed), 2 | 3));
     assert!(
         answers[0].iter().any(|line| line == "http/1.1 101 switching protocols"),
         "{answers:?}"
     );
-    assert!(answers[3].iter().any(|line| line == "http/1.1 401 unauthorized"), "{answers:?}");
-    for alike in answers.chunks(3) {
+    assert!(answers[4].iter().any(|line| line == "http/1.1 401 unauthorized"), "{answers:?}");
+    for alike in answers.chunks(4) {
         assert!(alike.iter().all(|answer| *answer == alike[0]), "{alike:?}");
     }
 }
 
 #[tokio::test]
 async fn a_well_behaved_client_talks_and_leaves() {
-    let mut node = node().await;
+    let mut node = node();
     let (mut client, _) = tokio_tungstenite::connect_async(format!("ws://{}/", node.address)).await.unwrap();
     client.send(Message::text("hello")).await.unwrap();
     assert_eq!(client.next().await.unwrap().unwrap(), Message::text("hello"));
@@ -352,7 +362,7 @@ async fn input_may_come_in_pieces_of_any_size() {
     input.extend(masked(0x81, b""));
     input.extend(masked(0x88, &1000u16.to_be_bytes()));
     for size in [1, 3, 7, 4096, input.len()] {
-        let mut node = node().await;
+        let mut node = node();
         let mut client = node.open().await;
         for piece in input.chunks(size) {
             client.send(piece).await;
@@ -375,7 +385,7 @@ async fn input_may_come_in_pieces_of_any_size() {
 
 #[tokio::test]
 async fn broken_input_gets_its_close_code_and_changes_nothing() {
-    let mut node = node().await;
+    let mut node = node();
     for (what, bytes, code) in broken(ws::FRAME_BYTES) {
         let mut client = node.open().await;
         client.say("before").await;
@@ -399,7 +409,7 @@ async fn broken_input_gets_its_close_code_and_changes_nothing() {
 #[tokio::test]
 async fn any_bytes_at_all_end_in_order() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut node = node().await;
+    let mut node = node();
     for _ in 0..200 {
         let bytes = proptest::collection::vec(proptest::prelude::any::<u8>(), 1..300);
         let bytes = bytes.new_tree(&mut runner).unwrap().current();
@@ -414,7 +424,7 @@ async fn any_bytes_at_all_end_in_order() {
 
 #[tokio::test]
 async fn how_a_socket_went_is_told_once() {
-    let mut node = node().await;
+    let mut node = node();
     for (bytes, how) in [
         (masked(0x88, &1000u16.to_be_bytes()), Departure::Left),
         (masked(0x88, b""), Departure::Left),
@@ -436,7 +446,7 @@ async fn how_a_socket_went_is_told_once() {
 
 #[tokio::test]
 async fn nothing_is_read_while_the_session_is_busy_and_nothing_is_lost() {
-    let mut node = node().await;
+    let mut node = node();
     let mut client = node.open().await;
     let texts: Vec<_> =
         (0..300).map(|n| if n % 100 == 50 { "wait".into() } else { format!("t{n}") }).collect();
@@ -455,7 +465,7 @@ async fn nothing_is_read_while_the_session_is_busy_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn a_socket_lost_while_the_session_is_busy_is_told_afterwards() {
-    let mut node = node().await;
+    let mut node = node();
     let mut client = node.open().await;
     client.say("wait").await;
     client.say("never heard").await;
@@ -469,7 +479,7 @@ async fn a_socket_lost_while_the_session_is_busy_is_told_afterwards() {
 
 #[tokio::test]
 async fn bad_messages_again_and_again_close_with_1008() {
-    let mut node = node().await;
+    let mut node = node();
     let mut client = node.open().await;
     for _ in 0..9 {
         client.say("bad").await;
@@ -484,7 +494,7 @@ async fn bad_messages_again_and_again_close_with_1008() {
 
 #[tokio::test]
 async fn a_slow_reader_gets_1013_while_others_are_served() {
-    let mut node = node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 64 * 1024 }).await;
+    let mut node = node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 64 * 1024 });
     let hub = Hub::start(&node.tasks, 1).unwrap();
     hub.open(1, 0).await;
     let mut clients = Vec::new();
@@ -513,7 +523,7 @@ async fn a_slow_reader_gets_1013_while_others_are_served() {
 
 #[tokio::test]
 async fn a_flood_of_pings_is_answered_and_bounded() {
-    let mut node = node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 4096 }).await;
+    let mut node = node_with(Settings { ping: Duration::from_secs(25), outbox_bytes: 4096 });
     let mut client = node.open().await;
     // Answered in order, as long as the client reads.
     let pings: Vec<_> = (0..500u32).flat_map(|n| masked(0x89, &n.to_be_bytes())).collect();
@@ -533,7 +543,7 @@ async fn a_flood_of_pings_is_answered_and_bounded() {
 
 #[tokio::test]
 async fn a_silent_socket_is_pinged_and_then_cut() {
-    let mut node = node_with(Settings { ping: Duration::from_secs(5), outbox_bytes: 4096 }).await;
+    let mut node = node_with(Settings { ping: Duration::from_secs(5), outbox_bytes: 4096 });
     let (mut silent, mut alive) = (node.open().await, node.open().await);
     tokio::time::pause();
     let start = Instant::now();
@@ -550,7 +560,7 @@ async fn a_silent_socket_is_pinged_and_then_cut() {
 
 #[tokio::test]
 async fn silence_and_half_a_header_are_cut_within_ten_seconds() {
-    let node = node().await;
+    let node = node();
     let page = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     for begin in ["", "G", "GET / HTTP/1.1\r\nHost: x\r\nCook", page] {
         let mut socket = TcpStream::connect(node.address).await.unwrap();
@@ -574,7 +584,7 @@ async fn silence_and_half_a_header_are_cut_within_ten_seconds() {
 
 #[tokio::test]
 async fn a_client_that_leaves_before_its_101_leaves_nothing_behind() {
-    let mut node = node().await;
+    let mut node = node();
     for _ in 0..50 {
         let (status, client) = node.request("/", "").await;
         assert_eq!(status, 101);
@@ -585,9 +595,34 @@ async fn a_client_that_leaves_before_its_101_leaves_nothing_behind() {
     assert!(node.sockets.is_empty());
 }
 
+/// More than are let in before everybody has a turn; among them some that have left again.
+#[tokio::test]
+async fn a_crowd_is_let_in_and_whoever_left_before_that_is_not_asked_about() {
+    let mut node = node();
+    // Nothing else runs until all are in the kernel's queue.
+    let mut crowd: Vec<_> = (0..40)
+        .filter_map(|n| {
+            let mut socket = std::net::TcpStream::connect(node.address).unwrap();
+            let stays = n % 4 != 0;
+            let path = if stays { "/" } else { "/?stranger" };
+            socket.write_all(upgrade(path, "").as_bytes()).unwrap();
+            stays.then(|| {
+                socket.set_nonblocking(true).unwrap();
+                TcpStream::from_std(socket).unwrap()
+            })
+        })
+        .collect();
+    for socket in &mut crowd {
+        assert!(header(socket).await.contains(&"http/1.1 101 switching protocols".to_owned()));
+    }
+    assert_eq!(node.sockets.len(), 30);
+    assert_eq!(node.let_in_at_once.load(Ordering::Relaxed), 30 + 10, "HTTP has seen none");
+    assert!(node.notes.try_recv().is_err(), "nobody asked about a stranger");
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_while_it_is_asked_about_takes_no_place() {
-    let mut node = node().await;
+    let mut node = node();
     let mut socket = TcpStream::connect(node.address).await.unwrap();
     socket.write_all(upgrade("/?slow", "").as_bytes()).await.unwrap();
     assert_eq!(node.noted().await, Noted::Asks);
@@ -598,7 +633,7 @@ async fn a_client_that_leaves_while_it_is_asked_about_takes_no_place() {
 
 #[tokio::test]
 async fn what_comes_with_the_handshake_is_heard() {
-    let mut node = node().await;
+    let mut node = node();
     let mut socket = TcpStream::connect(node.address).await.unwrap();
     let mut bytes = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -610,7 +645,7 @@ async fn what_comes_with_the_handshake_is_heard() {
 
 #[tokio::test]
 async fn draining_spreads_the_clients_over_time_and_closes_the_rest() {
-    let node = node().await;
+    let node = node();
     let mut v1 = Vec::new();
     for _ in 0..10 {
         v1.push(node.open_as("Sec-WebSocket-Protocol: chorus.v1\r\n").await);
@@ -641,7 +676,7 @@ async fn draining_spreads_the_clients_over_time_and_closes_the_rest() {
 
 #[tokio::test]
 async fn stopping_closes_every_socket_and_ends_every_task() {
-    let mut node = node().await;
+    let mut node = node();
     let mut client = node.open().await;
     let _idle = TcpStream::connect(node.address).await.unwrap();
     // This one never answers the Close frame.
@@ -656,7 +691,7 @@ async fn stopping_closes_every_socket_and_ends_every_task() {
 
 #[tokio::test]
 async fn whoever_is_let_in_as_the_node_stops_is_sent_away_at_once() {
-    let mut node = node().await;
+    let mut node = node();
     let address = node.address;
     let coming = Client::knock(address, "/?slow", "");
     let stopping = async {

@@ -28,7 +28,7 @@ impl SqliteStore {
         let (writes, _nobody) = Queue::new(1, options.call_limit, Unanswered::Harmless);
         let (reads, inbox) = Queue::new(options.queue, options.call_limit, Unanswered::Harmless);
         let threads = Threads { dir, life: None };
-        let ended = threads.start_readers(options.readers, inbox)?;
+        let ended = threads.start_readers(options.readers, &inbox)?;
         Ok(Self {
             writes,
             reads,

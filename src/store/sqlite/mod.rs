@@ -32,7 +32,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
@@ -113,7 +112,7 @@ impl SqliteStore {
         let (reads, read_inbox) = Queue::new(options.queue, options.call_limit, Unanswered::Harmless);
         let last_commit = LastCommit::default();
         let threads = Threads { dir, life: Some(life) };
-        let readers = threads.start_readers(options.readers, read_inbox)?;
+        let readers = threads.start_readers(options.readers, &read_inbox)?;
         let thread = Writer {
             dir: threads.dir.clone(),
             connection,
@@ -163,14 +162,10 @@ struct Threads {
 
 impl Threads {
     /// Starts the readers; what is answered ends when the last of them has ended.
-    fn start_readers(&self, count: usize, inbox: queue::Inbox) -> Result<mpsc::Receiver<()>, OpenError> {
+    fn start_readers(&self, count: usize, inbox: &queue::Inbox) -> Result<mpsc::Receiver<()>, OpenError> {
         let (alive, ended) = mpsc::channel(1);
-        let inbox = Arc::new(Mutex::new(inbox));
         for _ in 0..count.max(1) {
-            let reader = Reader {
-                connection: self.dir.connect_reader()?,
-                inbox: Arc::clone(&inbox),
-            };
+            let reader = Reader { connection: self.dir.connect_reader()?, inbox: inbox.clone() };
             self.start("chorus-store-reader", Share::Steady, alive.clone(), || reader.run())?;
         }
         Ok(ended)

@@ -15,7 +15,7 @@ use std::{
 use parking_lot::RwLock;
 use rusqlite::Connection;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::oneshot,
     time::{Instant, timeout_at},
 };
 
@@ -92,12 +92,34 @@ impl Drop for GiveUp {
     }
 }
 
-/// What the threads receive.
-pub(super) type Inbox = mpsc::Receiver<Box<dyn Job>>;
+/// What the threads receive. Several may wait at it; each job wakes one.
+#[derive(Clone)]
+pub(super) struct Inbox(flume::Receiver<Box<dyn Job>>);
+
+impl Inbox {
+    /// The next job, once there is one; `None` when the queue is closed and empty.
+    pub(super) fn next(&self) -> Option<Box<dyn Job>> {
+        self.0.recv().ok()
+    }
+
+    /// The next job if there is one now.
+    pub(super) fn next_now(&self) -> Option<Box<dyn Job>> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Drop for Inbox {
+    /// What the last thread leaves behind nobody will do: the callers are told now.
+    fn drop(&mut self) {
+        if self.0.receiver_count() == 1 {
+            while self.next_now().is_some() {}
+        }
+    }
+}
 
 /// The callers' end of a bounded queue of jobs.
 pub(super) struct Queue {
-    sender: RwLock<Option<mpsc::Sender<Box<dyn Job>>>>,
+    sender: RwLock<Option<flume::Sender<Box<dyn Job>>>>,
     limit: Duration,
     unanswered: Unanswered,
 }
@@ -105,9 +127,9 @@ pub(super) struct Queue {
 impl Queue {
     /// A queue of at most `places` jobs whose callers wait at most `limit`, queueing included.
     pub(super) fn new(places: usize, limit: Duration, unanswered: Unanswered) -> (Self, Inbox) {
-        let (sender, inbox) = mpsc::channel(places.max(1));
+        let (sender, inbox) = flume::bounded(places.max(1));
         let sender = RwLock::new(Some(sender));
-        (Self { sender, limit, unanswered }, inbox)
+        (Self { sender, limit, unanswered }, Inbox(inbox))
     }
 
     /// Has `work` done, and waits for its outcome.
@@ -132,7 +154,7 @@ impl Queue {
 
     async fn send(&self, job: Box<dyn Job>, deadline: Instant) -> Result<()> {
         let sender = self.sender.read().clone().ok_or_else(closed)?;
-        match timeout_at(deadline, sender.send(job)).await {
+        match timeout_at(deadline, sender.into_send_async(job)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(closed()),
             Err(_) => Err(unavailable("the queue is full")),
@@ -164,4 +186,32 @@ pub(super) fn closed() -> StoreError {
 
 fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn when_the_last_thread_has_ended_those_who_wait_are_told_at_once() {
+        let (queue, inbox) = Queue::new(2, Duration::from_secs(2), Unanswered::MayBeDone);
+        let other = inbox.clone();
+        let end = async {
+            // Two are in the queue, the third waits for a place.
+            yield_now().await;
+            let begun = Instant::now();
+            drop(inbox);
+            assert!(!queue.sender.read().as_ref().unwrap().is_empty(), "the other thread may do it");
+            drop(other);
+            begun
+        };
+        let ask = || queue.ask(|_| Ok(()));
+        let (first, second, third, begun) = tokio::join!(ask(), ask(), ask(), end);
+        assert!(matches!(first, Err(StoreError::OutcomeUnknown(_))), "{first:?}");
+        assert!(matches!(second, Err(StoreError::OutcomeUnknown(_))), "{second:?}");
+        assert!(third.is_err());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
 }

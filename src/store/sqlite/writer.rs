@@ -51,7 +51,7 @@ impl Writer {
     /// would each think that another still needs the WAL.
     pub(super) fn run(mut self) {
         let mut checkpointed = self.connection.total_changes();
-        while let Some(first) = self.inbox.blocking_recv() {
+        while let Some(first) = self.inbox.next() {
             let group = self.gather(first);
             self.serve(group);
             // After the answers, so that nobody waits for it.
@@ -69,7 +69,7 @@ impl Writer {
     fn gather(&mut self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
         let mut group = vec![first];
         while group.len() < self.jobs_per_commit {
-            let Ok(job) = self.inbox.try_recv() else { break };
+            let Some(job) = self.inbox.next_now() else { break };
             group.push(job);
         }
         group.retain(|job| job.begin());
