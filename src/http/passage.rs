@@ -23,7 +23,6 @@ use super::{State, asker, headers::is_part_of_a_page};
 use crate::{error::Refusal, telemetry::are_traces_sent};
 
 const REQUEST_ID: &str = "x-request-id";
-const REQUESTS: &str = "chorus_http_requests_total";
 /// The longest anything here may take; every wait inside has a shorter limit of its own.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -44,7 +43,7 @@ pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Reque
             ("path", path),
             ("status", status.as_str().to_owned()),
         ];
-        metrics::counter!(REQUESTS, &labels)
+        metrics::counter!("chorus_http_requests_total", &labels)
     });
     if !is_part_of_a_page(response.headers()) {
         response.headers_mut().insert(REQUEST_ID, begun.id);
@@ -121,9 +120,9 @@ impl Begun {
 /// Counts handshakes that were let in without HTTP. Labels that are known now cost nothing to be put together.
 fn opened_by(path: &str) -> Counter {
     if path == "/" {
-        metrics::counter!(REQUESTS, "method" => "GET", "path" => "/", "status" => "101")
+        metrics::counter!("chorus_http_requests_total", "method" => "GET", "path" => "/", "status" => "101")
     } else {
-        metrics::counter!(REQUESTS, "method" => "GET", "path" => "/ws", "status" => "101")
+        metrics::counter!("chorus_http_requests_total", "method" => "GET", "path" => "/ws", "status" => "101")
     }
 }
 
@@ -161,7 +160,7 @@ const fn method(method: &Method) -> &'static str {
 /// Names and units of what is counted here. Which paths and answers there will be is not known yet, so a
 /// request is counted from its first one on.
 pub fn describe_metrics() {
-    metrics::describe_counter!(REQUESTS, "HTTP requests, by method, path and status");
+    metrics::describe_counter!("chorus_http_requests_total", "HTTP requests, by method, path and status");
     metrics::describe_histogram!(
         "chorus_http_request_seconds",
         metrics::Unit::Seconds,
@@ -176,6 +175,15 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_takes_too_long_is_given_up() {
+        let (request, ()) = Request::new(()).into_parts();
+        let began = tokio::time::Instant::now();
+        let opened = opening::<(), _>(&request, |_| std::future::pending()).await;
+        assert!(opened.is_ok(), "nobody is left to be told");
+        assert_eq!(began.elapsed().as_secs(), LIMIT.as_secs());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_takes_too_long_is_given_up_and_said_so() {

@@ -583,6 +583,33 @@ async fn silence_and_half_a_header_are_cut_within_ten_seconds() {
 }
 
 #[tokio::test]
+async fn whoever_begins_late_and_goes_on_slowly_has_twenty_seconds() {
+    let node = node();
+    let mut socket = TcpStream::connect(node.address).await.unwrap();
+    tokio::time::pause();
+    let start = Instant::now();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    socket.write_all(b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n").await.unwrap();
+    let (mut reading, mut writing) = socket.into_split();
+    let cut = async {
+        let mut all = vec![0; 4096];
+        while reading.read(&mut all).await.is_ok_and(|count| count > 0) {}
+    };
+    let dribble = async {
+        while writing.write_all(b"X: y\r\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = cut => {}
+        () = dribble => {}
+    }
+    let lasted = start.elapsed();
+    assert!((10..=21).contains(&lasted.as_secs()), "{lasted:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_before_its_101_leaves_nothing_behind() {
     let mut node = node();
     for _ in 0..50 {
