@@ -37,14 +37,12 @@ pub(super) async fn pass(Extract(state): Extract<Arc<State>>, mut request: Reque
 
     let mut response = in_time(request, next).instrument(begun.span.clone()).await;
     let status = response.status();
-    begun.record(status, || {
-        let labels = [
-            ("method", method.to_owned()),
-            ("path", path),
-            ("status", status.as_str().to_owned()),
-        ];
-        metrics::counter!("chorus_http_requests_total", &labels)
-    });
+    let labels = [
+        ("method", method.to_owned()),
+        ("path", path),
+        ("status", status.as_str().to_owned()),
+    ];
+    begun.record(status, &metrics::counter!("chorus_http_requests_total", &labels));
     if !is_part_of_a_page(response.headers()) {
         response.headers_mut().insert(REQUEST_ID, begun.id);
     }
@@ -67,7 +65,7 @@ where
     let begun = Begun::now("GET", path, &request.headers);
     let opened = open((HeaderName::from_static(REQUEST_ID), begun.id.clone()));
     match timeout(LIMIT, opened.instrument(begun.span.clone())).await {
-        Ok(Ok(true)) => begun.record(StatusCode::SWITCHING_PROTOCOLS, || opened_by(path)),
+        Ok(Ok(true)) => begun.record(StatusCode::SWITCHING_PROTOCOLS, &opened_by(path)),
         Ok(Ok(false)) | Err(_) => {}
         Ok(Err((stream, refusal))) => {
             let mut known = Extensions::new();
@@ -106,13 +104,13 @@ impl Begun {
         Self { at: Instant::now(), id, span }
     }
 
-    fn record(&self, status: StatusCode, counter: impl FnOnce() -> Counter) {
+    fn record(&self, status: StatusCode, counter: &Counter) {
         let (status, took) = (status.as_u16(), self.at.elapsed());
         if are_traces_sent() {
             self.span.record("status", status);
         }
         tracing::debug!(parent: &self.span, status, took_ms = took.as_millis(), "answered");
-        counter().increment(1);
+        counter.increment(1);
         metrics::histogram!("chorus_http_request_seconds").record(took.as_secs_f64());
     }
 }

@@ -5,7 +5,7 @@
 //! header within 10 s of its first, at its beginning as well as between requests; a connection that only talks HTTP
 //! lives a few minutes at most; and the loop survives when file descriptors run out.
 //!
-//! It lets in as many as there is time for. After each it waits until everything that was ready had
+//! It lets in as many as there is time for. After a few it waits until everything that was ready had
 //! its turn; when that took long it pauses for as long again, or until one of the threads that do this
 //! has nothing to do, and whoever comes waits in the kernel's queue. So in a storm those who are in
 //! already are not crowded out by those who come.

@@ -139,9 +139,12 @@ impl Door {
     /// Begins a socket's task where sockets live, together with those of all who are let in at about the same time: to wake
     /// the threads there costs as much as all else here.
     fn begin(&self, socket: Socket) {
-        let mut coming = self.coming.lock();
-        coming.push(socket);
-        if coming.len() == 1 {
+        let is_first = {
+            let mut coming = self.coming.lock();
+            coming.push(socket);
+            coming.len() == 1
+        };
+        if is_first {
             self.sockets.tasks().spawn_connection(self.clone().bring());
         }
     }

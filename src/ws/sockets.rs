@@ -289,11 +289,7 @@ pub(super) fn count_from_zero() {
 }
 
 fn gauge(dialect: Dialect) -> metrics::Gauge {
-    // With labels that are known now there is nothing to be put together for each socket.
-    match dialect {
-        Dialect::V1 => metrics::gauge!("chorus_sockets", "dialect" => "v1"),
-        Dialect::Seed => metrics::gauge!("chorus_sockets", "dialect" => "seed"),
-    }
+    metrics::gauge!("chorus_sockets", "dialect" => dialect.as_str())
 }
 
 /// A socket's place in the register; it is left when this is dropped.
