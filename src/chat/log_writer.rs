@@ -164,6 +164,9 @@ mod tests {
             if batch.iter().any(|event| event.id.as_str() == "hangs") {
                 std::future::pending::<()>().await;
             }
+            if batch.iter().any(|event| event.id.as_str() == "slow") {
+                tokio::time::sleep(LIMIT / 15).await;
+            }
             (self.answer)(batch)
         }
         async fn page(&self, _: RoomId, _: Slice, _: usize, _: usize) -> Result<Page> {
@@ -268,6 +271,13 @@ mod tests {
         assert!(began.elapsed() < LIMIT * 2);
         assert!(lost.log.appends.lock().len() > 10, "it was tried again and again");
         assert!(lost.heard.0.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_surely_not_done_is_not_tried_again_without_the_time_to_know() {
+        let down = scene(|_| Err(StoreError::Unavailable("on purpose".into())));
+        assert_eq!(code(down.say("slow").await), Code::Unavailable);
+        assert!(down.log.appends.lock().len() > 5, "it was tried again and again");
     }
 
     #[tokio::test]

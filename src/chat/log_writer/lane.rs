@@ -20,6 +20,10 @@ use crate::{
 /// How long a call that is under way when the node stops may still take; a commit takes some milliseconds.
 const LAST: Duration = Duration::from_millis(300);
 
+/// The least that is left for a further try of what is known not to be done: with less, a busy machine would turn
+/// `unavailable` into `outcome_unknown`, which every sender has to look up.
+const TRY: Duration = Duration::from_millis(250);
+
 /// Where a lane commits and whom it tells.
 pub(super) struct Lane {
     pub(super) log: Arc<dyn Log>,
@@ -81,8 +85,8 @@ impl Lane {
         Ok(appended)
     }
 
-    /// Tried again with the same ids until the oldest entry's time is up, or the node stops: then who has said it
-    /// is told soon enough to say it elsewhere.
+    /// Tried again with the same ids while there is time: for the oldest entry, and until the node stops (then who
+    /// has said it is told soon enough to say it elsewhere).
     async fn append_in_time(&self, part: &[Entry]) -> Result<Vec<Appended>, StoreError> {
         let events: Vec<NewEvent> = part.iter().map(|entry| entry.event.clone()).collect();
         let oldest = part.iter().map(|entry| entry.since).min().unwrap_or_else(clock::now);
@@ -97,7 +101,8 @@ impl Lane {
                 None => StoreError::OutcomeUnknown("no answer in time".into()),
             };
             unknown |= matches!(error, StoreError::OutcomeUnknown(_));
-            if clock::now() - oldest + PAUSE >= LIMIT || self.stopped.is_cancelled() {
+            let needed = if unknown { Duration::ZERO } else { TRY };
+            if clock::now() - oldest + PAUSE + needed >= LIMIT || self.stopped.is_cancelled() {
                 return Err(if unknown { StoreError::OutcomeUnknown(error.to_string()) } else { error });
             }
             tokio::time::sleep(PAUSE).await;
