@@ -7,7 +7,7 @@ use std::{
 
 /// One message on its way.
 struct Underway {
-    due: SystemTime,
+    said: SystemTime,
     /// So many have not heard it yet.
     missing: usize,
     last: SystemTime,
@@ -33,9 +33,9 @@ impl Arrivals {
         }
     }
 
-    /// The next message. Its time runs from when it was due, not from when the generator got to it.
-    pub fn said(&mut self, due: SystemTime) {
-        self.underway.push_back(Underway { due, missing: self.listeners, last: due });
+    /// The next message.
+    pub fn said(&mut self, said: SystemTime) {
+        self.underway.push_back(Underway { said, missing: self.listeners, last: said });
     }
 
     /// One listener who had heard `before` messages has heard so many more, the last of them then.
@@ -51,8 +51,7 @@ impl Arrivals {
         }
         while let Some(done) = self.underway.pop_front_if(|it| it.missing == 0) {
             self.first += 1;
-            let time = done.last.duration_since(done.due).unwrap_or(Duration::ZERO);
-            self.times.push(time.as_secs_f64() * 1e3);
+            self.times.push(milliseconds(done.said, done.last));
         }
     }
 
@@ -70,6 +69,7 @@ impl Arrivals {
 /// Both of one sender's messages: that all hear them, and that they are acknowledged.
 pub struct Timing {
     heard: Arrivals,
+    late: Vec<f64>,
     /// Nothing, where the chat acknowledges nothing.
     acked: Option<Arrivals>,
     acks: u64,
@@ -81,6 +81,8 @@ pub struct Times {
     pub heard: Vec<f64>,
     /// Until its sender knew that it is kept; none where the chat says nothing of that.
     pub acked: Vec<f64>,
+    /// How late it was said. Nobody waits for a server here before something is said, so it is this program that was late.
+    pub late: Vec<f64>,
 }
 
 impl Timing {
@@ -88,16 +90,18 @@ impl Timing {
     pub fn of(listeners: usize, acknowledges: bool) -> Self {
         Self {
             heard: Arrivals::of(listeners),
+            late: Vec::new(),
             acked: acknowledges.then(|| Arrivals::of(1)),
             acks: 0,
         }
     }
 
-    /// The next message.
-    pub fn said(&mut self, due: SystemTime) {
-        self.heard.said(due);
+    /// The next message, and when it should have been said. Its time runs from when it was said.
+    pub fn said(&mut self, said: SystemTime, due: SystemTime) {
+        self.late.push(milliseconds(due, said));
+        self.heard.said(said);
         if let Some(acked) = &mut self.acked {
-            acked.said(due);
+            acked.said(said);
         }
     }
 
@@ -124,8 +128,13 @@ impl Timing {
         Times {
             heard: self.heard.times(),
             acked: self.acked.map(Arrivals::times).unwrap_or_default(),
+            late: self.late,
         }
     }
+}
+
+fn milliseconds(from: SystemTime, to: SystemTime) -> f64 {
+    to.duration_since(from).unwrap_or(Duration::ZERO).as_secs_f64() * 1e3
 }
 
 #[cfg(test)]
@@ -137,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_ends_when_its_last_listener_has_it_and_counts_from_when_it_was_due() {
+    fn a_message_ends_when_its_last_listener_has_it() {
         let mut arrivals = Arrivals::of(2);
         arrivals.said(at(10));
         arrivals.said(at(20));
@@ -154,21 +163,24 @@ mod tests {
     #[test]
     fn a_message_is_over_when_it_is_heard_and_acknowledged() {
         let mut timing = Timing::of(1, true);
-        timing.said(at(10));
-        timing.said(at(20));
+        timing.said(at(10), at(10));
+        timing.said(at(20), at(17));
         timing.came(0, 2, at(26));
         assert_eq!(timing.underway(), 2);
         timing.acked(1, at(13));
         timing.acked(1, at(24));
         assert_eq!(timing.underway(), 0);
         let times = timing.times();
-        assert_eq!((times.heard, times.acked), (vec![16.0, 6.0], vec![3.0, 4.0]));
+        assert_eq!(
+            (times.heard, times.acked, times.late),
+            (vec![16.0, 6.0], vec![3.0, 4.0], vec![0.0, 3.0])
+        );
     }
 
     #[test]
     fn where_nothing_is_acknowledged_nobody_waits_for_that() {
         let mut timing = Timing::of(1, false);
-        timing.said(at(10));
+        timing.said(at(10), at(10));
         timing.came(0, 1, at(11));
         assert_eq!(timing.underway(), 0);
         assert!(timing.times().acked.is_empty());

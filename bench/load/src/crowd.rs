@@ -11,6 +11,7 @@ use std::{
 
 use nix::{
     errno::Errno,
+    sched::sched_yield,
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
         time::TimeSpec,
@@ -206,7 +207,7 @@ impl Crowd {
                 continue;
             }
             if let Some(timing) = &mut self.timing {
-                timing.said(due);
+                timing.said(now, due);
             }
             self.say(0)?;
             said += 1;
@@ -240,9 +241,11 @@ impl Crowd {
         self.turn(early + Duration::from_millis(2)).map(drop)
     }
 
-    /// Waits for the next bytes, at most so long, and takes them in; says whether there were any.
+    /// Waits for the next bytes, at most so long, and takes them in; says whether there were any. The core is offered to
+    /// others before: the kernel may have work to do here for a server, such as the end of a write to its disk.
     pub fn turn(&mut self, wait: Duration) -> Outcome<bool> {
         stop::check()?;
+        sched_yield()?;
         let mut events = [EpollEvent::empty(); EVENTS];
         let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
         let count = match self.epoll.wait(&mut events, timeout) {

@@ -111,6 +111,8 @@ pub struct Storm {
     pub before: Vec<f64>,
     /// The same meanwhile.
     pub during: Vec<f64>,
+    /// Milliseconds that the generator was late with a message meanwhile, of the slowest hundredth.
+    pub late: Vec<f64>,
 }
 
 /// Chorus alone on its embedded database: one size.

@@ -185,6 +185,7 @@ fn storm(figures: &[Storm]) -> String {
         "p99 before",
         "p99 meanwhile",
         "meanwhile / before",
+        "generator late, p99",
     ]);
     for one in figures {
         table.row(&[
@@ -194,6 +195,7 @@ fn storm(figures: &[Storm]) -> String {
             format!("{} ms", digits(median(&one.before))),
             format!("{} ms", digits(median(&one.during))),
             times(ratio(&one.during, &one.before)),
+            format!("{} ms", digits(median(&one.late))),
         ]);
     }
     format!("{sockets} who come:\n\n{}\n", table.0)
