@@ -280,6 +280,23 @@ mod tests {
         assert!(down.log.appends.lock().len() > 5, "it was tried again and again");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn the_last_parts_of_a_batch_that_is_halved_are_not_begun_without_that_time() {
+        let scene = scene(|batch| match batch {
+            [_] => all_new(batch),
+            _ => Err(StoreError::Rejected("on purpose".into())),
+        });
+        let since = Instant::now().checked_sub(LIMIT * 4 / 9).unwrap();
+        let waiting: Vec<_> = (0..16).map(|_| scene.say_since("slow", since)).collect();
+        let mut told = Vec::new();
+        for answer in waiting {
+            told.push(answer.await.unwrap().map_err(|refusal| refusal.code));
+        }
+        assert!(told[0].is_ok(), "{told:?}");
+        assert_eq!(told.last().unwrap().as_ref(), Err(&Code::Unavailable), "{told:?}");
+        assert!(!told.contains(&Err(Code::OutcomeUnknown)), "{told:?}");
+    }
+
     #[tokio::test]
     async fn a_node_that_stops_does_not_try_for_long_what_can_not_be_committed() {
         let down = scene(|_| Err(StoreError::Unavailable("on purpose".into())));

@@ -20,7 +20,7 @@ use crate::{
 /// How long a call that is under way when the node stops may still take; a commit takes some milliseconds.
 const LAST: Duration = Duration::from_millis(300);
 
-/// The least that is left for a further try of what is known not to be done: with less, a busy machine would turn
+/// The least that is left for a try of what is known not to be done: with less, a busy machine would turn
 /// `unavailable` into `outcome_unknown`, which every sender has to look up.
 const TRY: Duration = Duration::from_millis(250);
 
@@ -90,23 +90,24 @@ impl Lane {
     async fn append_in_time(&self, part: &[Entry]) -> Result<Vec<Appended>, StoreError> {
         let events: Vec<NewEvent> = part.iter().map(|entry| entry.event.clone()).collect();
         let oldest = part.iter().map(|entry| entry.since).min().unwrap_or_else(clock::now);
+        let left = || LIMIT.saturating_sub(clock::now() - oldest);
+        let mut error = StoreError::Unavailable("no time is left".into());
         let mut unknown = false;
-        loop {
-            let left = LIMIT.saturating_sub(clock::now() - oldest).max(PAUSE);
-            let append = self.log.append_until(&events, oldest + LIMIT);
-            let error = match self.within(left, append).await {
+        while left() >= if unknown { PAUSE } else { TRY } {
+            error = match self.within(left(), self.log.append_until(&events, oldest + LIMIT)).await {
                 Some(Ok(outcomes)) => return Ok(outcomes),
                 Some(Err(error @ (StoreError::Rejected(_) | StoreError::Taken))) => return Err(error),
                 Some(Err(error)) => error,
                 None => StoreError::OutcomeUnknown("no answer in time".into()),
             };
             unknown |= matches!(error, StoreError::OutcomeUnknown(_));
-            let needed = if unknown { Duration::ZERO } else { TRY };
-            if clock::now() - oldest + PAUSE + needed >= LIMIT || self.stopped.is_cancelled() {
-                return Err(if unknown { StoreError::OutcomeUnknown(error.to_string()) } else { error });
+            tokio::select! {
+                biased;
+                () = self.stopped.cancelled() => break,
+                () = tokio::time::sleep(PAUSE.min(left())) => {}
             }
-            tokio::time::sleep(PAUSE).await;
         }
+        Err(if unknown { StoreError::OutcomeUnknown(error.to_string()) } else { error })
     }
 
     /// What comes of it in this time, and soon after the node has begun to stop.
