@@ -33,7 +33,7 @@ impl Arrivals {
         }
     }
 
-    /// The next message.
+    /// The next message, about to be written.
     pub fn said(&mut self, said: SystemTime) {
         self.underway.push_back(Underway { said, missing: self.listeners, last: said });
     }
@@ -81,7 +81,8 @@ pub struct Times {
     pub heard: Vec<f64>,
     /// Until its sender knew that it is kept; none where the chat says nothing of that.
     pub acked: Vec<f64>,
-    /// How late it was said. Nobody waits for a server here before something is said, so it is this program that was late.
+    /// How late it was said. No answer is waited for before something is said: other programs had the core, or there was
+    /// much to read.
     pub late: Vec<f64>,
 }
 

@@ -21,7 +21,7 @@ use crate::{
 const LAST: Duration = Duration::from_millis(300);
 
 /// The least that is left for a try of what is known not to be done: with less, a busy machine would turn
-/// `unavailable` into `outcome_unknown`, which every sender has to look up.
+/// `unavailable` into `outcome_unknown`, which leaves its sender in doubt.
 const TRY: Duration = Duration::from_millis(250);
 
 /// Where a lane commits and whom it tells.
